@@ -1,0 +1,21 @@
+module s2clab
+
+go 1.26.0
+
+require (
+	github.com/containernetworking/plugins v1.9.1
+	github.com/fiorix/go-diameter/v4 v4.3.0
+	github.com/google/go-cmp v0.7.0
+	github.com/rogpeppe/go-internal v1.14.1
+	github.com/vishvananda/netlink v1.3.1
+	github.com/vishvananda/netns v0.0.5
+	golang.org/x/net v0.62.0
+	golang.org/x/sys v0.49.0
+	gopkg.in/yaml.v3 v3.0.1
+	pgregory.net/rapid v1.2.0
+)
+
+require (
+	github.com/ishidawataru/sctp v0.0.0-20251114114122-19ddcbc6aae2 // indirect
+	golang.org/x/tools v0.36.0 // indirect
+)

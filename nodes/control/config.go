@@ -1,0 +1,130 @@
+package control
+
+import (
+	"net/netip"
+	"time"
+)
+
+// A Config is all that a node process is told at its start. What a person may
+// leave out of a topology has been decided by then: a role guesses nothing.
+//
+// Devices, static addresses, static routes, the host name and forwarding are in
+// place before the process starts. What changes while the lab runs (care-of
+// addresses, tunnels, home addresses) is the role's.
+type Config struct {
+	Node       string        `json:"node"`
+	Role       string        `json:"role"`            // mn, ha, aaa, router, cn, traffic
+	Seed       uint64        `json:"seed"`            // for every random choice of this process
+	Clock      time.Duration `json:"clock,omitempty"` // this node's clock is wrong by so much: added to the wall clock
+	Interfaces []Interface   `json:"interfaces,omitempty"`
+
+	MobileNode *MobileNode `json:"mobile-node,omitempty"`
+	HomeAgent  *HomeAgent  `json:"home-agent,omitempty"`
+	AAA        *AAA        `json:"aaa,omitempty"`
+	Router     *Router     `json:"router,omitempty"`
+}
+
+// An Interface is one end of a link, as the node on it sees it.
+type Interface struct {
+	Name      string         `json:"name"`  // of the device, which is the link's name where that fits
+	Index     int            `json:"index"` // of the device in the node's network namespace
+	Link      string         `json:"link"`
+	MAC       string         `json:"mac"`                 // as net.ParseMAC reads it
+	MTU       int            `json:"mtu"`                 // octets
+	Home      bool           `json:"home,omitempty"`      // a home link
+	Addresses []netip.Prefix `json:"addresses,omitempty"` // static ones, in place already
+	Advertise *Advertise     `json:"advertise,omitempty"` // this node is a router on the link and says so
+}
+
+// Advertise is what a router says in its Router Advertisements on one link: RFC
+// 4861, section 6.2.1, and RFC 6275, section 7.
+type Advertise struct {
+	Prefix      netip.Prefix  `json:"prefix"`               // on-link and for autoconfiguration
+	Address     netip.Addr    `json:"address"`              // the router's own in that prefix, sent with the R flag
+	MinInterval time.Duration `json:"min-interval"`         // between unsolicited ones
+	MaxInterval time.Duration `json:"max-interval"`         // also sent in the Advertisement Interval option
+	Delay       time.Duration `json:"delay,omitempty"`      // longest random wait before an answer to a solicitation; 0: at once
+	Lifetime    time.Duration `json:"lifetime"`             // as default router
+	HomeAgent   bool          `json:"home-agent,omitempty"` // the H flag
+}
+
+// Security is how binding signalling is protected and where its keys come from.
+// The words are those of topology files.
+type Security struct {
+	Integrity string `json:"integrity"` // none, auth-options, ipsec
+	Replay    string `json:"replay"`    // timestamp, sequence
+	Bootstrap string `json:"bootstrap"` // static, mip-options, ...
+}
+
+// A MobileNode is the part of a Config for role mn.
+type MobileNode struct {
+	HomeAgent   netip.Addr    `json:"home-agent"`
+	HomeAddress netip.Addr    `json:"home-address"`
+	HomePrefix  netip.Prefix  `json:"home-prefix"` // seen on a link, it makes that link the home link
+	NAI         string        `json:"nai"`
+	Lifetime    time.Duration `json:"lifetime"` // asked for in each Binding Update
+	DAD         string        `json:"dad"`      // none, optimistic, full: how care-of addresses come into use
+	Tunnel      string        `json:"tunnel"`   // auto, user, kernel
+	Security    Security      `json:"security"`
+	MNAAAKey    []byte        `json:"mn-aaa-key,omitempty"`
+	MNAAASPI    uint32        `json:"mn-aaa-spi,omitempty"`
+	MNHAKey     []byte        `json:"mn-ha-key,omitempty"` // with bootstrap static, or to override a derived key with a wrong one
+	MNHASPI     uint32        `json:"mn-ha-spi,omitempty"`
+}
+
+// A HomeAgent is the part of a Config for role ha.
+type HomeAgent struct {
+	Address      netip.Addr     `json:"address"` // where mobile nodes send Binding Updates
+	Host         string         `json:"host"`    // Diameter identity
+	Realm        string         `json:"realm"`
+	HomePrefixes []netip.Prefix `json:"home-prefixes"`
+	MaxLifetime  time.Duration  `json:"max-lifetime"` // longest binding granted
+	MaxBindings  int            `json:"max-bindings"`
+	ReplayWindow time.Duration  `json:"replay-window"` // RFC 4285, section 6: 7 s by default
+	DAD          string         `json:"dad"`           // none, full: before a new binding is acknowledged
+	Tunnel       string         `json:"tunnel"`        // auto, user, kernel
+	Security     Security       `json:"security"`
+	Associations []Association  `json:"associations,omitempty"` // with bootstrap static
+	AAA          []Peer         `json:"aaa,omitempty"`          // Diameter peers, the preferred one first
+	AAATimeout   time.Duration  `json:"aaa-timeout"`            // for one request to one peer
+	Watchdog     time.Duration  `json:"watchdog"`               // RFC 3539: interval of Device-Watchdog-Requests
+}
+
+// An Association is a mobility security association known beforehand: RFC 4285,
+// section 3.
+type Association struct {
+	NAI         string     `json:"nai"`
+	HomeAddress netip.Addr `json:"home-address"`
+	SPI         uint32     `json:"spi"`
+	Key         []byte     `json:"key"` // 16 octets
+}
+
+// A Peer is a Diameter peer to connect to.
+type Peer struct {
+	Host    string         `json:"host"` // Diameter identity
+	Realm   string         `json:"realm"`
+	Address netip.AddrPort `json:"address"`
+}
+
+// An AAA is the part of a Config for role aaa.
+type AAA struct {
+	Host        string           `json:"host"` // Diameter identity
+	Realm       string           `json:"realm"`
+	Listen      []netip.AddrPort `json:"listen"`
+	Watchdog    time.Duration    `json:"watchdog"`
+	KeyLifetime time.Duration    `json:"key-lifetime"` // of each MN-HA key handed out
+	Subscribers []Subscriber     `json:"subscribers"`
+}
+
+// A Subscriber is one that the AAA server knows.
+type Subscriber struct {
+	NAI         string     `json:"nai"`
+	MNAAASPI    uint32     `json:"mn-aaa-spi"`
+	MNAAAKey    []byte     `json:"mn-aaa-key"`
+	HomeAddress netip.Addr `json:"home-address"` // the one it may bind; invalid: any of its home agent's
+	Barred      bool       `json:"barred,omitempty"`
+}
+
+// A Router is the part of a Config for role router. What it advertises stands
+// with its Interfaces.
+type Router struct{}

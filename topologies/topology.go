@@ -1,0 +1,179 @@
+// Package topologies reads and checks topology files: which nodes there are,
+// what joins them, and how their signalling is protected.
+//
+// A Topology that Parse returns is complete and consistent: every default has
+// been chosen, every address given. The package starts nothing and knows
+// nothing of namespaces; orchestrator/lab brings a Topology up.
+package topologies
+
+import (
+	"net/netip"
+	"time"
+)
+
+// A Topology is a lab as its file describes it, with every default filled in.
+type Topology struct {
+	Name        string
+	Description string
+	Nodes       []Node // in the file's order
+	Links       []Link // in the file's order
+	Security    Security
+}
+
+// Security says how binding signalling is protected and where its keys come
+// from; the words are decided in DESIGN.
+type Security struct {
+	Integrity string // none, auth-options, ipsec
+	Replay    string // timestamp, sequence
+	Bootstrap string // static, mip-options, gba-rfc3957, gba, partial-gba, ikev2
+	Profile   string // 3gpp, 3gpp2, wimax, mipv4
+}
+
+// A Node is one machine of the lab.
+type Node struct {
+	Name       string
+	Role       string        // mn, ha, aaa, router, cn
+	Clock      time.Duration // how far its clock is off
+	Interfaces []Interface   // in the order of the file's links
+	Routes     []Route       // static ones; none for a mobile node
+
+	// The part of its role; the others are nil.
+	MobileNode *MobileNode
+	HomeAgent  *HomeAgent
+	AAA        *AAA
+	Router     *Router
+
+	Line int // in the file
+}
+
+// An Interface is a node's end of a link.
+type Interface struct {
+	Name      string // of the device: the link's name, cut to 15 octets where need be
+	Index     int    // of the device: 2 for a node's first
+	Link      string
+	MAC       [6]byte
+	Addresses []netip.Prefix // static ones; none for a mobile node
+	Advertise *Advertise     // set where the node is a router to mobile nodes on this link
+}
+
+// Advertise is what a router says on a link: RFC 4861, section 6.2.1.
+type Advertise struct {
+	Prefix      netip.Prefix
+	Address     netip.Addr // the router's own, in Prefix
+	MinInterval time.Duration
+	MaxInterval time.Duration
+	Delay       time.Duration // longest random wait before answering a solicitation
+	Lifetime    time.Duration
+	HomeAgent   bool
+}
+
+// A Route is a static route.
+type Route struct {
+	To  netip.Prefix
+	Via netip.Addr
+	Dev string // Interface.Name
+}
+
+// A MobileNode is what role mn adds to a Node.
+type MobileNode struct {
+	HomeAgent   string // the node
+	HomeAddress netip.Addr
+	HomePrefix  netip.Prefix // /64
+	NAI         string
+	Lifetime    time.Duration // of each binding it asks for
+	DAD         string        // none, optimistic, full
+	Tunnel      string        // auto, user, kernel
+	MNAAAKey    []byte
+	MNAAASPI    uint32
+	MNHAKey     []byte // 16 octets; with bootstrap static, or to set a wrong one on purpose
+	MNHASPI     uint32
+}
+
+// A HomeAgent is what role ha adds to a Node.
+type HomeAgent struct {
+	Address      netip.Addr // where mobiles send their Binding Updates
+	Host, Realm  string     // Diameter identity
+	HomePrefixes []netip.Prefix
+	AAA          []string // nodes, the preferred one first
+	MaxLifetime  time.Duration
+	MaxBindings  int
+	ReplayWindow time.Duration
+	DAD          string        // none, full
+	Tunnel       string        // auto, user, kernel
+	AAATimeout   time.Duration // for one request to one peer
+	Watchdog     time.Duration
+}
+
+// An AAA is what role aaa adds to a Node.
+type AAA struct {
+	Host, Realm string // Diameter identity
+	Port        uint16 // TCP: 3868
+	Watchdog    time.Duration
+	KeyLifetime time.Duration
+	Subscribers []Subscriber
+}
+
+// A Subscriber is one that an AAA server knows.
+type Subscriber struct {
+	NAI         string
+	MNAAASPI    uint32
+	MNAAAKey    []byte
+	MNHAKey     []byte // with bootstrap static; 16 octets
+	MNHASPI     uint32
+	HomeAddress netip.Addr // the only one it may bind; invalid: any
+	Barred      bool
+}
+
+// A Router is what role router adds to a Node.
+type Router struct{}
+
+// A Link joins two or more ends. All of them hear each other, as on one
+// Ethernet.
+type Link struct {
+	Name   string
+	Ends   []string // nodes, in the file's order
+	Home   bool     // a home link: its prefix is of a home agent's home prefixes
+	Prefix netip.Prefix
+	MTU    int
+	Engine string                // user, kernel
+	From   map[string]Impairment // what happens to frames that this end sends; one entry an end
+
+	Line int
+}
+
+// An Impairment is what a link does to the frames that one end sends into it.
+// The zero value is a link that does nothing but carry.
+type Impairment struct {
+	Delay     time.Duration // before each frame arrives
+	Jitter    Jitter
+	Loss      Loss
+	Rate      int64   // bit/s; 0: unlimited
+	Queue     Queue   // before the rate; drop-tail
+	Duplicate float64 // probability, 0 to 1
+	Corrupt   float64 // probability, 0 to 1: one bit of the frame is turned over
+	Reorder   float64 // probability, 0 to 1: the frame overtakes, without delay
+}
+
+// Jitter is added to Delay, frame by frame.
+type Jitter struct {
+	Spread       time.Duration // uniform: the half width; normal: the standard deviation; pareto: the scale
+	Distribution string        // uniform, normal, pareto
+	Reorder      bool          // frames may overtake one another
+}
+
+// Loss is independent when only Rate is set, and Gilbert-Elliott when the four
+// others are.
+type Loss struct {
+	Rate     float64 // probability, 0 to 1
+	GoodBad  float64 // probability of leaving the good state, a frame
+	BadGood  float64 // probability of leaving the bad state, a frame
+	LossGood float64 // probability of loss in the good state
+	LossBad  float64 // probability of loss in the bad state
+}
+
+// A Queue holds what a rate keeps waiting. Zero limits: the default of 100 ms
+// at the link's rate, at least 10 full frames.
+type Queue struct {
+	Bytes   int
+	Packets int
+}
