@@ -5,10 +5,7 @@
 // nothing of what they cause: roles act on them, the journal keeps them.
 package control
 
-import (
-	"encoding/json"
-	"time"
-)
+import "encoding/json"
 
 // An Event is something that happened in a node: a verb in the past, with
 // fields, such as binding-accepted {seq, lifetime}.
@@ -33,7 +30,3 @@ type Reply struct {
 	Error string          `json:"error,omitempty"` // empty: it was done
 	Value json.RawMessage `json:"value,omitempty"`
 }
-
-// A Duration is a time.Duration that crosses the border as a number of
-// nanoseconds and prints as Go prints durations.
-type Duration = time.Duration
