@@ -1,0 +1,141 @@
+// Package netns makes the places where nodes live: a network, UTS and mount
+// namespace each, and the devices in it that a link's relay reads and writes.
+//
+// It knows nothing of nodes' roles, of links or of what runs in a Space. It needs
+// CAP_SYS_ADMIN over the user namespace it is called in, not root.
+package netns
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Space is a node's own network, UTS and mount namespace. One OS thread lives
+// inside it for as long as the Space is open; all work inside is done there.
+type Space struct {
+	name string
+	work chan func()
+	gone chan struct{}
+	nl   *Netlink
+}
+
+// New makes a Space with a host name, its loopback up, and hosts as the text of
+// its /etc/hosts.
+func New(name, hosts string) (*Space, error) {
+	s := &Space{name: name, work: make(chan func()), gone: make(chan struct{})}
+	made := make(chan error)
+	go s.live(hosts, made)
+	if err := <-made; err != nil {
+		return nil, fmt.Errorf("node %s: %w", name, err)
+	}
+	return s, nil
+}
+
+// live is the thread inside. It is never unlocked: when it ends, the thread ends
+// with it, and with the thread the last hold on the namespaces.
+func (s *Space) live(hosts string, made chan<- error) {
+	defer close(s.gone)
+	runtime.LockOSThread()
+	if err := s.enter(hosts); err != nil {
+		made <- err
+		return
+	}
+	defer s.nl.Close()
+	made <- nil
+	for f := range s.work {
+		f()
+	}
+}
+
+func (s *Space) enter(hosts string) error {
+	const spaces = unix.CLONE_NEWNET | unix.CLONE_NEWUTS | unix.CLONE_NEWNS
+	if err := unix.Unshare(unix.CLONE_FS | spaces); err != nil {
+		return fmt.Errorf("namespaces: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("mounts: %w", err)
+	}
+	if err := unix.Sethostname([]byte(s.name)); err != nil {
+		return fmt.Errorf("host name: %w", err)
+	}
+	if err := placeFile("/etc/hosts", hosts); err != nil {
+		return fmt.Errorf("/etc/hosts: %w", err)
+	}
+	// A view of its own devices: the old mount shows those of the lab's own
+	// network namespace. Refused where the kernel hides parts of /sys already;
+	// nothing of ours reads it.
+	unix.Mount("sysfs", "/sys", "sysfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC|unix.MS_RDONLY, "")
+	for path, value := range defaults {
+		if err := os.WriteFile(path, []byte(value), 0); err != nil {
+			return err
+		}
+	}
+	var err error
+	if s.nl, err = OpenNetlink(); err != nil {
+		return err
+	}
+	var b Batch
+	b.SetUp(loopbackIndex)
+	return s.nl.Do(&b)
+}
+
+const loopbackIndex = 1
+
+// defaults hold for every device made in a Space afterwards. Duplicate address
+// detection would keep each link-local address unusable for a second; a role
+// that wants it asks for it by address. Router advertisements are read by roles,
+// not by the kernel.
+var defaults = map[string]string{
+	"/proc/sys/net/ipv6/conf/default/accept_dad": "0",
+	"/proc/sys/net/ipv6/conf/default/accept_ra":  "0",
+	"/proc/sys/net/ipv6/conf/default/autoconf":   "0",
+}
+
+// placeFile gives the calling thread's mount namespace a file of its own at path.
+// The file system that holds it is detached at once, so it hides nothing.
+func placeFile(path, text string) error {
+	if _, err := os.Stat(path); err != nil {
+		return nil // nothing to cover: the system has no such file
+	}
+	const aside = "/tmp"
+	if err := unix.Mount("s2clab", aside, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "size=64k"); err != nil {
+		return err
+	}
+	defer unix.Unmount(aside, unix.MNT_DETACH)
+	file := aside + "/" + strings.ReplaceAll(strings.Trim(path, "/"), "/", "-")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		return err
+	}
+	return unix.Mount(file, path, "", unix.MS_BIND, "")
+}
+
+// Do runs f on the thread inside and returns its error. f must not start
+// goroutines that are to be inside too.
+func (s *Space) Do(f func() error) error {
+	done := make(chan error, 1)
+	s.work <- func() { done <- f() }
+	return <-done
+}
+
+// Start starts a command inside. The caller waits for it as usual.
+func (s *Space) Start(cmd *exec.Cmd) error { return s.Do(cmd.Start) }
+
+// Configure does a batch of changes to the devices inside.
+func (s *Space) Configure(b *Batch) error { return s.Do(func() error { return s.nl.Do(b) }) }
+
+// SetForwarding makes the node a router for IPv6.
+func (s *Space) SetForwarding() error {
+	return s.Do(func() error { return os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0) })
+}
+
+// Close lets the Space go. Processes started inside keep the namespaces until
+// they end.
+func (s *Space) Close() {
+	close(s.work)
+	<-s.gone
+}
