@@ -1,0 +1,126 @@
+// Package launch starts the processes of nodes: in a Space on this machine now.
+//
+// It knows how a process is started, watched and ended, and nothing of what its
+// role does.
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"s2clab/nodes/control"
+	"s2clab/nodes/netns"
+)
+
+// A Process is a node process that was started.
+type Process struct {
+	*control.Node
+	cmd  *exec.Cmd
+	log  *tail
+	done chan struct{} // closed when it has ended, and err is set
+	err  error
+}
+
+// Start starts this program as a node process inside space, sends it cfg, and
+// hands its events to sink.
+func Start(space *netns.Space, cfg *control.Config, sink func(control.Event)) (*Process, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("node %s: control socket: %w", cfg.Node, err)
+	}
+	here, there := os.NewFile(uintptr(fds[0]), "control"), os.NewFile(uintptr(fds[1]), "control")
+	defer there.Close()
+	conn, err := net.FileConn(here)
+	here.Close()
+	if err != nil {
+		return nil, fmt.Errorf("node %s: control socket: %w", cfg.Node, err)
+	}
+
+	p := &Process{log: &tail{}, done: make(chan struct{})}
+	p.cmd = exec.Command("/proc/self/exe", "node", cfg.Role)
+	p.cmd.Args[0] = "s2clab"
+	p.cmd.ExtraFiles = []*os.File{there} // control.NodeFD
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	p.cmd.Env = append(os.Environ(), "GOGC=50") // a node is small: memory before speed
+	p.cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
+	if err := space.Start(p.cmd); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}()
+	if p.Node, err = control.Dial(conn, cfg, sink); err != nil {
+		p.Kill()
+		return nil, fmt.Errorf("node %s: %w\n%s", cfg.Node, err, p.Log())
+	}
+	return p, nil
+}
+
+// PID is the process's number, as the lab's PID namespace counts.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Done is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Exit says how the process ended, once Done is closed; nil: well.
+func (p *Process) Exit() error { return p.err }
+
+// Log is the end of what the process wrote, a few thousand octets at most.
+func (p *Process) Log() string { return p.log.String() }
+
+// grace is how long a process has to end by itself.
+const grace = 2 * time.Second
+
+// Stop ends the process, in good order where it can, and waits for its end.
+func (p *Process) Stop() error {
+	p.Node.Close()
+	select {
+	case <-p.done:
+	case <-time.After(grace):
+		p.Kill()
+		return errors.New("did not end by itself and was killed")
+	}
+	return nil
+}
+
+// Kill ends the process as a power failure would, and waits for its end.
+func (p *Process) Kill() {
+	unix.Kill(-p.PID(), unix.SIGKILL)
+	<-p.done
+	if p.Node != nil {
+		p.Node.Close()
+	}
+}
+
+// A tail keeps the last octets written to it.
+type tail struct {
+	mu   sync.Mutex
+	kept []byte
+}
+
+const tailOctets = 4096
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.kept = append(t.kept, b...)
+	if extra := len(t.kept) - tailOctets; extra > 0 {
+		t.kept = append(t.kept[:0], t.kept[extra:]...)
+	}
+	return len(b), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.kept)
+}
