@@ -1,0 +1,101 @@
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"s2clab/nodes/control"
+	"s2clab/nodes/netns"
+	"s2clab/nodes/netns/netnstest"
+)
+
+func init() { runtime.LockOSThread() }
+
+// TestMain makes this test a node process too, with roles of its own.
+func TestMain(m *testing.M) {
+	if len(os.Args) != 3 || os.Args[1] != "node" {
+		os.Exit(m.Run())
+	}
+	conn, cfg, err := control.OpenNode()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	name, _ := os.Hostname()
+	conn.Event("ready", map[string]any{"host": name, "role": os.Args[2], "seed": cfg.Seed})
+	switch os.Args[2] {
+	case "good":
+		for range conn.Commands() {
+		}
+		conn.Event("goodbye", nil)
+		conn.Close()
+	case "dying":
+		conn.Close()
+		fmt.Fprintln(os.Stderr, "the disk is on fire")
+		os.Exit(3)
+	case "deaf":
+		select {}
+	}
+	os.Exit(0)
+}
+
+func start(t *testing.T, role string) (*Process, <-chan control.Event) {
+	t.Helper()
+	space, err := netns.New("ue", "")
+	if errors.Is(err, unix.EPERM) {
+		netnstest.Lacking(t, "netns", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(space.Close)
+	events := make(chan control.Event, 10)
+	p, err := Start(space, &control.Config{Node: "ue", Role: role, Seed: 7}, func(e control.Event) { events <- e })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, events
+}
+
+func TestANodeProcessRunsInItsSpaceAndEndsWhenTold(t *testing.T) {
+	p, events := start(t, "good")
+	e := <-events
+	if e.Node != "ue" || e.Fields["host"] != "ue" || e.Fields["role"] != "good" || e.Fields["seed"] != float64(7) {
+		t.Errorf("got event %+v", e)
+	}
+	if err := p.Stop(); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	if p.Exit() != nil {
+		t.Errorf("exit %v, want none", p.Exit())
+	}
+}
+
+func TestTheEndOfADeadNodesLogIsKept(t *testing.T) {
+	p, _ := start(t, "dying")
+	<-p.Done()
+	if p.Exit() == nil || !strings.Contains(p.Exit().Error(), "3") {
+		t.Errorf("exit %v, want exit status 3", p.Exit())
+	}
+	if !strings.Contains(p.Log(), "on fire") {
+		t.Errorf("log %q", p.Log())
+	}
+	if err := p.Ask("anything", nil, nil); !errors.Is(err, control.ErrGone) {
+		t.Errorf("a question to a dead node: %v, want ErrGone", err)
+	}
+}
+
+func TestANodeThatDoesNotEndIsKilled(t *testing.T) {
+	p, events := start(t, "deaf")
+	<-events
+	if err := p.Stop(); err == nil {
+		t.Error("a node that does not listen ended by itself")
+	}
+	<-p.Done()
+}
