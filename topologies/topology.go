@@ -18,6 +18,7 @@ type Topology struct {
 	Nodes       []Node // in the file's order
 	Links       []Link // in the file's order
 	Security    Security
+	Groups      map[string][]string // nodes written as one with a count: ue is ue1, ue2, ...
 }
 
 // Security says how binding signalling is protected and where its keys come
@@ -102,6 +103,16 @@ type HomeAgent struct {
 	Tunnel       string        // auto, user, kernel
 	AAATimeout   time.Duration // for one request to one peer
 	Watchdog     time.Duration
+	Associations []Association // what it knows of its mobiles beforehand, with bootstrap static
+}
+
+// An Association is a mobility security association: RFC 4285, section 3. It is
+// the network's side of it; the mobile's own is with the MobileNode.
+type Association struct {
+	NAI         string
+	HomeAddress netip.Addr
+	SPI         uint32
+	Key         []byte // 16 octets
 }
 
 // An AAA is what role aaa adds to a Node.

@@ -1,0 +1,201 @@
+package topologies
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"s2clab/topologies/strict"
+)
+
+// What a topology may leave out.
+const (
+	defaultRealm        = "epc.mnc001.mcc001.3gppnetwork.org"
+	defaultLifetime     = 60 * time.Second  // of a binding
+	defaultMaxLifetime  = 600 * time.Second //
+	defaultMaxBindings  = 10000
+	defaultReplayWindow = 7 * time.Second // RFC 4285, section 6
+	defaultAAATimeout   = 2 * time.Second
+	defaultWatchdog     = 30 * time.Second // RFC 3539, section 3.4.1
+	defaultKeyLifetime  = time.Hour
+	defaultMTU          = 1500
+	defaultMNAAASPI     = 3 // HMAC_SHA1_SPI: RFC 4285, section 8
+	defaultMaxInterval  = time.Second
+	diameterPort        = 3868
+	maxNodes            = 1000
+	maxLifetime         = 65535 * 4 * time.Second // RFC 6275, section 6.1.7
+)
+
+// format is the table of all that a topology file may hold. Reading, the
+// schema and the reference page come from it.
+var format = sync.OnceValue(func() *strict.Shape {
+	list := func(s *strict.Scalar, name string) *strict.Shape {
+		return &strict.Shape{Name: name, Items: strict.Of(s), Single: true, Least: 1}
+	}
+	mn, ha, aaa := []string{"mn"}, []string{"ha"}, []string{"aaa"}
+	node := &strict.Shape{Ref: "node", Name: "a node", Switch: "role", Fields: []strict.Field{
+		{Key: "role", Required: true, Shape: strict.Of(strict.Words("a role", roles...)),
+			Doc: "What the node is: mn (mobile node), ha (home agent), aaa (AAA server), router, cn (correspondent node)."},
+		{Key: "count", Shape: strict.Of(strict.Integer("a number of nodes", 1, maxNodes)), For: []string{"mn", "cn"},
+			Doc: "So many nodes alike: ue with count 3 is ue1, ue2 and ue3, and ue means all of them. Left out: one, with the name as it stands."},
+		{Key: "clock-offset", Shape: strict.Of(strict.Duration(-100*365*24*time.Hour, 100*365*24*time.Hour)),
+			Doc: "How far the node's clock is off: 1h is an hour ahead, -1h an hour behind. Left out: it is right."},
+
+		{Key: "home-agent", For: mn, Shape: strict.Of(reference("a node with role ha", "pgw")), Doc: "The node that is its home agent. Left out: the only one there is."},
+		{Key: "subscriber", For: mn, Shape: strict.Of(subscriberScalar()), Doc: "Who uses it: an IMSI between quotes, of which the NAI is made, or a NAI. With count, the IMSI of the first. Left out: test IMSIs in order."},
+		{Key: "home-address", For: mn, Shape: strict.Of(addressScalar()), Doc: "Its address for ever, in a /64 of its home agent's home prefixes. Left out: chosen."},
+		{Key: "binding-lifetime", For: mn, Shape: strict.Of(lifetime()), Doc: "The lifetime that it asks for in each Binding Update, in steps of 4s. Left out: 60s."},
+		{Key: "dad", For: []string{"mn", "ha"}, Shape: strict.Of(strict.Words("a kind of duplicate address detection", "none", "optimistic", "full")),
+			Doc: "Duplicate address detection: at a mobile node of its care-of addresses (left out: optimistic), at a home agent of a home address before its first binding (none or full; left out: full, RFC 6275, section 10.3.1, which costs about a second)."},
+		{Key: "tunnel", For: []string{"mn", "ha"}, Shape: strict.Of(strict.Words("a tunnel engine", tunnels...)), Doc: "What encapsulates: user (in the node's process), kernel, or auto for the kernel where it can. Left out: auto."},
+		{Key: "mn-aaa-key", For: mn, Shape: strict.Of(keyScalar(16, 64)), Doc: "The mobile's own copy of the key that it shares with the AAA server (RFC 4285, section 5.2). Left out: the one that the subscriber list has, so write it only to make them differ."},
+		{Key: "mn-aaa-spi", For: mn, Shape: strict.Of(spi()), Doc: "The SPI of its MN-AAA authentication option. Left out: 3, HMAC_SHA1_SPI."},
+		{Key: "mn-ha-key", For: mn, Shape: strict.Of(keyScalar(16, 16)), Doc: "The mobile's own copy of the key that it shares with its home agent (RFC 4285, section 5.1). Left out: the right one, so write it only to make it wrong."},
+		{Key: "mn-ha-spi", For: mn, Shape: strict.Of(spi()), Doc: "The SPI of that key, 256 or more. Left out: from 256 on with bootstrap static, else what the AAA server gives."},
+
+		{Key: "home-prefixes", For: ha, Shape: list(prefixScalar(16, 64), "a list of prefixes"), Doc: "Prefixes it is home agent for: each /64 in them is for one home link. Left out: 2001:db8:100::/48 for the first home agent, 2001:db8:101::/48 for the next."},
+		{Key: "aaa", For: ha, Shape: list(reference("a node with role aaa", "aaa"), "a list of nodes with role aaa"), Doc: "The AAA servers it asks, the preferred one first. Left out: all there are."},
+		{Key: "address", For: ha, Shape: strict.Of(addressScalar()), Doc: "The address mobiles send their Binding Updates to, one of its own. Left out: the one that accesses reach it at."},
+		{Key: "max-lifetime", For: ha, Shape: strict.Of(lifetime()), Doc: "The longest lifetime of a binding it grants, in steps of 4s. Left out: 10m."},
+		{Key: "max-bindings", For: ha, Shape: strict.Of(strict.Integer("a number of bindings", 1, 10_000_000)), Doc: "How many bindings it keeps at most. Left out: 10000."},
+		{Key: "replay-window", For: ha, Shape: strict.Of(strict.Duration(time.Millisecond, 24*time.Hour)), Doc: "How far the timestamp of a Binding Update may be from its clock. Left out: 7s (RFC 4285, section 6)."},
+		{Key: "aaa-timeout", For: ha, Shape: strict.Of(strict.Duration(10*time.Millisecond, 5*time.Minute)), Doc: "How long it waits for an answer from one AAA server. Left out: 2s."},
+
+		{Key: "realm", For: []string{"ha", "aaa"}, Shape: strict.Of(realmScalar()), Doc: "Its Diameter realm. Left out: " + defaultRealm + "."},
+		{Key: "host", For: []string{"ha", "aaa"}, Shape: strict.Of(realmScalar()), Doc: "Its Diameter identity. Left out: its name, a dot and its realm."},
+		{Key: "watchdog", For: []string{"ha", "aaa"}, Shape: strict.Of(strict.Duration(6*time.Second, time.Hour)), Doc: "The interval of Device-Watchdog-Requests, 6s at least (RFC 3539, section 3.4.1). Left out: 30s."},
+		{Key: "port", For: aaa, Shape: strict.Of(strict.Integer("a TCP port", 1, 65535)), Doc: "The TCP port it listens at. Left out: 3868."},
+		{Key: "key-lifetime", For: aaa, Shape: strict.Of(strict.Duration(4*time.Second, 30*24*time.Hour)), Doc: "How long an MN-HA key that it hands out may be used. Left out: 1h."},
+		{Key: "subscribers", For: aaa, Shape: &strict.Shape{Name: "a list of subscribers, or the name of a file that holds one", Items: subscriberShape(), Scalar: fileScalar()},
+			Doc: "Whom it knows: a list, or a file beside this one. Left out: every mobile node of a home agent that asks it."},
+	}}
+
+	impairment := impairmentFields()
+	link := &strict.Shape{Ref: "link", Name: "a link", Fields: append([]strict.Field{
+		{Key: "ends", Required: true, Shape: &strict.Shape{Name: "a list of nodes", Items: strict.Of(reference("a node", "ue"))},
+			Doc: "The nodes it joins, two or more: all hear each other, as on one Ethernet."},
+		{Key: "home", Shape: strict.Of(strict.Boolean()), Doc: "It is a home link: its prefix is of a home agent's home prefixes. Left out: false."},
+		{Key: "prefix", Shape: strict.Of(prefixScalar(64, 64)), Doc: "Its prefix, a /64. Left out: a free one of 2001:db8::/48, or of the home prefixes."},
+		{Key: "addresses", Shape: &strict.Shape{Name: "a list of nodes with their addresses", Each: strict.Of(addressScalar()), New: true},
+			Doc: "Addresses by hand, of ends that are no mobile nodes. Left out: ::1, ::2 and so on in the order of the ends, routers and home agents first."},
+		{Key: "macs", Shape: &strict.Shape{Name: "a list of nodes with their MAC addresses", Each: strict.Of(macScalar()), New: true},
+			Doc: "MAC addresses by hand. Left out: locally administered ones, the same at each run."},
+		{Key: "mtu", Shape: strict.Of(strict.Integer("an MTU", 1280, 9000)), Doc: "The longest packet, in octets. Left out: 1500."},
+		{Key: "engine", Shape: strict.Of(&strict.Scalar{Name: "a link engine", JSON: "string", Words: engines, Later: map[string]string{"kernel": "leave it out: links are relays in user space"}}),
+			Doc: "What carries the frames: user (a relay in user space). Left out: user."},
+		{Key: "ra-interval", Shape: strict.Of(strict.Duration(70*time.Millisecond, 30*time.Minute)), Doc: "The longest time between Router Advertisements on the link; the shortest is half of it, 30ms at least. Left out: 1s."},
+		{Key: "from", Shape: &strict.Shape{Name: "a list of ends with their impairments", New: true, Each: &strict.Shape{Ref: "impairment", Name: "what the link does to frames", Fields: impairment}},
+			Doc: "What the link does to the frames that one end sends, where that differs from the keys beside this one."},
+	}, impairment...)}
+
+	known := func(name string, words []string, instead string, later ...string) *strict.Shape {
+		m := map[string]string{}
+		for _, w := range later {
+			m[w] = instead
+		}
+		return strict.Of(&strict.Scalar{Name: name, JSON: "string", Words: words, Later: m})
+	}
+	return &strict.Shape{Name: "a topology", Fields: []strict.Field{
+		{Key: "topology", Required: true, Shape: strict.Of(nameOf("a topology")), Doc: "Its name."},
+		{Key: "description", Shape: strict.Of(strict.Text("a description", 4000)), Doc: "What it is for, in words."},
+		{Key: "nodes", Required: true, Shape: &strict.Shape{Name: "a list of nodes by name", Each: node, EachKey: nameOf("a node"), Least: 1}, Doc: "What there is, by name."},
+		{Key: "links", Required: true, Shape: &strict.Shape{Name: "a list of links by name", Each: link, EachKey: nameOf("a link"), Least: 1}, Doc: "What joins the nodes, by name."},
+		{Key: "security", Shape: &strict.Shape{Ref: "security", Name: "the security of binding signalling", Fields: []strict.Field{
+			{Key: "integrity", Shape: known("a kind of integrity", integrity, "available: auth-options (RFC 4285), none", "ipsec"), Doc: "How Binding Updates and Acknowledgements are protected: auth-options (RFC 4285) or none. Left out: auth-options."},
+			{Key: "replay", Shape: known("a kind of replay protection", replay, ""), Doc: "With auth-options: timestamp or sequence (RFC 4285, section 6). Left out: timestamp."},
+			{Key: "bootstrap", Shape: known("a kind of bootstrapping", bootstrap, "available: mip-options (the first Binding Update carries MN-AAA), static (keys known beforehand)", "gba-rfc3957", "gba", "partial-gba", "ikev2"),
+				Doc: "Where the MN-HA key comes from: mip-options (the first Binding Update carries MN-AAA and the AAA server answers with a key) or static (known beforehand). Left out: mip-options."},
+			{Key: "profile", Shape: known("a profile", profiles, "available: 3gpp", "3gpp2", "wimax", "mipv4"), Doc: "Whose details are followed: 3gpp. Left out: 3gpp."},
+		}}, Doc: "How binding signalling is protected, and where its keys come from."},
+	}}
+})
+
+// impairmentFields are the keys of what a link does to frames. Scenarios have
+// them too, where they change a link.
+func impairmentFields() []strict.Field {
+	return []strict.Field{
+		{Key: "delay", Shape: strict.Of(strict.Duration(0, time.Minute)), Doc: "How long each frame travels. Left out: no time."},
+		{Key: "jitter", Shape: &strict.Shape{Name: "a jitter such as 2ms", Short: "spread", Fields: []strict.Field{
+			{Key: "spread", Required: true, Shape: strict.Of(strict.Duration(0, time.Minute)), Doc: "How far: of uniform the half width, of normal the standard deviation, of pareto the scale."},
+			{Key: "distribution", Shape: strict.Of(strict.Words("a distribution", "uniform", "normal", "pareto")), Doc: "How it is spread. Left out: uniform."},
+			{Key: "reorder", Shape: strict.Of(strict.Boolean()), Doc: "Whether frames may overtake one another by it. Left out: false."},
+		}}, Doc: "What is added to the delay, frame by frame: 2ms, or {spread: 2ms, distribution: normal, reorder: true}. Left out: nothing."},
+		{Key: "loss", Shape: &strict.Shape{Name: "a loss such as 0.5%", Short: "rate", Fields: []strict.Field{
+			{Key: "rate", Shape: strict.Of(strict.Percent()), Doc: "The share of frames lost, each independently."},
+			{Key: "good-bad", Shape: strict.Of(strict.Percent()), Doc: "Gilbert-Elliott: how likely a frame ends the good state."},
+			{Key: "bad-good", Shape: strict.Of(strict.Percent()), Doc: "Gilbert-Elliott: how likely a frame ends the bad state."},
+			{Key: "loss-good", Shape: strict.Of(strict.Percent()), Doc: "Gilbert-Elliott: the loss in the good state. Left out: 0%."},
+			{Key: "loss-bad", Shape: strict.Of(strict.Percent()), Doc: "Gilbert-Elliott: the loss in the bad state. Left out: 100%."},
+		}}, Doc: "The share of frames that are lost: 0.5%, or in bursts {good-bad: 1%, bad-good: 30%, loss-bad: 80%}. Left out: none."},
+		{Key: "rate", Shape: strict.Of(strict.BitRate(1000, 1e12)), Doc: "How many bits pass in a second. Left out: no limit."},
+		{Key: "queue", Shape: &strict.Shape{Name: "a queue such as 64kB", Short: "bytes", Fields: []strict.Field{
+			{Key: "bytes", Shape: strict.Of(strict.Size(1, 1<<30)), Doc: "How many octets wait at most."},
+			{Key: "packets", Shape: strict.Of(strict.Integer("a number of packets", 1, 1_000_000)), Doc: "How many packets wait at most."},
+		}}, Doc: "What waits where the rate is reached, drop-tail: 64kB, or {packets: 100}. Left out: 100ms at the rate."},
+		{Key: "duplicate", Shape: strict.Of(strict.Percent()), Doc: "The share of frames that arrive twice. Left out: none."},
+		{Key: "corrupt", Shape: strict.Of(strict.Percent()), Doc: "The share of frames of which one bit is turned over. Left out: none."},
+		{Key: "reorder", Shape: strict.Of(strict.Percent()), Doc: "The share of frames that arrive without delay, before those sent earlier. Left out: none."},
+	}
+}
+
+// subscriberShape is one of the subscribers of an AAA server.
+func subscriberShape() *strict.Shape {
+	return &strict.Shape{Ref: "subscriber", Name: "a subscriber", Fields: []strict.Field{
+		{Key: "subscriber", Required: true, Shape: strict.Of(subscriberScalar()), Doc: "An IMSI between quotes, of which the NAI is made, or a NAI."},
+		{Key: "mn-aaa-key", Shape: strict.Of(keyScalar(16, 64)), Doc: "The key it shares with the AAA server. Left out: made from the names of the topology and of the subscriber, for labs only."},
+		{Key: "mn-aaa-spi", Shape: strict.Of(spi()), Doc: "The SPI that goes with it. Left out: 3, HMAC_SHA1_SPI."},
+		{Key: "mn-ha-key", Shape: strict.Of(keyScalar(16, 16)), Doc: "With bootstrap static, the key it shares with its home agent. Left out: made like the other."},
+		{Key: "mn-ha-spi", Shape: strict.Of(spi()), Doc: "The SPI that goes with it, 256 or more. Left out: from 256 on."},
+		{Key: "home-address", Shape: strict.Of(addressScalar()), Doc: "The only home address it may bind. Left out: any of its home agent's."},
+		{Key: "barred", Shape: strict.Of(strict.Boolean()), Doc: "It is known and refused. Left out: false."},
+	}}
+}
+
+// subscribersFormat is the table of a file of subscribers.
+var subscribersFormat = sync.OnceValue(func() *strict.Shape {
+	return &strict.Shape{Name: "a file of subscribers", Fields: []strict.Field{
+		{Key: "subscribers", Required: true, Shape: &strict.Shape{Name: "a list of subscribers", Items: subscriberShape()}, Doc: "Whom the AAA server knows."},
+	}}
+})
+
+func spi() *strict.Scalar { return strict.Integer("an SPI", 1, 1<<32-1) }
+
+// lifetime is the lifetime of a binding, which the wire has in units of 4 s.
+func lifetime() *strict.Scalar {
+	s := strict.Duration(4*time.Second, maxLifetime)
+	parse := s.Parse
+	s.Parse = func(text string) (any, error) {
+		x, err := parse(text)
+		if err != nil {
+			return nil, err
+		}
+		if d := x.(time.Duration); d%(4*time.Second) != 0 {
+			down := d.Truncate(4 * time.Second)
+			return nil, &strict.Trouble{What: text + " is not a multiple of 4s, in which binding lifetimes are counted (RFC 6275, section 6.1.7)",
+				Hint: "write " + strict.Short(max(down, 4*time.Second)) + " or " + strict.Short(down+4*time.Second)}
+		}
+		return x, nil
+	}
+	return s
+}
+
+func fileScalar() *strict.Scalar {
+	return &strict.Scalar{Name: "the name of a file", JSON: "string", Pattern: `\.ya?ml$`, Examples: []string{"subscribers.yaml"},
+		Parse: func(text string) (any, error) {
+			if !strings.HasSuffix(text, ".yaml") && !strings.HasSuffix(text, ".yml") {
+				return nil, &strict.Trouble{What: strconv.Quote(text) + " is not the name of a YAML file", Hint: "name a file that ends in .yaml, such as subscribers.yaml"}
+			}
+			return text, nil
+		}}
+}
+
+// Schema returns the JSON Schema of topology files.
+func Schema() []byte {
+	return strict.Schema(format(), "s2clab topology", "What there is in a lab: nodes, the links that join them, and how their signalling is protected.")
+}
+
+// SubscribersSchema returns the JSON Schema of files of subscribers.
+func SubscribersSchema() []byte {
+	return strict.Schema(subscribersFormat(), "s2clab subscribers", "Whom an AAA server knows.")
+}

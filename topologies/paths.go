@@ -1,0 +1,250 @@
+package topologies
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// A hop is how packets leave a node for somewhere.
+type hop struct {
+	via netip.Addr // the next node's address on the link; invalid: the end is on the link itself
+	dev string
+}
+
+// reach is what one node can reach over routers and home agents, by the fewest
+// links, and among equals in the file's order.
+type reach struct {
+	links map[string]hop    // by link
+	nodes map[string]hop    // by node
+	entry map[string]string // by node: the link it is reached on
+	order map[string]int    // by node: links on the way
+}
+
+// reachOf walks the topology from a node on. Mobile nodes, AAA servers and
+// correspondents end paths; they do not forward.
+func (w *walker) reachOf(from string) reach {
+	r := reach{map[string]hop{}, map[string]hop{}, map[string]string{}, map[string]int{from: 0}}
+	queue := []string{from}
+	for len(queue) > 0 {
+		at := queue[0]
+		queue = queue[1:]
+		for _, in := range w.nodes[at].Interfaces {
+			if _, seen := r.links[in.Link]; seen {
+				continue
+			}
+			first := hop{dev: in.Name}
+			if at != from {
+				first = r.nodes[at]
+			}
+			r.links[in.Link] = first
+			for _, e := range w.links[in.Link].Ends {
+				if _, seen := r.order[e]; seen {
+					continue
+				}
+				next := first
+				if at == from {
+					next.via = w.address(e, in.Link)
+				}
+				r.nodes[e], r.entry[e], r.order[e] = next, in.Link, r.order[at]+1
+				if role := w.nodes[e].Role; role == "router" || role == "ha" {
+					queue = append(queue, e)
+				}
+			}
+		}
+	}
+	return r
+}
+
+// A walker finds its way over a topology.
+type walker struct {
+	nodes map[string]*Node
+	links map[string]*Link
+	on    map[[2]string]netip.Addr // by node and link: its static address there
+}
+
+func newWalker(t *Topology) *walker {
+	w := &walker{map[string]*Node{}, map[string]*Link{}, map[[2]string]netip.Addr{}}
+	for i := range t.Nodes {
+		n := &t.Nodes[i]
+		w.nodes[n.Name] = n
+		for _, in := range n.Interfaces {
+			if len(in.Addresses) > 0 {
+				w.on[[2]string{n.Name, in.Link}] = in.Addresses[0].Addr()
+			}
+		}
+	}
+	for i := range t.Links {
+		w.links[t.Links[i].Name] = &t.Links[i]
+	}
+	return w
+}
+
+func (w *walker) address(node, link string) netip.Addr { return w.on[[2]string{node, link}] }
+
+// Node returns the node of that name.
+func (t *Topology) Node(name string) (*Node, bool) {
+	for i := range t.Nodes {
+		if t.Nodes[i].Name == name {
+			return &t.Nodes[i], true
+		}
+	}
+	return nil, false
+}
+
+// Link returns the link of that name.
+func (t *Topology) Link(name string) (*Link, bool) {
+	for i := range t.Links {
+		if t.Links[i].Name == name {
+			return &t.Links[i], true
+		}
+	}
+	return nil, false
+}
+
+// Members returns the nodes that a name stands for: a node itself, or the nodes
+// that were written as one with a count. Nil: there is no such name.
+func (t *Topology) Members(name string) []string {
+	if _, ok := t.Node(name); ok {
+		return []string{name}
+	}
+	return t.Groups[name]
+}
+
+// Address returns the address that the name of a node stands for in the lab: of
+// a mobile node its home address, of a home agent the one that takes Binding
+// Updates, of others the one on their first link.
+func (n *Node) Address() netip.Addr {
+	switch {
+	case n.MobileNode != nil:
+		return n.MobileNode.HomeAddress
+	case n.HomeAgent != nil && n.HomeAgent.Address.IsValid():
+		return n.HomeAgent.Address
+	}
+	for _, in := range n.Interfaces {
+		for _, p := range in.Addresses {
+			return p.Addr()
+		}
+	}
+	return netip.Addr{}
+}
+
+// Interface returns the node's end of a link.
+func (n *Node) Interface(link string) (*Interface, bool) {
+	for i := range n.Interfaces {
+		if n.Interfaces[i].Link == link {
+			return &n.Interfaces[i], true
+		}
+	}
+	return nil, false
+}
+
+// AddressFrom returns the address of node to that is nearest to node from: the
+// one on the link on which packets arrive. It is invalid where there is no path.
+func (t *Topology) AddressFrom(from, to string) netip.Addr {
+	w := newWalker(t)
+	n, ok := w.nodes[to]
+	if !ok || w.nodes[from] == nil {
+		return netip.Addr{}
+	}
+	if n.MobileNode != nil || from == to {
+		return n.Address()
+	}
+	return w.address(to, w.reachOf(from).entry[to])
+}
+
+// manyRoutes is how many routes of a node stand as they are; more are joined
+// where that leads the same way.
+const manyRoutes = 16
+
+// routes gives each node that is not mobile its static routes.
+func (r *resolver) routes() {
+	w := newWalker(r.t)
+	for i := range r.order {
+		n := r.order[i].node
+		if n.Role == "mn" {
+			continue
+		}
+		n.Routes = routesOf(w, r.t, n, w.reachOf(n.Name))
+	}
+}
+
+func routesOf(w *walker, t *Topology, n *Node, reach reach) []Route {
+	var routes, own []Route
+	for _, l := range t.Links {
+		if h, ok := reach.links[l.Name]; ok && h.via.IsValid() && !l.Home {
+			routes = append(routes, Route{l.Prefix, h.via, h.dev})
+		}
+	}
+	for _, ha := range t.Nodes {
+		if ha.HomeAgent == nil {
+			continue
+		}
+		h, ok := reach.nodes[ha.Name]
+		for _, p := range ha.HomeAgent.HomePrefixes {
+			if ok && !(p.Bits() == 64 && connected(w, n, p)) {
+				routes = append(routes, Route{p, h.via, h.dev})
+			} else if ha.Name == n.Name {
+				own = append(own, Route{To: p}) // its own: no joined route may cover them
+			}
+		}
+	}
+	if len(routes) == 0 {
+		return nil
+	}
+	same := !slices.ContainsFunc(routes, func(x Route) bool { return x.Via != routes[0].Via || x.Dev != routes[0].Dev })
+	if same && n.Role != "ha" && len(routes) > 1 {
+		return []Route{{netip.PrefixFrom(netip.IPv6Unspecified(), 0), routes[0].Via, routes[0].Dev}}
+	}
+	if len(routes) > manyRoutes {
+		routes = joined(append(routes, own...))
+		routes = slices.DeleteFunc(routes, func(x Route) bool { return x.Dev == "" })
+	}
+	return routes
+}
+
+func connected(w *walker, n *Node, p netip.Prefix) bool {
+	for _, in := range n.Interfaces {
+		if w.links[in.Link].Prefix == p {
+			return true
+		}
+	}
+	return false
+}
+
+// joined returns the fewest routes that lead each of the given prefixes, which
+// do not overlap, where the given routes lead it. What lies between may be led
+// anywhere: nothing is there.
+func joined(routes []Route) []Route {
+	slices.SortFunc(routes, func(a, b Route) int { return a.To.Addr().Compare(b.To.Addr()) })
+	var join func(part []Route) []Route
+	join = func(part []Route) []Route {
+		first, last := part[0], part[len(part)-1]
+		bits := min(commonBits(first.To.Addr(), last.To.Addr()), first.To.Bits())
+		if !slices.ContainsFunc(part, func(x Route) bool { return x.Via != first.Via || x.Dev != first.Dev }) {
+			return []Route{{netip.PrefixFrom(first.To.Addr(), bits).Masked(), first.Via, first.Dev}}
+		}
+		cut, _ := slices.BinarySearchFunc(part, true, func(x Route, _ bool) int {
+			if bit(x.To.Addr(), bits) {
+				return 0
+			}
+			return -1
+		})
+		return append(join(part[:cut]), join(part[cut:])...)
+	}
+	return join(routes)
+}
+
+// commonBits counts the leading bits in which a and b agree.
+func commonBits(a, b netip.Addr) int {
+	for i := range 128 {
+		if bit(a, i) != bit(b, i) {
+			return i
+		}
+	}
+	return 128
+}
+
+func bit(a netip.Addr, i int) bool {
+	octets := a.As16()
+	return octets[i/8]>>(7-i%8)&1 == 1
+}

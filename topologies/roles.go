@@ -1,0 +1,585 @@
+package topologies
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"s2clab/topologies/strict"
+)
+
+// linkless tells of nodes that nothing joins to the others.
+func (r *resolver) linkless() {
+	told := map[*strict.Value]bool{}
+	for _, d := range r.order {
+		if len(d.node.Interfaces) == 0 && !told[d.value] {
+			told[d.value] = true
+			hint := "add it to the ends of a link, or take it away"
+			if d.node.Role == "mn" {
+				hint = "give it links to its home agent and to routers: links: {wlan: {ends: [" + d.node.Name + ", wlan-gw]}}"
+			}
+			r.complain(d.value, hint, "node %q is on no link", d.node.Name)
+		}
+	}
+}
+
+// one returns the node that v names, which must have that role.
+func (r *resolver) one(v *strict.Value, role, what string) *draft {
+	if !v.Good() {
+		return nil
+	}
+	d := r.nodes[v.Text]
+	switch {
+	case d == nil && len(r.t.Groups[v.Text]) > 0:
+		r.complain(v, "name one of them, such as "+r.t.Groups[v.Text][0], "%s: %q is many nodes", v.Path, v.Text)
+		return nil
+	case d == nil:
+		r.complain(v, strict.Suggest(v.Text, "nodes with role "+role, r.names(role)), "%s %q is not a node of this topology", what, v.Text)
+		return nil
+	case d.vague:
+		return nil
+	case d.node.Role != role:
+		r.complain(v, strict.Suggest("", "nodes with role "+role, r.names(role)), "%s %q has the role %s, not %s", what, v.Text, d.node.Role, role)
+		return nil
+	}
+	return d
+}
+
+// mobiles gives each mobile node its home agent, subscriber and settings.
+func (r *resolver) mobiles() {
+	var agents []*draft
+	for _, d := range r.order {
+		if d.node.Role == "ha" {
+			agents = append(agents, d)
+		}
+	}
+	ordinal := 0
+	nais := map[string]string{}
+	for _, d := range r.order {
+		if d.node.Role != "mn" {
+			continue
+		}
+		ordinal++
+		n, v, path := d.node, d.value, "nodes."+d.node.Name
+		m := &MobileNode{}
+		n.MobileNode = m
+		switch given := v.Get("home-agent"); {
+		case given != nil:
+			if ha := r.one(given, "ha", "home agent"); ha != nil {
+				m.HomeAgent = ha.node.Name
+			}
+		case len(agents) == 1:
+			m.HomeAgent = agents[0].node.Name
+			r.choose(n.Line, path+".home-agent", m.HomeAgent, "the only one")
+		case d.index == 0 && len(agents) == 0:
+			r.complain(v, "add one: nodes: {pgw: {role: ha}}", "mobile node %q has no home agent: no node has the role ha", n.Name)
+		case d.index == 0:
+			r.complain(v, "add home-agent: "+agents[0].node.Name+"; home agents here: "+list(r.names("ha")), "mobile node %q does not say which of %d home agents is its own", n.Name, len(agents))
+		}
+
+		subscriber := fmt.Sprintf("00101%010d", ordinal)
+		if given := v.Get("subscriber"); given.Good() {
+			subscriber = strict.Or(given, "")
+			if v.Get("count") != nil {
+				if !imsiShape.MatchString(subscriber) {
+					if d.index == 0 {
+						r.complain(given, "give the IMSI of the first, between quotes; the others count on from it", "%q are many nodes, which cannot share the NAI %s", n.Name, subscriber)
+					}
+				} else {
+					subscriber = imsiPlus(subscriber, d.index)
+				}
+			}
+		} else if given == nil {
+			r.choose(n.Line, path+".subscriber", `"`+subscriber+`"`, "a test network")
+		}
+		m.NAI = NAI(subscriber)
+		if other, taken := nais[m.NAI]; taken && v.Get("subscriber").Good() {
+			r.complain(v.Get("subscriber"), "each mobile node is a subscriber of its own", "%s has the same subscriber as %s", n.Name, other)
+		}
+		nais[m.NAI] = n.Name
+
+		m.Lifetime = choice(r, n.Line, v, path, "binding-lifetime", defaultLifetime)
+		m.DAD = choice(r, n.Line, v, path, "dad", "optimistic")
+		m.Tunnel = choice(r, n.Line, v, path, "tunnel", "auto")
+
+		routed := false
+		for _, in := range n.Interfaces {
+			l := r.link(in.Link)
+			hears := slices.ContainsFunc(l.link.Ends, func(e string) bool { return routes(r.nodes[e].node) })
+			routed = routed || hears
+			if !hears && d.index == 0 {
+				r.complain(l.value, "add a router or a home agent to its ends", "link %q has the mobile node %q on it and no router that it could hear", l.link.Name, n.Name)
+			}
+		}
+	}
+}
+
+func routes(n *Node) bool { return n.Role == "router" || n.Role == "ha" }
+
+func (r *resolver) link(name string) *linkDraft {
+	for _, l := range r.links {
+		if l.link.Name == name {
+			return l
+		}
+	}
+	return nil
+}
+
+// homeAddresses gives each mobile node its home prefix and its home address.
+func (r *resolver) homeAddresses() {
+	owner := map[netip.Addr]string{}
+	for _, d := range r.order {
+		for _, in := range d.node.Interfaces {
+			for _, p := range in.Addresses {
+				owner[p.Addr()] = d.node.Name
+			}
+		}
+	}
+	for _, d := range r.order { // those by hand first
+		given := d.value.Get("home-address")
+		m := d.node.MobileNode
+		if m == nil || !given.Good() || m.HomeAgent == "" {
+			continue
+		}
+		a := strict.Or(given, netip.Addr{})
+		for range d.index {
+			a = a.Next()
+		}
+		ha := r.nodes[m.HomeAgent].node
+		m.HomeAddress, m.HomePrefix = a, netip.PrefixFrom(a, 64).Masked()
+		home := r.homeLinkOf(d)
+		switch other, taken := owner[a]; {
+		case taken:
+			r.complain(given, "each node has addresses of its own; leave it out to have one chosen", "the home address %s of %s is an address of %s", a, d.node.Name, other)
+		case !slices.ContainsFunc(ha.HomeAgent.HomePrefixes, func(p netip.Prefix) bool { return p.Contains(a) }):
+			r.complain(given, "choose one in "+list(ha.HomeAgent.HomePrefixes)+", or leave it out", "the home address %s of %s is not in the home prefixes of its home agent %s", a, d.node.Name, ha.Name)
+		case home != nil && home.link.Prefix.IsValid() && !r.onHomeLink(d, a):
+			r.complain(given, "choose one in "+home.link.Prefix.String()+", or leave it out", "the home address %s of %s is not in the prefix of its home link %q", a, d.node.Name, home.link.Name)
+		case a == m.HomePrefix.Addr():
+			r.complain(given, "choose another, such as "+identifier(m.HomePrefix, 0x10).String(), "%s is the address of all routers on its link (RFC 4291, section 2.6.1)", a)
+		}
+		owner[a] = d.node.Name
+	}
+	next := map[netip.Prefix]uint64{}
+	for _, d := range r.order {
+		m := d.node.MobileNode
+		if m == nil || m.HomeAgent == "" || d.value.Get("home-address") != nil {
+			continue
+		}
+		why := "its home link has no place here"
+		if l := r.homeLinkOf(d); l != nil {
+			m.HomePrefix, why = l.link.Prefix, "in the prefix of "+l.link.Name
+		} else {
+			m.HomePrefix, why = r.virtualHome(r.nodes[m.HomeAgent]), "a home prefix without a link"
+		}
+		if !m.HomePrefix.IsValid() {
+			continue
+		}
+		id := max(next[m.HomePrefix], 0x10) // small ones are those of routers, and none is made of a MAC address
+		for ; owner[identifier(m.HomePrefix, id)] != ""; id++ {
+		}
+		m.HomeAddress = identifier(m.HomePrefix, id)
+		next[m.HomePrefix] = id + 1
+		owner[m.HomeAddress] = d.node.Name
+		r.choose(d.node.Line, "nodes."+d.node.Name+".home-address", m.HomeAddress, why)
+	}
+}
+
+// homeLinkOf returns the first home link of a mobile node, or nil.
+func (r *resolver) homeLinkOf(d *draft) *linkDraft {
+	for _, in := range d.node.Interfaces {
+		if l := r.link(in.Link); l.link.Home && l.agent != nil && l.agent.node.Name == d.node.MobileNode.HomeAgent {
+			return l
+		}
+	}
+	return nil
+}
+
+func (r *resolver) onHomeLink(d *draft, a netip.Addr) bool {
+	for _, in := range d.node.Interfaces {
+		if l := r.link(in.Link); l.link.Home && l.agent != nil && l.agent.node.Name == d.node.MobileNode.HomeAgent && l.link.Prefix.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// virtualHome returns the first /64 of an agent's home prefixes without a link.
+func (r *resolver) virtualHome(ha *draft) netip.Prefix {
+	for _, h := range ha.node.HomeAgent.HomePrefixes {
+		for n := range 1 << 16 {
+			p, ok := nth64(h, n)
+			if !ok {
+				break
+			}
+			if !slices.ContainsFunc(r.links, func(l *linkDraft) bool { return l.link.Prefix == p }) {
+				return p
+			}
+		}
+	}
+	r.complain(ha.value, "give it a shorter home prefix, such as a /48", "the home prefixes of %s have no /64 left for mobile nodes without a home link", ha.node.Name)
+	return netip.Prefix{}
+}
+
+// servers completes the home agents, and says what routers advertise.
+func (r *resolver) servers() {
+	w := newWalker(r.t)
+	for _, d := range r.order {
+		if d.node.Role == "router" {
+			d.node.Router = &Router{}
+		}
+		if ha := d.node.HomeAgent; ha != nil {
+			r.homeAgent(w, d, ha)
+		}
+	}
+	for _, l := range r.links {
+		if !slices.ContainsFunc(l.link.Ends, func(e string) bool { return r.nodes[e].node.Role == "mn" }) {
+			if v := l.value.Get("ra-interval"); v.Good() {
+				r.complain(v, "leave it out", "link %q has no mobile node on it, so nothing is advertised there", l.link.Name)
+			}
+			continue
+		}
+		longest := choice(r, l.link.Line, l.value, "links."+l.link.Name, "ra-interval", defaultMaxInterval)
+		for _, e := range l.link.Ends {
+			n := r.nodes[e].node
+			in, ok := n.Interface(l.link.Name)
+			if !routes(n) || !ok || len(in.Addresses) == 0 {
+				continue
+			}
+			in.Advertise = &Advertise{
+				Prefix:      l.link.Prefix,
+				Address:     in.Addresses[0].Addr(),
+				MinInterval: max(longest/2, 30*time.Millisecond), // RFC 6275, section 7.5
+				MaxInterval: longest,
+				Lifetime:    max(3*longest, 9*time.Second).Round(time.Second), // RFC 4861, section 6.2.1
+				HomeAgent:   l.agent != nil && l.agent.node == n,
+			}
+		}
+	}
+}
+
+func (r *resolver) homeAgent(w *walker, d *draft, ha *HomeAgent) {
+	n, v, path := d.node, d.value, "nodes."+d.node.Name
+	ha.MaxLifetime = choice(r, n.Line, v, path, "max-lifetime", defaultMaxLifetime)
+	ha.MaxBindings = int(choice(r, n.Line, v, path, "max-bindings", int64(defaultMaxBindings)))
+	ha.ReplayWindow = choice(r, n.Line, v, path, "replay-window", defaultReplayWindow)
+	ha.Tunnel = choice(r, n.Line, v, path, "tunnel", "auto")
+	ha.AAATimeout = choice(r, n.Line, v, path, "aaa-timeout", defaultAAATimeout)
+	ha.Watchdog = choice(r, n.Line, v, path, "watchdog", defaultWatchdog)
+	ha.DAD = choice(r, n.Line, v, path, "dad", "full")
+	if ha.DAD == "optimistic" {
+		r.complain(v.Get("dad"), "write none or full", "%s: a home agent cannot detect duplicates optimistically: it would defend an address before it has asked", v.Get("dad").Path)
+	}
+	ha.Realm, ha.Host = r.identity(d)
+
+	if given := v.Get("aaa"); given != nil {
+		for _, item := range given.Items() {
+			aaa := r.one(item, "aaa", "AAA server")
+			switch {
+			case aaa == nil:
+			case slices.Contains(ha.AAA, aaa.node.Name):
+				r.complain(item, "leave it out", "%q stands twice", aaa.node.Name)
+			default:
+				ha.AAA = append(ha.AAA, aaa.node.Name)
+			}
+		}
+	} else {
+		for _, other := range r.order {
+			if other.node.Role == "aaa" {
+				ha.AAA = append(ha.AAA, other.node.Name)
+			}
+		}
+		if len(ha.AAA) > 0 {
+			r.choose(n.Line, path+".aaa", list(ha.AAA), "all there are")
+		}
+		if s := r.t.Security; len(ha.AAA) == 0 && s.Integrity == "auth-options" && s.Bootstrap == "mip-options" && r.hasMobiles(n.Name) {
+			r.complain(v, "add a node with role aaa, or write security: {bootstrap: static}", "home agent %q has no AAA server to ask, and with bootstrap mip-options the keys come from one", n.Name)
+		}
+	}
+
+	if given := v.Get("address"); given.Good() {
+		ha.Address = strict.Or(given, netip.Addr{})
+		var own []netip.Addr
+		for _, in := range n.Interfaces {
+			for _, p := range in.Addresses {
+				own = append(own, p.Addr())
+			}
+		}
+		if !slices.Contains(own, ha.Address) {
+			r.complain(given, "its addresses: "+list(own), "%s is not an address of %s", ha.Address, n.Name)
+		}
+		return
+	}
+	ha.Address = r.agentAddress(w, n)
+	r.choose(n.Line, path+".address", ha.Address, "where accesses reach it")
+}
+
+func (r *resolver) hasMobiles(ha string) bool {
+	return slices.ContainsFunc(r.order, func(d *draft) bool { return d.node.MobileNode != nil && d.node.MobileNode.HomeAgent == ha })
+}
+
+// agentAddress returns the address at which mobiles away from home reach their
+// home agent n: that on the link by which the packets of their accesses arrive.
+func (r *resolver) agentAddress(w *walker, n *Node) netip.Addr {
+	for _, l := range r.links {
+		visited := slices.ContainsFunc(l.link.Ends, func(e string) bool {
+			m := r.nodes[e].node.MobileNode
+			return m != nil && m.HomeAgent == n.Name
+		})
+		if !visited || l.agent != nil {
+			continue
+		}
+		for _, e := range l.link.Ends {
+			if e == n.Name {
+				return w.address(e, l.link.Name)
+			}
+			if !routes(r.nodes[e].node) {
+				continue
+			}
+			if entry, ok := w.reachOf(e).entry[n.Name]; ok && !w.links[entry].Home {
+				return w.address(n.Name, entry)
+			}
+		}
+	}
+	for _, home := range []bool{false, true} {
+		for _, in := range n.Interfaces {
+			if w.links[in.Link].Home == home && len(in.Addresses) > 0 {
+				return in.Addresses[0].Addr()
+			}
+		}
+	}
+	return netip.Addr{}
+}
+
+// identity returns the Diameter realm and identity of a node.
+func (r *resolver) identity(d *draft) (realm, host string) {
+	path := "nodes." + d.node.Name
+	realm = choice(r, d.node.Line, d.value, path, "realm", defaultRealm)
+	host = choice(r, d.node.Line, d.value, path, "host", d.node.Name+"."+realm)
+	return realm, host
+}
+
+// authorities completes the AAA servers, without their subscribers' keys.
+func (r *resolver) authorities() {
+	hosts := map[string]string{}
+	for _, d := range r.order {
+		if d.node.Role == "aaa" {
+			n, path := d.node, "nodes."+d.node.Name
+			n.AAA = &AAA{
+				Port:        uint16(choice(r, n.Line, d.value, path, "port", int64(diameterPort))),
+				Watchdog:    choice(r, n.Line, d.value, path, "watchdog", defaultWatchdog),
+				KeyLifetime: choice(r, n.Line, d.value, path, "key-lifetime", defaultKeyLifetime),
+			}
+			n.AAA.Realm, n.AAA.Host = r.identity(d)
+		}
+		host := ""
+		switch {
+		case d.node.AAA != nil:
+			host = d.node.AAA.Host
+		case d.node.HomeAgent != nil:
+			host = d.node.HomeAgent.Host
+		default:
+			continue
+		}
+		if other, taken := hosts[host]; taken {
+			at := d.value
+			if v := d.value.Get("host"); v != nil {
+				at = v
+			}
+			r.complain(at, "Diameter identities are unique", "%s and %s have the same Diameter identity %s", other, d.node.Name, host)
+		}
+		hosts[host] = d.node.Name
+	}
+}
+
+// reachable sees that signalling has a path: from each access to the home
+// agent, and from there to the AAA servers.
+func (r *resolver) reachable() {
+	r.finish()
+	w := newWalker(r.t)
+	told := map[string]bool{}
+	for _, d := range r.order {
+		if ha := d.node.HomeAgent; ha != nil {
+			from := w.reachOf(d.node.Name)
+			for i, aaa := range ha.AAA {
+				if _, ok := from.entry[aaa]; !ok {
+					at := d.value
+					if items := d.value.Get("aaa").Items(); i < len(items) {
+						at = items[i]
+					}
+					r.complain(at, "join them by a link, or by routers", "%s has no path to its AAA server %s", d.node.Name, aaa)
+				}
+			}
+		}
+		m := d.node.MobileNode
+		if m == nil || m.HomeAgent == "" {
+			continue
+		}
+		for _, in := range d.node.Interfaces {
+			l := r.link(in.Link)
+			if l.agent != nil && l.agent.node.Name == m.HomeAgent || slices.Contains(l.link.Ends, m.HomeAgent) {
+				continue
+			}
+			for _, e := range l.link.Ends {
+				about := e + ">" + m.HomeAgent
+				if !routes(r.nodes[e].node) || told[about] {
+					continue
+				}
+				if _, ok := w.reachOf(e).entry[m.HomeAgent]; !ok {
+					told[about] = true
+					r.complain(l.value, fmt.Sprintf("join %s and %s by a link, or by routers", e, m.HomeAgent), "%s, the router on link %q, has no path to %s, the home agent of %s", e, l.link.Name, m.HomeAgent, d.node.Name)
+				}
+			}
+		}
+	}
+}
+
+// keys gives the AAA servers, the home agents and the mobile nodes the keys
+// that they share.
+func (r *resolver) keys() {
+	derived := map[string]bool{}
+	var mobiles []*draft
+	for _, d := range r.order {
+		if m := d.node.MobileNode; m != nil {
+			mobiles = append(mobiles, d)
+		}
+	}
+	for _, d := range r.order {
+		aaa := d.node.AAA
+		if aaa == nil {
+			continue
+		}
+		if v := d.value.Get("subscribers"); v != nil {
+			aaa.Subscribers = r.subscribers(v, derived)
+			continue
+		}
+		for _, m := range mobiles {
+			ha := r.nodes[m.node.MobileNode.HomeAgent]
+			if ha == nil || !slices.Contains(ha.node.HomeAgent.AAA, d.node.Name) {
+				continue
+			}
+			nai := m.node.MobileNode.NAI
+			derived[nai] = true
+			aaa.Subscribers = append(aaa.Subscribers, Subscriber{NAI: nai, MNAAASPI: defaultMNAAASPI, MNAAAKey: r.derive("mn-aaa-key", nai)})
+		}
+		if len(aaa.Subscribers) > 0 {
+			r.choose(d.node.Line, "nodes."+d.node.Name+".subscribers", fmt.Sprintf("%d, with keys made from their names: for labs only", len(aaa.Subscribers)), "")
+		}
+	}
+	static := r.t.Security.Bootstrap == "static"
+	for i, d := range mobiles {
+		m, path := d.node.MobileNode, "nodes."+d.node.Name
+		ha := r.nodes[m.HomeAgent]
+		if ha == nil {
+			continue
+		}
+		s, known := r.subscriberOf(ha.node.HomeAgent.AAA, m.NAI)
+		if !known {
+			s = Subscriber{NAI: m.NAI, MNAAASPI: defaultMNAAASPI, MNAAAKey: r.derive("mn-aaa-key", m.NAI)}
+			if !static && len(ha.node.HomeAgent.AAA) > 0 {
+				r.choose(d.node.Line, path+".subscriber", m.NAI, "no AAA server of its home agent knows it: it will be refused")
+			}
+		}
+		m.MNAAAKey, m.MNAAASPI = s.MNAAAKey, s.MNAAASPI
+		if v := d.value.Get("mn-aaa-key"); v.Good() {
+			m.MNAAAKey = strict.Or(v, m.MNAAAKey)
+			if known && !slices.Equal(m.MNAAAKey, s.MNAAAKey) {
+				r.choose(d.node.Line, path+".mn-aaa-key", "not the one that the AAA server has", "as written")
+			}
+		}
+		m.MNAAASPI = uint32(strict.Or(d.value.Get("mn-aaa-spi"), int64(m.MNAAASPI)))
+		m.MNHASPI = uint32(strict.Or(d.value.Get("mn-ha-spi"), int64(0)))
+		if v := d.value.Get("mn-ha-spi"); v.Good() && m.MNHASPI < 256 {
+			r.complain(v, "choose 256 or more", "the SPI %d is one of those reserved for algorithms (RFC 4285, section 8)", m.MNHASPI)
+		}
+		m.MNHAKey = strict.Or(d.value.Get("mn-ha-key"), []byte(nil))
+		if !static {
+			continue
+		}
+		a := Association{NAI: m.NAI, HomeAddress: m.HomeAddress, SPI: s.MNHASPI, Key: s.MNHAKey}
+		if a.SPI == 0 {
+			a.SPI = max(m.MNHASPI, uint32(256+i))
+			if m.MNHASPI != 0 {
+				a.SPI = m.MNHASPI
+			}
+		}
+		if a.Key == nil {
+			a.Key = r.derive("mn-ha-key", m.NAI)
+			r.choose(d.node.Line, path+".mn-ha-key", "made from its name: for labs only", "")
+		}
+		ha.node.HomeAgent.Associations = append(ha.node.HomeAgent.Associations, a)
+		if m.MNHASPI == 0 {
+			m.MNHASPI = a.SPI
+		}
+		if m.MNHAKey == nil {
+			m.MNHAKey = a.Key
+		}
+	}
+}
+
+// derive makes a key that is the same at each run and different for each name.
+// Whoever knows the file knows the key: it protects nothing outside a lab.
+func (r *resolver) derive(use, nai string) []byte {
+	sum := sha256.Sum256([]byte("s2clab lab key\x00" + use + "\x00" + r.t.Name + "\x00" + nai))
+	return sum[:16]
+}
+
+func (r *resolver) subscriberOf(aaas []string, nai string) (Subscriber, bool) {
+	for _, name := range aaas {
+		if d := r.nodes[name]; d != nil && d.node.AAA != nil {
+			for _, s := range d.node.AAA.Subscribers {
+				if s.NAI == nai {
+					return s, true
+				}
+			}
+		}
+	}
+	return Subscriber{}, false
+}
+
+// subscribers reads a list of subscribers, in place or in a file.
+func (r *resolver) subscribers(v *strict.Value, derived map[string]bool) []Subscriber {
+	if !v.Good() {
+		return nil
+	}
+	items := v.Items()
+	if items == nil {
+		items = r.subscribersFrom(v)
+	}
+	var out []Subscriber
+	first := map[string]int{}
+	for _, item := range items {
+		id := item.Get("subscriber")
+		if !item.Good() || !id.Good() {
+			continue
+		}
+		s := Subscriber{
+			NAI:         NAI(strict.Or(id, "")),
+			MNAAASPI:    uint32(strict.Or(item.Get("mn-aaa-spi"), int64(defaultMNAAASPI))),
+			MNAAAKey:    strict.Or(item.Get("mn-aaa-key"), []byte(nil)),
+			MNHAKey:     strict.Or(item.Get("mn-ha-key"), []byte(nil)),
+			MNHASPI:     uint32(strict.Or(item.Get("mn-ha-spi"), int64(0))),
+			HomeAddress: strict.Or(item.Get("home-address"), netip.Addr{}),
+			Barred:      strict.Or(item.Get("barred"), false),
+		}
+		if line, twice := first[s.NAI]; twice {
+			r.complain(id, "keep one of them", "subscriber %s stands here a second time; the first is on line %d", s.NAI, line)
+			continue
+		}
+		first[s.NAI] = id.Line
+		if v := item.Get("mn-ha-spi"); v.Good() && s.MNHASPI < 256 {
+			r.complain(v, "choose 256 or more", "the SPI %d is one of those reserved for algorithms (RFC 4285, section 8)", s.MNHASPI)
+		}
+		if s.MNAAAKey == nil {
+			s.MNAAAKey = r.derive("mn-aaa-key", s.NAI)
+			if !derived[s.NAI] {
+				derived[s.NAI] = true
+				r.choose(v.Line, v.Path+"."+s.NAI+".mn-aaa-key", "made from its name: for labs only", "")
+			}
+		}
+		out = append(out, s)
+	}
+	return out
+}
