@@ -81,30 +81,30 @@ func newWalker(t *Topology) *walker {
 
 func (w *walker) address(node, link string) netip.Addr { return w.on[[2]string{node, link}] }
 
-// Node returns the node of that name.
-func (t *Topology) Node(name string) (*Node, bool) {
+// Node returns the node of that name, nil where there is none.
+func (t *Topology) Node(name string) *Node {
 	for i := range t.Nodes {
 		if t.Nodes[i].Name == name {
-			return &t.Nodes[i], true
+			return &t.Nodes[i]
 		}
 	}
-	return nil, false
+	return nil
 }
 
-// Link returns the link of that name.
-func (t *Topology) Link(name string) (*Link, bool) {
+// Link returns the link of that name, nil where there is none.
+func (t *Topology) Link(name string) *Link {
 	for i := range t.Links {
 		if t.Links[i].Name == name {
-			return &t.Links[i], true
+			return &t.Links[i]
 		}
 	}
-	return nil, false
+	return nil
 }
 
 // Members returns the nodes that a name stands for: a node itself, or the nodes
 // that were written as one with a count. Nil: there is no such name.
 func (t *Topology) Members(name string) []string {
-	if _, ok := t.Node(name); ok {
+	if t.Node(name) != nil {
 		return []string{name}
 	}
 	return t.Groups[name]
@@ -128,14 +128,14 @@ func (n *Node) Address() netip.Addr {
 	return netip.Addr{}
 }
 
-// Interface returns the node's end of a link.
-func (n *Node) Interface(link string) (*Interface, bool) {
+// Interface returns the node's end of a link, nil where it has none.
+func (n *Node) Interface(link string) *Interface {
 	for i := range n.Interfaces {
 		if n.Interfaces[i].Link == link {
-			return &n.Interfaces[i], true
+			return &n.Interfaces[i]
 		}
 	}
-	return nil, false
+	return nil
 }
 
 // AddressFrom returns the address of node to that is nearest to node from: the

@@ -244,8 +244,8 @@ func (r *resolver) servers() {
 		longest := choice(r, l.link.Line, l.value, "links."+l.link.Name, "ra-interval", defaultMaxInterval)
 		for _, e := range l.link.Ends {
 			n := r.nodes[e].node
-			in, ok := n.Interface(l.link.Name)
-			if !routes(n) || !ok || len(in.Addresses) == 0 {
+			in := n.Interface(l.link.Name)
+			if !routes(n) || in == nil || len(in.Addresses) == 0 {
 				continue
 			}
 			in.Advertise = &Advertise{
