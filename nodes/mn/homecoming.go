@@ -1,0 +1,189 @@
+package mn
+
+import (
+	"net/netip"
+	"time"
+)
+
+// maxNeighborAdvertisement is MAX_NEIGHBOR_ADVERTISEMENT of RFC 4861, section 10.
+const maxNeighborAdvertisement = 3
+
+// A homecoming is the way back to the home link, and being there: RFC 6275,
+// section 11.5.5. The zero value is: away.
+type homecoming struct {
+	access *access    // the home link's
+	router netip.Addr // the one that is used there
+
+	neighbor  [6]byte   // the home agent's link-layer address, where it is on the link
+	solicited int       // Neighbor Solicitations for it
+	askAt     time.Time // when to solicit again; zero: nothing to learn
+
+	told bool // the home agent has been told, or need not be: the home address may be used on the link
+	used bool // applications send through the home link
+	done bool // the home agent holds no binding
+
+	repeated    int // Neighbor Advertisements sent
+	advertiseAt time.Time
+}
+
+func (h *homecoming) deadline() time.Time { return earliest(h.askAt, h.advertiseAt) }
+
+// comeHome begins to be at home.
+func (m *Machine) comeHome(now time.Time, a *access) {
+	h := &m.homecoming
+	*h = homecoming{access: a}
+	m.registration.abandon()
+	if !m.registration.mayBeHeld(now) {
+		m.enterHome(dadOf(m.cfg.DAD))
+		h.told, h.done = true, true
+		m.useHome()
+		return
+	}
+	if m.homeAgentOnLink() && h.neighbor == ([6]byte{}) {
+		if a.router.global == m.cfg.HomeAgent {
+			h.neighbor = a.router.linkLayer
+		}
+		if h.neighbor == ([6]byte{}) {
+			m.askForHomeAgent(now)
+			return
+		}
+	}
+	m.deregister(now)
+}
+
+// homeAgentOnLink says whether the home agent is a neighbour on the home link;
+// otherwise it is behind the router.
+func (m *Machine) homeAgentOnLink() bool { return m.cfg.HomePrefix.Contains(m.cfg.HomeAgent) }
+
+// askForHomeAgent learns the link-layer address of the home agent while that
+// defends the home address: RFC 6275, section 11.5.5.
+func (m *Machine) askForHomeAgent(now time.Time) {
+	h := &m.homecoming
+	h.solicited++
+	h.askAt = now.Add(retransTimer)
+	m.do(SolicitNeighbor{Dev: h.access.dev, Source: netip.IPv6Unspecified(),
+		Destination: solicitedNode(m.cfg.HomeAddress), Target: m.cfg.HomeAddress})
+}
+
+// defended takes the answer to askForHomeAgent.
+func (m *Machine) defended(now time.Time, a *access, linkLayer [6]byte) {
+	h := &m.homecoming
+	if h.access == a && !h.askAt.IsZero() && linkLayer != ([6]byte{}) {
+		h.neighbor = linkLayer
+		m.deregister(now)
+	}
+}
+
+// deregister puts the home address on the home link, without duplicate address
+// detection since the home agent still defends it, and tells the home agent.
+func (m *Machine) deregister(now time.Time) {
+	h := &m.homecoming
+	h.askAt = time.Time{}
+	m.enterHome(NoDAD)
+	m.register(now)
+	h.told = true
+	if !m.tunnel.IsValid() {
+		m.useHome()
+	}
+}
+
+func (m *Machine) enterHome(dad DAD) {
+	h := &m.homecoming
+	r := h.access.router
+	h.router = r.address
+	m.do(EnterHome{Dev: h.access.dev, Address: m.homePrefix(), DAD: dad, Router: r.address, LinkLayer: r.linkLayer,
+		HomeAgent: m.cfg.HomeAgent, Neighbor: h.neighbor, OnLink: m.homeAgentOnLink()})
+	m.event("address-configured", map[string]any{"link": h.access.link, "address": m.cfg.HomeAddress.String(), "how": "home-address"})
+}
+
+// homePrefix is the home address with the length of the home prefix.
+func (m *Machine) homePrefix() netip.Prefix {
+	return netip.PrefixFrom(m.cfg.HomeAddress, m.cfg.HomePrefix.Bits())
+}
+
+// changeRouter goes on at home with another router.
+func (m *Machine) changeRouter() {
+	h := &m.homecoming
+	if h.told {
+		m.enterHome(NoDAD)
+	}
+	if h.used {
+		h.used = false
+		m.useHome()
+	}
+}
+
+func (m *Machine) useHome() {
+	if h := &m.homecoming; !h.used {
+		h.used = true
+		m.do(UseHome{Dev: h.access.dev, Router: h.router})
+	}
+}
+
+// returned ends a homecoming: the home agent no longer holds a binding.
+func (m *Machine) returned(now time.Time) {
+	h := &m.homecoming
+	h.done, h.told, h.askAt = true, true, time.Time{}
+	m.advertiseHome(now)
+	m.useHome()
+	m.clearTunnel()
+	m.event("returned-home", map[string]any{"link": h.access.link})
+}
+
+// advertiseHome tells everyone on the home link whose the home address is.
+func (m *Machine) advertiseHome(now time.Time) {
+	h := &m.homecoming
+	m.do(AdvertiseNeighbor{Dev: h.access.dev, Target: m.cfg.HomeAddress, LinkLayer: h.access.mac})
+	if m.linkLocal {
+		m.do(AdvertiseNeighbor{Dev: h.access.dev, Target: h.access.linkLocal, LinkLayer: h.access.mac})
+	}
+	h.repeated++
+	h.advertiseAt = time.Time{}
+	if h.repeated < maxNeighborAdvertisement {
+		h.advertiseAt = now.Add(retransTimer)
+	}
+}
+
+func (m *Machine) leaveHome() {
+	m.do(LeaveHome{Dev: m.homecoming.access.dev, Address: m.homePrefix(), HomeAgent: m.cfg.HomeAgent})
+	m.homecoming = homecoming{}
+}
+
+// homeAddressChanged takes what the kernel says of the home address at home.
+// Somebody else has it: that is the home agent, if this node has lost what it
+// knew of a binding, so that binding is deleted.
+func (m *Machine) homeAddressChanged(now time.Time, state AddressState) {
+	if state != Duplicate {
+		return
+	}
+	h := &m.homecoming
+	m.event("address-failed", map[string]any{"link": h.access.link, "address": m.cfg.HomeAddress.String()})
+	if !h.done {
+		return
+	}
+	a := h.access
+	m.leaveHome()
+	m.registration.mayHold = now.Add(m.cfg.Lifetime)
+	m.comeHome(now, a)
+}
+
+func (m *Machine) tickHomecoming(now time.Time) {
+	h := &m.homecoming
+	if due(h.askAt, now) {
+		if h.solicited < maxUnicastSolicit {
+			m.askForHomeAgent(now)
+		} else {
+			m.deregister(now)
+		}
+	}
+	if due(h.advertiseAt, now) {
+		m.advertiseHome(now)
+	}
+}
+
+// solicitedNode is the multicast group that Neighbor Solicitations for a are
+// sent to: RFC 4291, section 2.7.1.
+func solicitedNode(a netip.Addr) netip.Addr {
+	b := a.As16()
+	return netip.AddrFrom16([16]byte{0: 0xff, 1: 2, 11: 1, 12: 0xff, 13: b[13], 14: b[14], 15: b[15]})
+}

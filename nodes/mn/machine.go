@@ -1,0 +1,191 @@
+// Package mn is the mobile node: it notices where it is attached, forms a
+// care-of address there, keeps its home agent told (RFC 6275, section 11), and
+// proves by RFC 4285 that it is the one who tells.
+//
+// Machine holds the rules, as a plain struct over times and octets. Run is the
+// loop that owns one, and the only part that knows sockets, devices and the lab.
+// Formats are in nodes/wire, keys in nodes/keys, what mobile node and home agent
+// share of RFC 4285 in nodes/session/association, the kernel in nodes/host. Route
+// optimization is left out: the S2c reference point does not use it.
+package mn
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"time"
+
+	"s2clab/nodes/control"
+)
+
+// A Machine is a mobile node without its kernel. Its owner calls Step for each
+// Input, and Tick at the time Deadline gives; it does what the Outputs say, in
+// their order. One clock is behind every time it is given: that of the node,
+// right or wrong.
+type Machine struct {
+	cfg      *control.MobileNode
+	rand     *rand.Rand
+	accesses []*access // in the order of the configuration
+
+	here   *access    // the access that carries us, by the rules of choose; nil: none
+	careOf netip.Addr // the address we have there; the home address at home
+
+	registration registration
+	security     security
+	homecoming   homecoming
+
+	tunnel netip.Addr // local end of the tunnel to the home agent; not valid: none
+
+	// linkLocal says that the link-local address at home has the interface
+	// identifier of the home address: the L flag of RFC 6275, section 11.7.1.
+	linkLocal bool
+
+	errorAt time.Time // when the last Binding Error went out
+	quiet   quiet
+
+	out []Output
+}
+
+// New returns a mobile node that knows nothing of its surroundings yet. Every
+// random choice comes from the configuration's seed.
+func New(cfg *control.Config) (*Machine, error) {
+	if cfg.MobileNode == nil {
+		return nil, fmt.Errorf("node %s: no configuration for role mn", cfg.Node)
+	}
+	m := &Machine{
+		cfg:  cfg.MobileNode,
+		rand: rand.New(rand.NewPCG(cfg.Seed, 0x6d6e)),
+	}
+	for _, i := range cfg.Interfaces {
+		mac, err := net.ParseMAC(i.MAC)
+		if err != nil || len(mac) != 6 {
+			return nil, fmt.Errorf("node %s: interface %s: hardware address %q: want 6 octets", cfg.Node, i.Name, i.MAC)
+		}
+		a := newAccess(i.Name, i.Link, [6]byte(mac))
+		m.accesses = append(m.accesses, a)
+		m.linkLocal = m.linkLocal || i.Home && join(cfg.MobileNode.HomePrefix, modifiedEUI64(a.mac)) == cfg.MobileNode.HomeAddress
+	}
+	var err error
+	if m.security, err = newSecurity(cfg.MobileNode); err != nil {
+		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
+	}
+	m.registration.seq = uint16(m.rand.Uint32())
+	return m, nil
+}
+
+// Step takes one Input that happened at now. The Outputs are the caller's until
+// it calls Step or Tick again.
+func (m *Machine) Step(now time.Time, in Input) []Output {
+	clear(m.out)
+	m.out = m.out[:0]
+	switch in := in.(type) {
+	case CarrierChanged:
+		if a := m.access(in.Dev); a != nil && a.carrier != in.Up {
+			m.carrierChanged(now, a, in.Up)
+		}
+	case RouterAdvertised:
+		if a := m.access(in.Dev); a != nil {
+			m.routerAdvertised(now, a, &in)
+		}
+	case NeighborAdvertised:
+		if a := m.access(in.Dev); a != nil {
+			m.neighborAdvertised(now, a, &in)
+		}
+	case AddressChanged:
+		if a := m.access(in.Dev); a != nil {
+			m.addressChanged(now, a, in)
+		}
+	case Received:
+		m.received(now, &in)
+	default:
+		panic(fmt.Sprintf("mn: no rule for %T", in))
+	}
+	return m.out
+}
+
+// Tick does what is due at now, and nothing before Deadline.
+func (m *Machine) Tick(now time.Time) []Output {
+	clear(m.out)
+	m.out = m.out[:0]
+	for _, a := range m.accesses {
+		m.tickAccess(now, a)
+	}
+	m.settle(now)
+	m.tickHomecoming(now)
+	m.tickRegistration(now)
+	return m.out
+}
+
+// Deadline is when Tick is next due; zero: not before another Input.
+func (m *Machine) Deadline() time.Time {
+	var d time.Time
+	for _, a := range m.accesses {
+		d = earliest(d, a.deadline())
+	}
+	d = earliest(d, m.homecoming.deadline())
+	return earliest(d, m.registration.deadline())
+}
+
+// earliest is the earlier of two times, of which a zero one is none at all.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// due says whether something is set for at and now is not before it.
+func due(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
+
+func (m *Machine) access(dev string) *access {
+	for _, a := range m.accesses {
+		if a.dev == dev {
+			return a
+		}
+	}
+	return nil
+}
+
+func (m *Machine) do(o Output) { m.out = append(m.out, o) }
+
+func (m *Machine) event(name string, fields map[string]any) {
+	m.do(Event{Name: name, Fields: fields})
+}
+
+// settle goes where choose says we are best attached, and tells the home agent
+// when that is somewhere else than before.
+func (m *Machine) settle(now time.Time) {
+	best := choose(now, m.accesses)
+	var careOf netip.Addr
+	switch {
+	case best == nil:
+	case best.home:
+		careOf = m.cfg.HomeAddress
+	default:
+		careOf = best.address.prefix.Addr()
+	}
+	if best == m.here && careOf == m.careOf {
+		if h := &m.homecoming; h.access != nil && h.router.IsValid() && h.router != h.access.router.address {
+			m.changeRouter()
+		}
+		return
+	}
+	m.here, m.careOf = best, careOf
+	if m.homecoming.access != nil && (best == nil || best.home) {
+		m.leaveHome()
+	}
+	if best == nil {
+		m.abandon()
+		return
+	}
+	m.event("attached", map[string]any{"link": best.link, "care-of": careOf.String(), "home": best.home})
+	if best.home {
+		m.comeHome(now, best)
+		return
+	}
+	m.attach(now)
+	if m.homecoming.access != nil {
+		m.leaveHome() // after the Binding Update, which does not wait for it
+	}
+}

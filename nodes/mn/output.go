@@ -1,0 +1,122 @@
+package mn
+
+import "net/netip"
+
+// An Output is something to do: one of the types below. Those of one Step are
+// in the order that matters.
+type Output interface{ output() }
+
+// SolicitRouter asks every router of a link for an advertisement.
+type SolicitRouter struct {
+	Dev       string
+	Source    netip.Addr // link-local; may not be ready yet: then the unspecified address will do
+	LinkLayer [6]byte
+}
+
+// SolicitNeighbor sends a Neighbor Solicitation.
+type SolicitNeighbor struct {
+	Dev         string
+	Source      netip.Addr // may be the unspecified address; then LinkLayer is not sent
+	Destination netip.Addr
+	Target      netip.Addr
+	LinkLayer   [6]byte
+}
+
+// AdvertiseNeighbor multicasts an unsolicited Neighbor Advertisement that
+// overrides what others know of Target: RFC 6275, section 11.5.5.
+type AdvertiseNeighbor struct {
+	Dev       string
+	Target    netip.Addr
+	LinkLayer [6]byte
+}
+
+// EnterAccess takes a care-of address into use, with a way out of its own:
+// packets from it go to the router, whatever the tunnel does. Doing it again
+// with another router replaces the way.
+type EnterAccess struct {
+	Dev       string
+	Address   netip.Prefix // the care-of address and the length of its prefix
+	DAD       DAD
+	Router    netip.Addr // link-local
+	LinkLayer [6]byte    // of the router; zero: to be resolved
+}
+
+// LeaveAccess takes back what EnterAccess did.
+type LeaveAccess struct {
+	Dev     string
+	Address netip.Prefix
+}
+
+// EnterHome puts the home address on the home link, with a way to the home
+// agent. What applications send does not go there before UseHome.
+type EnterHome struct {
+	Dev       string
+	Address   netip.Prefix // the home address and the length of the home prefix
+	DAD       DAD
+	Router    netip.Addr // link-local
+	LinkLayer [6]byte    // of the router; zero: to be resolved
+	HomeAgent netip.Addr
+	Neighbor  [6]byte // the home agent's, where it is on the link; zero: by the router
+	OnLink    bool    // the home agent is on the link
+}
+
+// UseHome sends what applications send through the home link.
+type UseHome struct {
+	Dev    string
+	Router netip.Addr
+}
+
+// LeaveHome takes back what EnterHome and UseHome did: what applications send
+// goes to the tunnel.
+type LeaveHome struct {
+	Dev       string
+	Address   netip.Prefix
+	HomeAgent netip.Addr
+}
+
+// SendMobility sends a whole IPv6 packet, from its IPv6 header on.
+type SendMobility struct {
+	Dev    string // where its source address is
+	Octets []byte
+}
+
+// SetTunnel makes the bidirectional tunnel between care-of address and home
+// agent, or moves the one there is.
+type SetTunnel struct {
+	Local, Remote netip.Addr
+}
+
+// ClearTunnel ends the tunnel. What applications send until another way is
+// there is lost, without an error to them.
+type ClearTunnel struct{}
+
+// An Event is for the journal.
+type Event struct {
+	Name   string
+	Fields map[string]any
+}
+
+// DAD is how an address comes into use.
+type DAD int
+
+// How an address comes into use: RFC 4862, section 5.4, and RFC 4429.
+const (
+	NoDAD         DAD = iota // at once
+	OptimisticDAD            // at once, while duplicate address detection runs
+	FullDAD                  // when duplicate address detection has found no other
+)
+
+func (d DAD) String() string { return [...]string{"none", "optimistic", "full"}[d] }
+
+func (SolicitRouter) output()     {}
+func (SolicitNeighbor) output()   {}
+func (AdvertiseNeighbor) output() {}
+func (EnterAccess) output()       {}
+func (LeaveAccess) output()       {}
+func (EnterHome) output()         {}
+func (UseHome) output()           {}
+func (LeaveHome) output()         {}
+func (SendMobility) output()      {}
+func (SetTunnel) output()         {}
+func (ClearTunnel) output()       {}
+func (Event) output()             {}

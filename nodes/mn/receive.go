@@ -1,0 +1,130 @@
+package mn
+
+import (
+	"net/netip"
+	"time"
+
+	"s2clab/nodes/wire/ipv6"
+	"s2clab/nodes/wire/mh"
+)
+
+// received takes a packet that may hold a Mobility Header: RFC 6275, sections
+// 9.2 and 11.3.3.
+func (m *Machine) received(now time.Time, in *Received) {
+	p, err := ipv6.Parse(in.Octets)
+	if err != nil {
+		m.ignore(now, err.Error(), nil)
+		return
+	}
+	if p.Next != ipv6.Mobility {
+		return // of no concern here
+	}
+	source := map[string]any{"source": p.Src.String()}
+	if p.RoutingHome.IsValid() && p.RoutingHome != m.cfg.HomeAddress {
+		m.ignore(now, "routing header to another home address", source)
+		return
+	}
+	if !mh.ChecksumOK(p.Payload, p.UpperSrc(), p.UpperDst()) {
+		m.ignore(now, "checksum", source)
+		return
+	}
+	msg, err := mh.Parse(p.Payload)
+	if err != nil {
+		m.ignore(now, err.Error(), source)
+		return
+	}
+	if err := mh.Check(msg); err != nil {
+		m.ignore(now, err.Error(), source)
+		return
+	}
+	switch msg := msg.(type) {
+	case *mh.Unknown:
+		m.ignore(now, "unknown message type", source)
+		m.unrecognised(now, &p)
+	case *mh.BindingAcknowledgement:
+		if reason := m.misdirected(&p); reason != "" {
+			m.ignore(now, reason, source)
+			return
+		}
+		octets, err := mh.Octets(p.Payload)
+		if err != nil {
+			return // Parse has seen to that
+		}
+		m.acknowledged(now, msg, octets)
+	case *mh.BindingError:
+		m.bindingError(now, &p, msg)
+	case *mh.BindingRefreshRequest:
+		if p.Src != m.cfg.HomeAgent {
+			m.ignore(now, "binding refresh request not from the home agent", source)
+			return
+		}
+		m.again(now, "binding refresh request")
+	default:
+		m.ignore(now, "unexpected "+mh.Name(msg), source)
+	}
+}
+
+// misdirected says what is wrong with the addresses of a Binding
+// Acknowledgement; empty: nothing. It goes to where the Binding Update came
+// from, by way of a type 2 routing header unless that was the home address: RFC
+// 6275, section 9.5.4.
+func (m *Machine) misdirected(p *ipv6.Packet) string {
+	u := m.registration.waiting
+	switch {
+	case p.Src != m.cfg.HomeAgent || p.HomeAddress.IsValid():
+		return "binding acknowledgement not from the home agent"
+	case u != nil && p.Dst != u.source:
+		return "binding acknowledgement to another address"
+	case p.UpperDst() != m.cfg.HomeAddress:
+		return "binding acknowledgement without the home address"
+	}
+	return ""
+}
+
+// bindingError takes a Binding Error: RFC 6275, section 11.3.6.
+func (m *Machine) bindingError(now time.Time, p *ipv6.Packet, e *mh.BindingError) {
+	switch {
+	case p.Src != m.cfg.HomeAgent:
+		m.ignore(now, "binding error not from the home agent", map[string]any{"source": p.Src.String()})
+	case e.Status == mh.UnknownBinding && e.Home == m.cfg.HomeAddress:
+		m.again(now, "binding error")
+	default:
+		// Unrecognised MH type: no extension is in use that could be left out.
+		m.ignore(now, "binding error", map[string]any{"status": uint8(e.Status)})
+	}
+}
+
+// again registers once more since the home agent seems to want it. Anybody can
+// say so in its name; so it happens at most once a second, and not while a
+// Binding Update is out.
+func (m *Machine) again(now time.Time, why string) {
+	r := &m.registration
+	if m.here == nil || m.here.home || !r.bound || r.waiting != nil || !r.retryAt.IsZero() ||
+		now.Sub(r.recent[maxUpdateRate-1]) < time.Second {
+		m.ignore(now, why+" while there is nothing to register", nil)
+		return
+	}
+	m.register(now)
+}
+
+// unrecognised tells the sender of a message type without a name here: RFC
+// 6275, sections 9.2 and 9.3.3, with the rate limit of section 9.3.3.
+func (m *Machine) unrecognised(now time.Time, p *ipv6.Packet) {
+	if m.here == nil || m.here.home && !m.homecoming.done || p.Dst != m.careOf || !m.errorAt.IsZero() && now.Sub(m.errorAt) < time.Second {
+		return
+	}
+	e := &mh.BindingError{Status: mh.UnrecognizedType, Home: netip.IPv6Unspecified()}
+	if p.HomeAddress.IsValid() {
+		e.Home = p.HomeAddress
+	}
+	header, err := mh.Append(nil, e, p.Dst, p.Src)
+	if err != nil {
+		return
+	}
+	octets, err := ipv6.Append(nil, &ipv6.Packet{Src: p.Dst, Dst: p.Src, HopLimit: 64, Next: ipv6.Mobility, Payload: header})
+	if err != nil {
+		return
+	}
+	m.errorAt = now
+	m.do(SendMobility{Dev: m.here.dev, Octets: octets})
+}

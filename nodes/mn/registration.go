@@ -1,0 +1,348 @@
+package mn
+
+import (
+	"net/netip"
+	"time"
+
+	"s2clab/nodes/wire/ipv6"
+	"s2clab/nodes/wire/mh"
+)
+
+// Constants of RFC 6275, sections 12 and 13.
+const (
+	initialAckTimeout = time.Second
+	firstAckTimeout   = 1500 * time.Millisecond
+	maxAckTimeout     = 32 * time.Second
+	maxUpdateRate     = 3 // Binding Updates a second
+)
+
+const (
+	lifetimeUnit    = 4 * time.Second
+	longestLifetime = 0xffff * lifetimeUnit
+
+	// maxCorrections is how often a Binding Update is put right and sent again at
+	// once. A home agent that still refuses is answered in the time of
+	// retransmissions.
+	maxCorrections = 3
+)
+
+// A registration is what this node has told its home agent, and what that has
+// said: the entry of the Binding Update List for it (RFC 6275, section 11.1).
+type registration struct {
+	seq uint16 // last one sent, or told by the home agent
+
+	// bound says that the home agent has acknowledged a binding to boundTo, which
+	// ends at expires.
+	bound     bool
+	boundTo   netip.Addr
+	expires   time.Time
+	refreshAt time.Time // when to extend it; zero: not, or a Binding Update is under way
+
+	// mayHold is until when the home agent may hold a binding of ours, whether
+	// its acknowledgement has come or not. zero: it holds none.
+	mayHold time.Time
+
+	waiting  *update       // sent and not answered; nil: none
+	retryAt  time.Time     // when to send again; zero: not
+	interval time.Duration // the wait that ends at retryAt
+	held     bool          // retryAt is only because of maxUpdateRate
+	attempt  int           // Binding Updates of this registration so far
+
+	corrections int
+	fellBack    bool // to MN-AAA, because the home agent did not know our key
+	duplicate   bool // another has the home address: it must not be used again
+
+	recent [maxUpdateRate]time.Time // when the last ones were sent, the oldest first
+}
+
+// An update is a Binding Update that has been sent.
+type update struct {
+	seq      uint16
+	source   netip.Addr
+	careOf   netip.Addr
+	lifetime time.Duration // 0: deletes the binding
+	sent     time.Time
+	proof    proof
+	refused  bool // by an acknowledgement that proves nothing
+}
+
+// mayBeHeld says whether the home agent may hold a binding of ours.
+func (r *registration) mayBeHeld(now time.Time) bool { return now.Before(r.mayHold) }
+
+// abandon gives up what is under way, since there is no place to send from.
+func (r *registration) abandon() {
+	r.waiting, r.retryAt, r.refreshAt, r.held = nil, time.Time{}, time.Time{}, false
+}
+
+// attach registers the care-of address of the access that carries us. There is
+// no need where the home agent holds just that, as when a carrier flaps.
+func (m *Machine) attach(now time.Time) {
+	r := &m.registration
+	if r.bound && r.boundTo == m.careOf && r.waiting == nil && !r.refreshAt.IsZero() && now.Before(r.refreshAt) {
+		m.setTunnel()
+		return
+	}
+	m.register(now)
+}
+
+// abandon is for when no access carries us.
+func (m *Machine) abandon() {
+	r := &m.registration
+	refresh, waiting := r.refreshAt, r.waiting
+	r.abandon()
+	if waiting == nil {
+		r.refreshAt = refresh
+	}
+}
+
+// register begins a registration of the care-of address, or the deletion of the
+// binding where that is the home address: RFC 6275, sections 11.7.1 and 11.5.5.
+func (m *Machine) register(now time.Time) {
+	r := &m.registration
+	r.abandon()
+	r.attempt, r.corrections, r.fellBack = 0, 0, false
+	r.interval = initialAckTimeout
+	if !r.bound {
+		r.interval = firstAckTimeout // the home agent runs DAD first: section 11.8
+	}
+	m.transmit(now)
+}
+
+// transmit sends a Binding Update, or puts that off where it would be one too
+// many.
+func (m *Machine) transmit(now time.Time) {
+	r := &m.registration
+	if r.duplicate {
+		r.abandon()
+		return
+	}
+	if oldest := r.recent[0]; !oldest.IsZero() && now.Before(oldest.Add(time.Second)) {
+		r.retryAt, r.held = oldest.Add(time.Second), true // MAX_UPDATE_RATE: section 11.8
+		return
+	}
+	copy(r.recent[:], r.recent[1:])
+	r.recent[maxUpdateRate-1] = now
+	r.held = false
+	r.attempt++
+	r.seq++
+	r.refreshAt = time.Time{}
+	r.retryAt = now.Add(r.interval)
+	u := &update{seq: r.seq, source: m.careOf, careOf: m.careOf, lifetime: m.lifetime(now), sent: now}
+	octets, err := m.compose(now, u)
+	if err != nil {
+		r.waiting = nil
+		m.event("binding-update-failed", map[string]any{"error": err.Error()})
+		return
+	}
+	r.waiting = u
+	if u.lifetime > 0 {
+		if until := now.Add(u.lifetime); until.After(r.mayHold) {
+			r.mayHold = until
+		}
+	}
+	m.do(SendMobility{Dev: m.here.dev, Octets: octets})
+	m.event("binding-update-sent", map[string]any{"seq": u.seq, "care-of": u.careOf.String(),
+		"home-address": m.cfg.HomeAddress.String(), "lifetime": u.lifetime.Seconds(),
+		"auth": u.proof.kind.String(), "attempt": r.attempt})
+}
+
+// lifetime is what a Binding Update asks for: not more than the care-of address
+// has left (RFC 6275, section 11.7.1), and nothing at home.
+func (m *Machine) lifetime(now time.Time) time.Duration {
+	if m.here.home {
+		return 0
+	}
+	l := m.cfg.Lifetime
+	if p := m.here.router.of(m.here.address.prefix); p != nil && !p.valid.IsZero() {
+		l = min(l, p.valid.Sub(now))
+	}
+	l = min(max(l, lifetimeUnit), longestLifetime)
+	return l - l%lifetimeUnit
+}
+
+// compose makes the packet of u: RFC 6275, section 11.7.1.
+func (m *Machine) compose(now time.Time, u *update) ([]byte, error) {
+	bu := &mh.BindingUpdate{Seq: u.seq, Flags: mh.AckRequested | mh.HomeRegistration, Lifetime: u.lifetime,
+		Options: []mh.Option{mh.AlternateCareOf{Address: u.careOf}}}
+	if m.linkLocal {
+		bu.Flags |= mh.LinkLocal
+	}
+	home := m.cfg.HomeAddress
+	header, err := m.security.seal(m, now, u, bu)
+	if err != nil {
+		return nil, err
+	}
+	p := ipv6.Packet{Src: u.source, Dst: m.cfg.HomeAgent, HopLimit: 64, Next: ipv6.Mobility, Payload: header}
+	if u.source != home {
+		p.HomeAddress = home
+	}
+	return ipv6.Append(make([]byte, 0, 64+len(header)), &p)
+}
+
+// correct sends again at once what the home agent has told us how to put right.
+func (m *Machine) correct(now time.Time) {
+	r := &m.registration
+	if r.corrections++; r.corrections <= maxCorrections {
+		m.transmit(now)
+	}
+}
+
+// acknowledged takes a Binding Acknowledgement whose packet was in order: RFC
+// 6275, section 11.7.3, and RFC 4285, sections 5.3 and 6.
+func (m *Machine) acknowledged(now time.Time, ba *mh.BindingAcknowledgement, octets []byte) {
+	r := &m.registration
+	u := r.waiting
+	if u == nil {
+		m.ignore(now, "acknowledges nothing outstanding", map[string]any{"seq": ba.Seq, "status": uint8(ba.Status)})
+		return
+	}
+	if ba.Seq != u.seq && ba.Status != mh.SequenceOutOfWindow {
+		m.ignore(now, "acknowledges another sequence number", map[string]any{"seq": ba.Seq, "status": uint8(ba.Status)})
+		return
+	}
+	proven, err := m.security.open(u, ba, octets)
+	if err != nil {
+		m.ignore(now, err.Error(), map[string]any{"seq": ba.Seq, "status": uint8(ba.Status)})
+		return
+	}
+	if ba.Status.Accepts() {
+		m.accepted(now, u, ba)
+		return
+	}
+	if ba.Status == mh.NotHomeAgent && u.lifetime == 0 && proven {
+		// The home agent holds no binding, as after a restart: that is what we want.
+		r.unbind()
+		m.returned(now)
+		return
+	}
+	m.refused(now, u, ba, proven)
+}
+
+// accepted takes the acknowledgement of a Binding Update that was accepted.
+func (m *Machine) accepted(now time.Time, u *update, ba *mh.BindingAcknowledgement) {
+	r := &m.registration
+	granted := min(ba.Lifetime, u.lifetime)
+	m.event("binding-acknowledged", map[string]any{"seq": ba.Seq, "status": uint8(ba.Status),
+		"lifetime": granted.Seconds(), "latency": now.Sub(u.sent).Seconds()})
+	m.security.bound(u, granted)
+	r.waiting, r.corrections = nil, 0
+	if u.lifetime > 0 && granted == 0 {
+		return // nothing was bound: ask again in the time of retransmissions
+	}
+	r.retryAt, r.held = time.Time{}, false
+	if u.lifetime == 0 {
+		r.unbind()
+		m.returned(now)
+		return
+	}
+	first := !r.bound || r.boundTo != u.careOf
+	r.bound, r.boundTo = true, u.careOf
+	r.expires = u.sent.Add(granted) // section 11.7.3: counted from when the Binding Update was sent
+	r.mayHold = r.expires
+	refresh := granted * 3 / 4
+	if a, ok := mh.Find[mh.RefreshAdvice](ba.Options); ok && a.Interval > 0 && a.Interval < refresh {
+		refresh = a.Interval
+	}
+	r.refreshAt = u.sent.Add(refresh)
+	m.setTunnel()
+	if first {
+		m.event("bound", map[string]any{"link": m.here.link, "care-of": u.careOf.String(), "lifetime": granted.Seconds()})
+	}
+}
+
+// unbind notes that the home agent holds no binding of ours.
+func (r *registration) unbind() {
+	r.abandon()
+	r.bound, r.boundTo, r.expires, r.mayHold = false, netip.Addr{}, time.Time{}, time.Time{}
+}
+
+// refused takes the acknowledgement of a Binding Update that was refused.
+// proven: by the home agent itself.
+func (m *Machine) refused(now time.Time, u *update, ba *mh.BindingAcknowledgement, proven bool) {
+	r := &m.registration
+	if !proven {
+		if u.refused {
+			return // said already
+		}
+		u.refused = true
+	}
+	m.event("binding-refused", map[string]any{"seq": ba.Seq, "status": uint8(ba.Status), "name": ba.Status.String(),
+		"authenticated": proven && m.security.integrity})
+	if ba.Status == mh.AuthFail {
+		m.authFailed(now, u)
+		return
+	}
+	if !proven {
+		return // anybody can say so: the Binding Update goes on as if nothing had been heard
+	}
+	r.waiting = nil
+	switch ba.Status {
+	case mh.SequenceOutOfWindow:
+		r.seq = ba.Seq
+		m.correct(now)
+	case mh.IDMismatch:
+		if offset, ok := m.security.resynchronise(u, ba); ok {
+			m.event("clock-resynchronised", map[string]any{"offset": offset.Seconds()})
+			m.correct(now)
+		}
+	case mh.Unspecified, mh.InsufficientResources:
+		// May pass: goes on in the time of retransmissions.
+	case mh.DADFailed:
+		r.duplicate = true // section 11.7.1: MUST NOT attempt to re-use the same home address
+		r.abandon()
+	default:
+		r.retryAt, r.held = time.Time{}, false // not before we are attached anew
+	}
+}
+
+// authFailed takes status 146. RFC 4285, section 5.3, wants no further Binding
+// Updates to that home agent. Where the AAA server can give both of us another
+// key, that is tried once, since a home agent that was restarted knows the old
+// one no longer. The acknowledgement of what is out may still come, if this one
+// was provoked by somebody else, and is then welcome.
+//
+// It is believed without proof: who does not have our key cannot prove that.
+func (m *Machine) authFailed(now time.Time, u *update) {
+	r := &m.registration
+	if u.proof.kind == proofMNHA && m.security.bootstrap && !r.fellBack {
+		r.fellBack = true
+		m.security.ending = true
+		m.transmit(now)
+		return
+	}
+	r.retryAt, r.held = time.Time{}, false
+}
+
+func (m *Machine) tickRegistration(now time.Time) {
+	r := &m.registration
+	if r.bound && due(r.expires, now) {
+		r.bound, r.boundTo, r.expires = false, netip.Addr{}, time.Time{}
+		m.event("binding-expired", map[string]any{"home-address": m.cfg.HomeAddress.String()})
+		m.security.expired()
+		m.clearTunnel()
+	}
+	if due(r.mayHold, now) {
+		r.mayHold = time.Time{}
+		if m.homecoming.access != nil && !m.homecoming.done {
+			// The home agent has not answered, and holds nothing any more.
+			r.unbind()
+			m.returned(now)
+		}
+	}
+	switch {
+	case due(r.retryAt, now):
+		if !r.held {
+			r.interval = min(2*r.interval, maxAckTimeout) // section 11.8
+		}
+		m.transmit(now)
+	case due(r.refreshAt, now):
+		r.refreshAt = time.Time{}
+		if m.here != nil && !m.here.home {
+			m.register(now)
+		}
+	}
+}
+
+func (r *registration) deadline() time.Time {
+	return earliest(earliest(r.retryAt, r.refreshAt), earliest(r.expires, r.mayHold))
+}

@@ -1,0 +1,236 @@
+package mn
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"s2clab/nodes/control"
+	"s2clab/nodes/keys"
+	"s2clab/nodes/session/association"
+	"s2clab/nodes/wire/mh"
+)
+
+// security is how this node proves its Binding Updates and believes the
+// acknowledgements: RFC 4285.
+type security struct {
+	cfg        *control.MobileNode
+	integrity  bool // authentication options are in use
+	timestamps bool // so is the replay protection option
+	bootstrap  bool // the MN-HA key comes by way of the AAA server
+
+	association *association.Association // with the home agent; nil: none yet
+	granted     time.Duration            // the longest binding under it
+	ending      bool                     // the home agent no longer has it, or will soon not
+
+	offset   time.Duration // added to our clock in timestamps
+	sent     uint64        // the last timestamp under that offset
+	accepted uint64        // the last in a Binding Update that was accepted
+}
+
+// A proofKind is what a Binding Update is proven by.
+type proofKind int
+
+const (
+	proofNone proofKind = iota
+	proofMNHA
+	proofMNAAA
+)
+
+func (k proofKind) String() string { return [...]string{"none", "mn-ha", "mn-aaa"}[k] }
+
+// A proof is what has to be kept of a Binding Update to believe its
+// acknowledgement.
+type proof struct {
+	kind        proofKind
+	association *association.Association // with MN-AAA: once an acknowledgement has told its SPI
+	timestamp   uint64
+	freshness   [8]byte // what the session key is derived from, with MN-AAA
+}
+
+func newSecurity(cfg *control.MobileNode) (security, error) {
+	s := security{cfg: cfg}
+	switch cfg.Security.Integrity {
+	case "none":
+		return s, nil
+	case "auth-options":
+		s.integrity = true
+	default:
+		return s, fmt.Errorf("integrity %q: want none or auth-options", cfg.Security.Integrity)
+	}
+	switch cfg.Security.Replay {
+	case "timestamp":
+		s.timestamps = true
+	case "sequence":
+	default:
+		return s, fmt.Errorf("replay %q: want timestamp or sequence", cfg.Security.Replay)
+	}
+	switch cfg.Security.Bootstrap {
+	case "static":
+		if len(cfg.MNHAKey) == 0 {
+			return s, errors.New("bootstrap static: no MN-HA key")
+		}
+		s.association = association.New(cfg.MNHASPI, cfg.MNHAKey)
+	case "mip-options":
+		if len(cfg.MNAAAKey) == 0 {
+			return s, errors.New("bootstrap mip-options: no MN-AAA key")
+		}
+		s.bootstrap = true
+	default:
+		return s, fmt.Errorf("bootstrap %q: want static or mip-options", cfg.Security.Bootstrap)
+	}
+	return s, nil
+}
+
+// kind chooses how the Binding Update of an attempt is proven. A home agent that
+// has lost our key is silent (RFC 4285, section 5.3), and so is a link that has
+// lost a packet; so after two of one kind without an answer the kinds take
+// turns.
+func (s *security) kind(attempt int) proofKind {
+	switch {
+	case !s.integrity:
+		return proofNone
+	case !s.bootstrap:
+		return proofMNHA
+	case s.association == nil, s.ending, attempt > 2 && attempt%2 == 1:
+		return proofMNAAA
+	}
+	return proofMNHA
+}
+
+// seal makes the Mobility Header of u, whose message bu is complete but for what
+// identifies and proves: RFC 4283, RFC 4285.
+func (s *security) seal(m *Machine, now time.Time, u *update, bu *mh.BindingUpdate) ([]byte, error) {
+	home, agent := s.cfg.HomeAddress, s.cfg.HomeAgent
+	if s.cfg.NAI != "" {
+		bu.Options = append(bu.Options, mh.MNIdentifier{Subtype: mh.SubtypeNAI, Identifier: []byte(s.cfg.NAI)})
+	}
+	u.proof = proof{kind: s.kind(m.registration.attempt)}
+	if u.proof.kind == proofNone {
+		return mh.Append(nil, bu, home, agent)
+	}
+	if s.timestamps {
+		u.proof.timestamp = s.timestamp(now, m.rand.Uint64())
+		bu.Options = append(bu.Options, mh.ReplayProtection{Timestamp: u.proof.timestamp})
+	}
+	if u.proof.kind == proofMNHA {
+		u.proof.association = s.association
+		return association.SealMNHA(nil, bu, s.association, u.careOf, home, home, agent)
+	}
+	b, data, err := association.SealMNAAA(nil, bu, s.cfg.MNAAASPI, s.cfg.MNAAAKey, u.careOf, home, home, agent)
+	if s.timestamps {
+		binary.BigEndian.PutUint64(u.proof.freshness[:], u.proof.timestamp)
+	} else {
+		copy(u.proof.freshness[:], data[:])
+	}
+	return b, err
+}
+
+// timestamp is the time of a Binding Update, later than that of any before: RFC
+// 4285, section 6. The bits that no clock fills are random.
+func (s *security) timestamp(now time.Time, random uint64) uint64 {
+	t := max(keys.NTP(now.Add(s.offset))&^3|random&3, s.sent+1)
+	s.sent = t
+	return t
+}
+
+// What is wrong with an acknowledgement that is not believed.
+var (
+	errTimestamp = errors.New("timestamp is not that of the binding update")
+	errUnproven  = errors.New("binding acknowledgement is not authenticated")
+)
+
+// open says whether an acknowledgement of u is to be heard (a nil error), and
+// whether the home agent is proven to have sent it. One that is heard though
+// nothing is proven is a refusal by a home agent that may have no key to prove
+// anything with.
+func (s *security) open(u *update, ba *mh.BindingAcknowledgement, octets []byte) (proven bool, err error) {
+	if !s.integrity {
+		return true, nil
+	}
+	if s.timestamps && !timestampMatches(u, ba) {
+		return false, errTimestamp
+	}
+	err = s.verify(u, octets)
+	switch {
+	case err == nil:
+		return true, nil
+	case ba.Status == mh.AuthFail, u.proof.kind == proofMNAAA && !ba.Status.Accepts() && ba.Status != mh.IDMismatch && ba.Status != mh.SequenceOutOfWindow:
+		return false, nil
+	}
+	return false, fmt.Errorf("%w: %w", errUnproven, err)
+}
+
+// timestampMatches says whether an acknowledgement has the timestamp of u. A
+// home agent that refuses it puts its own time in the upper half: RFC 4285,
+// section 6.
+func timestampMatches(u *update, ba *mh.BindingAcknowledgement) bool {
+	r, ok := mh.Find[mh.ReplayProtection](ba.Options)
+	if ba.Status == mh.IDMismatch {
+		return ok && uint32(r.Timestamp) == uint32(u.proof.timestamp)
+	}
+	return ok && r.Timestamp == u.proof.timestamp
+}
+
+// verify checks the MN-HA option of an acknowledgement. After MN-AAA the key
+// follows from what was sent, once the option tells the SPI.
+func (s *security) verify(u *update, octets []byte) error {
+	home := s.cfg.HomeAddress
+	if u.proof.kind == proofMNHA {
+		return association.Verify(octets, u.proof.association, u.careOf, home)
+	}
+	spi, err := association.SPI(octets)
+	if err != nil {
+		return err
+	}
+	key := keys.SessionKey(s.cfg.MNAAAKey, s.cfg.NAI, s.cfg.HomeAgent, u.proof.freshness)
+	derived := association.New(spi, key[:])
+	if err := association.Verify(octets, derived, u.careOf, home); err != nil {
+		return err
+	}
+	u.proof.association = derived
+	return nil
+}
+
+// bound notes that u was accepted, for so long.
+func (s *security) bound(u *update, granted time.Duration) {
+	s.accepted = u.proof.timestamp
+	switch {
+	case u.proof.kind == proofMNAAA:
+		s.association, s.granted, s.ending = u.proof.association, granted, false
+		if len(s.cfg.MNHAKey) > 0 { // a wrong key on purpose
+			s.association = association.New(u.proof.association.SPI, s.cfg.MNHAKey)
+		}
+	case u.lifetime == 0 || !s.bootstrap:
+	case granted < min(s.granted, u.lifetime):
+		// The home agent grants less and less: not the binding ends but the key,
+		// whose lifetime only it and the AAA server know. The next one renews it.
+		s.ending = true
+	default:
+		s.granted = max(s.granted, granted)
+	}
+}
+
+// expired notes that the home agent has let the binding end unheard. A key that
+// came for that binding is not relied on any more.
+func (s *security) expired() {
+	if s.bootstrap {
+		s.association = nil
+	}
+}
+
+// resynchronise takes over the time of the home agent, which is in the upper
+// half of the timestamp of status 144.
+func (s *security) resynchronise(u *update, ba *mh.BindingAcknowledgement) (time.Duration, bool) {
+	r, ok := mh.Find[mh.ReplayProtection](ba.Options)
+	if !s.timestamps || !ok {
+		return 0, false
+	}
+	seconds := int32(uint32(r.Timestamp>>32) - uint32(u.proof.timestamp>>32)) // NTP's seconds wrap round
+	s.offset += time.Duration(seconds) * time.Second
+	if seconds != 0 {
+		s.sent = s.accepted
+	}
+	return s.offset, true
+}
