@@ -116,22 +116,46 @@ func (b *Batch) AddRoute(to netip.Prefix, via netip.Addr, index int) {
 	b.end(start)
 }
 
-// AddVeth makes a veth pair: one end here, with an index, a name and an address;
-// the other in the network namespace that far is a descriptor of.
-func (b *Batch) AddVeth(name string, index int, mac [6]byte, farName string, far int) {
-	start := b.request("veth "+name, unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, linkHeader(index, 0, 0))
-	b.attribute(unix.IFLA_IFNAME, append([]byte(name), 0))
-	b.attribute(unix.IFLA_ADDRESS, mac[:])
+// AddVeth makes a veth pair: the near end here, the far end in the network
+// namespace that fd is a descriptor of. An index of 0 leaves the choice to the
+// kernel, as does a zero MAC.
+func (b *Batch) AddVeth(near, far PortConfig, fd int) {
+	start := b.request("veth "+near.Name, unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, linkHeader(near.Index, 0, 0))
+	b.name(near)
 	info := b.begin(unix.IFLA_LINKINFO)
 	b.attribute(unix.IFLA_INFO_KIND, []byte("veth"))
 	data := b.begin(unix.IFLA_INFO_DATA)
 	peer := b.begin(1) // VETH_INFO_PEER
-	b.octets = append(b.octets, linkHeader(0, 0, 0)...)
-	b.attribute(unix.IFLA_IFNAME, append([]byte(farName), 0))
-	b.attribute(unix.IFLA_NET_NS_FD, u32(far))
+	b.octets = append(b.octets, linkHeader(far.Index, 0, 0)...)
+	b.name(far)
+	b.attribute(unix.IFLA_NET_NS_FD, u32(fd))
 	b.finish(peer)
 	b.finish(data)
 	b.finish(info)
+	b.end(start)
+}
+
+func (b *Batch) name(c PortConfig) {
+	b.attribute(unix.IFLA_IFNAME, append([]byte(c.Name), 0))
+	if c.MAC != [6]byte{} {
+		b.attribute(unix.IFLA_ADDRESS, c.MAC[:])
+	}
+}
+
+// AddBridge makes a bridge.
+func (b *Batch) AddBridge(name string, index int) {
+	start := b.request("bridge "+name, unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, linkHeader(index, 0, 0))
+	b.attribute(unix.IFLA_IFNAME, append([]byte(name), 0))
+	info := b.begin(unix.IFLA_LINKINFO)
+	b.attribute(unix.IFLA_INFO_KIND, []byte("bridge"))
+	b.finish(info)
+	b.end(start)
+}
+
+// SetMaster makes a device a port of a bridge.
+func (b *Batch) SetMaster(index, bridge int) {
+	start := b.request(fmt.Sprintf("device %d: master %d", index, bridge), unix.RTM_NEWLINK, 0, linkHeader(index, 0, 0))
+	b.attribute(unix.IFLA_MASTER, u32(bridge))
 	b.end(start)
 }
 

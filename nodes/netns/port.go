@@ -102,7 +102,7 @@ func (p *Port) openVeth() error {
 	defer unix.Close(here)
 	farName := fmt.Sprintf("p%x", p.Config.MAC) // unique in a lab, as its address is
 	var b Batch
-	b.AddVeth(p.Config.Name, p.Config.Index, p.Config.MAC, farName, here)
+	b.AddVeth(p.Config, PortConfig{Name: farName}, here)
 	b.SetMTU(p.Config.Index, p.Config.MTU)
 	b.SetUp(p.Config.Index)
 	if err := p.space.Configure(&b); err != nil {

@@ -1,0 +1,143 @@
+// Package bare makes what a topology is made of, and nothing else: namespaces,
+// veth pairs, bridges, addresses, routes and a sleeping process a node, by
+// rtnetlink alone. It is the floor that bringing a lab up is measured against.
+//
+// It knows no link emulation and no role: what it makes carries packets at once.
+package bare
+
+import (
+	"fmt"
+	"os/exec"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"s2clab/nodes/netns"
+	"s2clab/topologies"
+)
+
+// Up makes a topology in the calling thread's user namespace. The function that
+// it returns takes it away again.
+func Up(t *topologies.Topology) (down func(), err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var undo []func()
+	down = func() {
+		for i := len(undo) - 1; i >= 0; i-- {
+			undo[i]()
+		}
+	}
+	defer func() {
+		if err != nil {
+			down()
+		}
+	}()
+
+	middle, err := netns.New("middle", "") // holds the bridges
+	if err != nil {
+		return nil, err
+	}
+	undo = append(undo, middle.Close)
+	spaces := make(map[string]*netns.Space, len(t.Nodes))
+	fds := make(map[string]int, len(t.Nodes))
+	for _, n := range t.Nodes {
+		space, err := netns.New(n.Name, "")
+		if err != nil {
+			return nil, err
+		}
+		undo = append(undo, space.Close)
+		spaces[n.Name] = space
+		if fds[n.Name], err = open(space); err != nil {
+			return nil, err
+		}
+		undo = append(undo, func() { unix.Close(fds[n.Name]) })
+	}
+	middleFD, err := open(middle)
+	if err != nil {
+		return nil, err
+	}
+	undo = append(undo, func() { unix.Close(middleFD) })
+	if err := join(t, middle, middleFD, spaces, fds); err != nil {
+		return nil, err
+	}
+	for _, n := range t.Nodes {
+		var b netns.Batch
+		index := map[string]int{}
+		for _, i := range n.Interfaces {
+			index[i.Name] = i.Index
+			for _, p := range i.Addresses {
+				b.AddAddress(i.Index, p)
+			}
+			b.SetUp(i.Index)
+		}
+		for _, r := range n.Routes {
+			b.AddRoute(r.To, r.Via, index[r.Dev])
+		}
+		if err := spaces[n.Name].Configure(&b); err != nil {
+			return nil, fmt.Errorf("node %s: %w", n.Name, err)
+		}
+		if n.Router != nil || n.HomeAgent != nil {
+			if err := spaces[n.Name].SetForwarding(); err != nil {
+				return nil, err
+			}
+		}
+		sleeper := exec.Command("sleep", "infinity")
+		if err := spaces[n.Name].Start(sleeper); err != nil {
+			return nil, err
+		}
+		undo = append(undo, func() { sleeper.Process.Kill(); sleeper.Wait() })
+	}
+	return down, nil
+}
+
+// open returns a descriptor of a Space's network namespace.
+func open(s *netns.Space) (fd int, err error) {
+	err = s.Do(func() error {
+		fd, err = unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		return err
+	})
+	return fd, err
+}
+
+// join makes the links: a veth pair where there are two ends, else a bridge.
+func join(t *topologies.Topology, middle *netns.Space, middleFD int, spaces map[string]*netns.Space, fds map[string]int) error {
+	bridgeIndex := 1000
+	for _, l := range t.Links {
+		if len(l.Ends) == 2 {
+			var b netns.Batch
+			b.AddVeth(device(t, l.Ends[0], l.Name), device(t, l.Ends[1], l.Name), fds[l.Ends[1]])
+			if err := spaces[l.Ends[0]].Configure(&b); err != nil {
+				return fmt.Errorf("link %s: %w", l.Name, err)
+			}
+			continue
+		}
+		bridge := bridgeIndex
+		bridgeIndex++
+		var b netns.Batch
+		b.AddBridge(fmt.Sprintf("b%d", bridge), bridge)
+		b.SetUp(bridge)
+		if err := middle.Configure(&b); err != nil {
+			return fmt.Errorf("link %s: %w", l.Name, err)
+		}
+		for _, end := range l.Ends {
+			port := bridgeIndex
+			bridgeIndex++
+			b.AddVeth(device(t, end, l.Name), netns.PortConfig{Name: fmt.Sprintf("v%d", port), Index: port}, middleFD)
+			if err := spaces[end].Configure(&b); err != nil {
+				return fmt.Errorf("link %s: %w", l.Name, err)
+			}
+			b.SetMaster(port, bridge)
+			b.SetUp(port)
+			if err := middle.Configure(&b); err != nil {
+				return fmt.Errorf("link %s: %w", l.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// device is a node's end of a link. A topology that was read has one.
+func device(t *topologies.Topology, node, link string) netns.PortConfig {
+	i := t.Node(node).Interface(link)
+	return netns.PortConfig{Name: i.Name, Index: i.Index, MAC: i.MAC}
+}
