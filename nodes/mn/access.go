@@ -163,9 +163,9 @@ func (m *Machine) routerAdvertised(now time.Time, a *access, in *RouterAdvertise
 	}
 	r.hear(now, in)
 	if found {
-		p := r.announced()
+		p := r.announced(m.cfg.HomePrefix.Masked())
 		m.event("router-found", map[string]any{"link": a.link, "router": r.name().String(),
-			"prefix": p.String(), "home": p.IsValid() && p == m.cfg.HomePrefix.Masked()})
+			"prefix": p.String(), "home": p == m.cfg.HomePrefix.Masked()})
 		if a.router != nil && a.router.of(a.address.prefix) != nil && r.of(a.address.prefix) == nil {
 			// RFC 6275, section 11.5.1: another router with other prefixes may mean
 			// that we have moved, so see whether the old one still answers.
@@ -269,8 +269,12 @@ func (r *router) name() netip.Addr {
 	return r.address
 }
 
-// announced is the first prefix of the router; not valid: none.
-func (r *router) announced() netip.Prefix {
+// announced is the prefix that tells people what link this is: the home prefix
+// where the router has it, else its first; not valid: it has none.
+func (r *router) announced(home netip.Prefix) netip.Prefix {
+	if p := r.of(home); p != nil && p.onLink {
+		return home
+	}
 	if len(r.prefixes) == 0 {
 		return netip.Prefix{}
 	}

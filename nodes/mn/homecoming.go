@@ -32,6 +32,9 @@ func (h *homecoming) deadline() time.Time { return earliest(h.askAt, h.advertise
 func (m *Machine) comeHome(now time.Time, a *access) {
 	h := &m.homecoming
 	*h = homecoming{access: a}
+	if m.homeAgentOnLink() && a.router.global == m.cfg.HomeAgent {
+		h.neighbor = a.router.linkLayer
+	}
 	m.registration.abandon()
 	if !m.registration.mayBeHeld(now) {
 		m.enterHome(dadOf(m.cfg.DAD))
@@ -40,13 +43,8 @@ func (m *Machine) comeHome(now time.Time, a *access) {
 		return
 	}
 	if m.homeAgentOnLink() && h.neighbor == ([6]byte{}) {
-		if a.router.global == m.cfg.HomeAgent {
-			h.neighbor = a.router.linkLayer
-		}
-		if h.neighbor == ([6]byte{}) {
-			m.askForHomeAgent(now)
-			return
-		}
+		m.askForHomeAgent(now)
+		return
 	}
 	m.deregister(now)
 }

@@ -86,7 +86,7 @@ func (m *Machine) bindingError(now time.Time, p *ipv6.Packet, e *mh.BindingError
 	switch {
 	case p.Src != m.cfg.HomeAgent:
 		m.ignore(now, "binding error not from the home agent", map[string]any{"source": p.Src.String()})
-	case e.Status == mh.UnknownBinding && e.Home == m.cfg.HomeAddress:
+	case e.Status == mh.UnknownBinding && e.HomeAddress == m.cfg.HomeAddress:
 		m.again(now, "binding error")
 	default:
 		// Unrecognised MH type: no extension is in use that could be left out.
@@ -113,9 +113,9 @@ func (m *Machine) unrecognised(now time.Time, p *ipv6.Packet) {
 	if m.here == nil || m.here.home && !m.homecoming.done || p.Dst != m.careOf || !m.errorAt.IsZero() && now.Sub(m.errorAt) < time.Second {
 		return
 	}
-	e := &mh.BindingError{Status: mh.UnrecognizedType, Home: netip.IPv6Unspecified()}
+	e := &mh.BindingError{Status: mh.UnknownType, HomeAddress: netip.IPv6Unspecified()}
 	if p.HomeAddress.IsValid() {
-		e.Home = p.HomeAddress
+		e.HomeAddress = p.HomeAddress
 	}
 	header, err := mh.Append(nil, e, p.Dst, p.Src)
 	if err != nil {

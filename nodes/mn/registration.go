@@ -196,7 +196,8 @@ func (m *Machine) acknowledged(now time.Time, ba *mh.BindingAcknowledgement, oct
 		m.ignore(now, "acknowledges nothing outstanding", map[string]any{"seq": ba.Seq, "status": uint8(ba.Status)})
 		return
 	}
-	if ba.Seq != u.seq && ba.Status != mh.SequenceOutOfWindow {
+	out := ba.Status == mh.SequenceOutOfWindow && !mh.SeqAfter(u.seq, ba.Seq) // otherwise it answers an earlier one
+	if ba.Seq != u.seq && !out {
 		m.ignore(now, "acknowledges another sequence number", map[string]any{"seq": ba.Seq, "status": uint8(ba.Status)})
 		return
 	}

@@ -40,10 +40,10 @@ func TestABindingUpdateIsAsTheRFCWantsIt(t *testing.T) {
 	if a, ok := mh.Find[mh.AlternateCareOf](u.Options); !ok || a.Address != careOfWLAN {
 		t.Error("no alternate care-of address: RFC 6275, section 11.7.1")
 	}
-	if id, ok := mh.Find[mh.MNIdentifier](u.Options); !ok || string(id.Identifier) != nai {
+	if id, ok := mh.Find[mh.MNIdentifier](u.Options); !ok || id.Identifier != nai {
 		t.Error("no identifier")
 	}
-	if a := authOf(u); a.Subtype != mh.SubtypeMNHA || a.SPI != 256 {
+	if a := authOf(u); a.Subtype != mh.MNHA || a.SPI != 256 {
 		t.Errorf("authentication: %+v", a)
 	}
 	if err := association.Verify(u.header, s.key, careOfWLAN, homeAddress); err != nil {
@@ -236,7 +236,12 @@ func TestAnAcknowledgementOfAnEarlierTransmissionIsNotHeard(t *testing.T) {
 
 func TestASequenceNumberOutOfWindowIsTakenOverAndTheUpdateSentAgainAtOnce(t *testing.T) {
 	s := begin(t, config())
+	s.m.registration.seq = 0xfff0
 	s.visit("wlan", wlanPrefix)
+	s.answer(mh.SequenceOutOfWindow, func(a *answer) { a.ba.Seq = 0xff00 })
+	if len(s.sent) != 1 {
+		t.Fatal("took over a number that is not out of the window")
+	}
 	s.answer(mh.SequenceOutOfWindow, func(a *answer) { a.ba.Seq = 0xffff })
 	if len(s.sent) != 2 || s.last().Seq != 0 {
 		t.Fatalf("%d sent, the last with %d, want 2 with 0", len(s.sent), s.last().Seq)
@@ -357,7 +362,7 @@ func (s *story) message(m mh.Message, src, dst netip.Addr) []Output {
 }
 
 func TestABindingErrorOfTheHomeAgentRegistersAgainAtMostOnceASecond(t *testing.T) {
-	unknown := &mh.BindingError{Status: mh.UnknownBinding, Home: homeAddress}
+	unknown := &mh.BindingError{Status: mh.UnknownBinding, HomeAddress: homeAddress}
 	s := begin(t, config())
 	s.visit("wlan", wlanPrefix)
 	s.bindingError(unknown, homeAgent)
@@ -367,8 +372,8 @@ func TestABindingErrorOfTheHomeAgentRegistersAgainAtMostOnceASecond(t *testing.T
 	s.answer(0)
 	s.until(2 * time.Second)
 	s.bindingError(unknown, careOfWiMAX)
-	s.bindingError(&mh.BindingError{Status: mh.UnrecognizedType, Home: homeAddress}, homeAgent)
-	s.bindingError(&mh.BindingError{Status: mh.UnknownBinding, Home: careOfWiMAX}, homeAgent)
+	s.bindingError(&mh.BindingError{Status: mh.UnknownType, HomeAddress: homeAddress}, homeAgent)
+	s.bindingError(&mh.BindingError{Status: mh.UnknownBinding, HomeAddress: careOfWiMAX}, homeAgent)
 	if len(s.sent) != 1 {
 		t.Error("believed one that does not concern us")
 	}
@@ -410,7 +415,7 @@ func TestAnUnknownMessageTypeIsAnsweredByABindingErrorOnceASecond(t *testing.T) 
 			errors++
 			p, _ := ipv6.Parse(o.Octets)
 			m, _ := mh.Parse(p.Payload)
-			if e, ok := m.(*mh.BindingError); !ok || e.Status != mh.UnrecognizedType || p.Dst != homeAgent {
+			if e, ok := m.(*mh.BindingError); !ok || e.Status != mh.UnknownType || p.Dst != homeAgent {
 				t.Errorf("got %+v", m)
 			}
 		}

@@ -104,7 +104,7 @@ func (s *security) kind(attempt int) proofKind {
 func (s *security) seal(m *Machine, now time.Time, u *update, bu *mh.BindingUpdate) ([]byte, error) {
 	home, agent := s.cfg.HomeAddress, s.cfg.HomeAgent
 	if s.cfg.NAI != "" {
-		bu.Options = append(bu.Options, mh.MNIdentifier{Subtype: mh.SubtypeNAI, Identifier: []byte(s.cfg.NAI)})
+		bu.Options = append(bu.Options, mh.MNIdentifier{Subtype: mh.NAI, Identifier: s.cfg.NAI})
 	}
 	u.proof = proof{kind: s.kind(m.registration.attempt)}
 	if u.proof.kind == proofNone {

@@ -47,7 +47,7 @@ func TestWithReplaySequenceThereIsNoTimestamp(t *testing.T) {
 func TestTheFirstBindingIsProvenByMNAAAAndLaterOnesByMNHA(t *testing.T) {
 	s := begin(t, bootstrapped())
 	s.visit("wlan", wlanPrefix)
-	if a := authOf(s.last()); a.Subtype != mh.SubtypeMNAAA || a.SPI != 3 {
+	if a := authOf(s.last()); a.Subtype != mh.MNAAA || a.SPI != 3 {
 		t.Fatalf("first: %+v", a)
 	}
 	s.bootstrap()
@@ -56,7 +56,7 @@ func TestTheFirstBindingIsProvenByMNAAAAndLaterOnesByMNHA(t *testing.T) {
 	}
 	s.until(5 * time.Second)
 	s.visit("wimax", wimaxPrefix)
-	if a := authOf(s.last()); a.Subtype != mh.SubtypeMNHA || a.SPI != 1000 {
+	if a := authOf(s.last()); a.Subtype != mh.MNHA || a.SPI != 1000 {
 		t.Fatalf("second: %+v", a)
 	}
 	if err := association.Verify(s.last().header, s.key, careOfWiMAX, homeAddress); err != nil {
@@ -65,7 +65,7 @@ func TestTheFirstBindingIsProvenByMNAAAAndLaterOnesByMNHA(t *testing.T) {
 	s.answer(0)
 	s.until(10 * time.Second)
 	s.visit("lte", homePrefix)
-	if a := authOf(s.last()); a.Subtype != mh.SubtypeMNHA {
+	if a := authOf(s.last()); a.Subtype != mh.MNHA {
 		t.Errorf("de-registration: %+v", a)
 	}
 	s.answer(0)
@@ -102,7 +102,7 @@ func TestAHomeAgentThatHasLostTheKeyIsBootstrappedAgainOnce(t *testing.T) {
 	s.until(5 * time.Second)
 	s.visit("wimax", wimaxPrefix)
 	s.answer(mh.AuthFail, func(a *answer) { a.key = nil }) // it has no key to prove anything with
-	if len(s.sent) != 3 || authOf(s.last()).Subtype != mh.SubtypeMNAAA {
+	if len(s.sent) != 3 || authOf(s.last()).Subtype != mh.MNAAA {
 		t.Fatalf("%d sent", len(s.sent))
 	}
 	s.answer(mh.AuthFail, func(a *answer) { a.key = nil })
@@ -211,17 +211,17 @@ func TestAKeyThatIsEndingIsRenewedBeforeItHasEnded(t *testing.T) {
 	s.visit("wlan", wlanPrefix)
 	s.bootstrap()
 	s.until(45 * time.Second) // refresh
-	if authOf(s.last()).Subtype != mh.SubtypeMNHA {
+	if authOf(s.last()).Subtype != mh.MNHA {
 		t.Fatal("want MN-HA")
 	}
 	s.answer(0, func(a *answer) { a.ba.Lifetime = 20 * time.Second }) // all the key has left
 	s.until(60 * time.Second)
-	if len(s.sent) != 3 || authOf(s.last()).Subtype != mh.SubtypeMNAAA {
+	if len(s.sent) != 3 || authOf(s.last()).Subtype != mh.MNAAA {
 		t.Fatalf("%d sent, the last with %+v", len(s.sent), authOf(s.last()))
 	}
 	s.bootstrap()
 	s.until(105 * time.Second)
-	if authOf(s.last()).Subtype != mh.SubtypeMNHA {
+	if authOf(s.last()).Subtype != mh.MNHA {
 		t.Error("the renewed key is not used")
 	}
 }
@@ -233,7 +233,7 @@ func TestAfterABindingHasExpiredTheKeyIsNotReliedOn(t *testing.T) {
 	s.carrier("wlan", false)
 	s.until(2 * time.Minute)
 	s.visit("wimax", wimaxPrefix)
-	if authOf(s.last()).Subtype != mh.SubtypeMNAAA {
+	if authOf(s.last()).Subtype != mh.MNAAA {
 		t.Error("MN-HA after the binding has expired")
 	}
 }
@@ -254,7 +254,7 @@ func TestAWrongKeyOnPurposeIsUsedAfterTheFirstBinding(t *testing.T) {
 		t.Error("the right key was used")
 	}
 	s.answer(mh.AuthFail)
-	if authOf(s.last()).Subtype != mh.SubtypeMNAAA {
+	if authOf(s.last()).Subtype != mh.MNAAA {
 		t.Error("no fallback")
 	}
 	s.bootstrap()

@@ -208,7 +208,7 @@ func (s *story) answerTo(u sent, status mh.Status, change ...func(*answer)) []Ou
 	if r, ok := mh.Find[mh.ReplayProtection](u.Options); ok {
 		a.ba.Options = append(a.ba.Options, r)
 	}
-	if auth := authOf(u); auth.Subtype == mh.SubtypeMNAAA && s.key == nil && status.Accepts() {
+	if auth := authOf(u); auth.Subtype == mh.MNAAA && s.key == nil && status.Accepts() {
 		a.key = s.derive(u)
 	}
 	for _, f := range change {

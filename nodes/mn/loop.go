@@ -1,0 +1,91 @@
+package mn
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"s2clab/nodes/control"
+)
+
+// hands do in the kernel what a Machine says. Those of Run are over nodes/host;
+// tests have others.
+type hands interface {
+	do(o Output) error
+}
+
+// A teller carries events and answers to the lab: a *control.Conn.
+type teller interface {
+	Event(name string, fields map[string]any)
+	Reply(id uint64, value any, err error)
+}
+
+// A loop owns a Machine: it alone calls it.
+type loop struct {
+	machine *Machine
+	offset  time.Duration // how wrong this node's clock is
+	hands   hands
+	teller  teller
+}
+
+// now is the time by this node's clock.
+func (l *loop) now() time.Time { return time.Now().Add(l.offset) }
+
+// run turns inputs into outputs until ctx or commands end.
+func (l *loop) run(ctx context.Context, inputs <-chan Input, commands <-chan control.Command) error {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		timer.Stop()
+		if d := l.machine.Deadline(); !d.IsZero() {
+			timer.Reset(d.Sub(l.now()))
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case in := <-inputs:
+			l.act(l.machine.Step(l.now(), in))
+		case <-timer.C:
+			l.act(l.machine.Tick(l.now()))
+		case c, ok := <-commands:
+			if !ok {
+				return nil // the lab has gone
+			}
+			l.command(c)
+		}
+	}
+}
+
+// act does what the machine says, in its order. An address that the kernel does
+// not take is as good as a duplicate; whatever else fails is told, and left to
+// the machine's own retries.
+func (l *loop) act(out []Output) {
+	var refused []Input
+	for _, o := range out {
+		if e, ok := o.(Event); ok {
+			l.teller.Event(e.Name, e.Fields)
+			continue
+		}
+		err := l.hands.do(o)
+		if err == nil {
+			continue
+		}
+		l.teller.Event("action-failed", map[string]any{"action": fmt.Sprintf("%T", o)[len("mn."):], "error": err.Error()})
+		if e, ok := o.(EnterAccess); ok {
+			refused = append(refused, AddressChanged{Dev: e.Dev, Address: e.Address.Addr(), State: Duplicate})
+		}
+	}
+	for _, in := range refused {
+		l.act(l.machine.Step(l.now(), in))
+	}
+}
+
+// command answers what the lab asks.
+func (l *loop) command(c control.Command) {
+	switch c.Name {
+	case "state":
+		l.teller.Reply(c.ID, l.machine.State(l.now()), nil)
+	default:
+		l.teller.Reply(c.ID, nil, fmt.Errorf("a mobile node has no command %q: want state", c.Name))
+	}
+}

@@ -1,0 +1,333 @@
+package mn
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"s2clab/nodes/control"
+	"s2clab/nodes/wire/mh"
+)
+
+// TestWhateverHappensTheMachineHoldsItsInvariants lets a mobile node meet random
+// links, routers, kernels, home agents and strangers.
+func TestWhateverHappensTheMachineHoldsItsInvariants(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		cfg := config()
+		if rapid.Bool().Draw(r, "bootstrap") {
+			cfg = bootstrapped()
+		}
+		sec := &cfg.MobileNode.Security
+		sec.Integrity = rapid.SampledFrom([]string{"none", "auth-options"}).Draw(r, "integrity")
+		sec.Replay = rapid.SampledFrom([]string{"timestamp", "sequence"}).Draw(r, "replay")
+		cfg.MobileNode.DAD = rapid.SampledFrom([]string{"none", "optimistic", "full"}).Draw(r, "dad")
+		if rapid.Bool().Draw(r, "another home agent") {
+			cfg.MobileNode.HomeAgent = netip.MustParseAddr("2001:db8:999::1") // not on the home link
+		}
+		s := begin(t, cfg)
+		w := &world{story: s, added: map[string]bool{}}
+		for range rapid.IntRange(1, 60).Draw(r, "steps") {
+			w.random(r)
+			w.check(r)
+		}
+	})
+}
+
+// A world is a story with what the kernel would hold.
+type world struct {
+	*story
+	added   map[string]bool // device and address
+	tunnel  netip.Addr
+	home    string // the device that has the home address
+	byHome  bool   // applications send through the home link
+	checked int    // of s.sent
+}
+
+func (w *world) random(r *rapid.T) {
+	devs := []string{"lte", "wlan", "wimax"}
+	dev := rapid.SampledFrom(devs).Draw(r, "device")
+	prefix := rapid.SampledFrom([]netip.Prefix{homePrefix, wlanPrefix, wimaxPrefix}).Draw(r, "prefix")
+	w.out = nil
+	switch rapid.IntRange(0, 9).Draw(r, "what") {
+	case 0, 1:
+		w.carrier(dev, rapid.Bool().Draw(r, "up"))
+	case 2, 3:
+		w.carrier(dev, true)
+		w.apply(r)
+		w.advertise(dev, prefix, func(in *RouterAdvertised) {
+			in.Router = rapid.SampledFrom([]netip.Addr{routerLL, netip.MustParseAddr("fe80::2"), netip.MustParseAddr("fe80::3")}).Draw(r, "router")
+			in.Lifetime = rapid.SampledFrom([]time.Duration{0, time.Second, time.Hour}).Draw(r, "lifetime")
+			in.Interval = rapid.SampledFrom([]time.Duration{0, time.Millisecond, time.Second}).Draw(r, "interval")
+			p := &in.Prefixes[0]
+			p.Router = rapid.Bool().Draw(r, "router address")
+			p.Valid = rapid.SampledFrom([]time.Duration{0, 10 * time.Second, 3 * time.Hour, Forever}).Draw(r, "valid")
+			p.Preferred = min(p.Valid, rapid.SampledFrom([]time.Duration{0, 5 * time.Second, Forever}).Draw(r, "preferred"))
+		})
+	case 4:
+		a := w.m.access(dev).address.prefix.Addr()
+		if rapid.Bool().Draw(r, "home address") {
+			a = homeAddress
+		}
+		w.step(AddressChanged{Dev: dev, Address: a, State: AddressState(rapid.IntRange(0, 2).Draw(r, "state"))})
+	case 5:
+		target := rapid.SampledFrom([]netip.Addr{routerLL, homeAddress}).Draw(r, "target")
+		w.step(NeighborAdvertised{Dev: dev, Target: target, Solicited: true, LinkLayer: routerMAC})
+	case 6, 7:
+		if len(w.sent) == 0 {
+			return
+		}
+		u := w.sent[rapid.IntRange(max(0, len(w.sent)-3), len(w.sent)-1).Draw(r, "which")]
+		status := mh.Status(rapid.SampledFrom([]int{0, 0, 0, 1, 128, 129, 130, 133, 134, 135, 144, 145, 146, 255}).Draw(r, "status"))
+		w.key = nil
+		if a := authOf(u); a.Subtype == mh.MNAAA {
+			w.key = w.derive(u)
+		} else if a.Subtype == mh.MNHA {
+			w.key = w.m.security.association
+		}
+		w.answerTo(u, status, func(a *answer) {
+			a.packet.Src = w.m.cfg.HomeAgent
+			a.ba.Lifetime = rapid.SampledFrom([]time.Duration{0, 4 * time.Second, time.Minute}).Draw(r, "granted")
+			if rapid.Bool().Draw(r, "unproven") {
+				a.key = nil
+			}
+		})
+	case 8:
+		w.until(w.now.Add(time.Duration(rapid.Int64Range(0, int64(20*time.Second)).Draw(r, "wait"))).Sub(start))
+		w.out = nil // applied on the way
+	case 9:
+		switch rapid.IntRange(0, 2).Draw(r, "message") {
+		case 0:
+			w.message(&mh.BindingError{Status: mh.UnknownBinding, HomeAddress: homeAddress}, w.m.cfg.HomeAgent, careOfWLAN)
+		case 1:
+			w.message(&mh.BindingRefreshRequest{}, w.m.cfg.HomeAgent, homeAddress)
+		case 2:
+			w.step(Received{Dev: dev, Octets: rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(r, "octets")})
+		}
+	}
+	w.apply(r)
+}
+
+// apply does what a kernel does, and sees that it can be done.
+func (w *world) apply(r *rapid.T) {
+	for _, o := range w.out {
+		switch o := o.(type) {
+		case EnterAccess:
+			w.added[o.Dev+" "+o.Address.String()] = true
+			if o.Address.Addr() == homeAddress {
+				r.Fatalf("the home address is a care-of address")
+			}
+		case LeaveAccess:
+			key := o.Dev + " " + o.Address.String()
+			if !w.added[key] {
+				r.Fatalf("left %s, which was not entered", key)
+			}
+			delete(w.added, key)
+			if w.tunnel == o.Address.Addr() {
+				r.Fatalf("the tunnel still ends at %v", w.tunnel)
+			}
+		case EnterHome:
+			if w.home != "" && w.home != o.Dev {
+				r.Fatalf("the home address is on %s and goes to %s", w.home, o.Dev)
+			}
+			w.home = o.Dev
+		case UseHome:
+			if w.home != o.Dev {
+				r.Fatalf("sends through %s, where the home address is not", o.Dev)
+			}
+			w.byHome = true
+		case LeaveHome:
+			w.home, w.byHome = "", false
+		case SetTunnel:
+			if !w.holds(o.Local) {
+				r.Fatalf("a tunnel from %v, which no device has", o.Local)
+			}
+			w.tunnel = o.Local
+		case ClearTunnel:
+			w.tunnel = netip.Addr{}
+		}
+	}
+	w.out = nil
+}
+
+func (w *world) holds(a netip.Addr) bool {
+	for key := range w.added {
+		var dev, prefix string
+		fmt.Sscan(key, &dev, &prefix)
+		if netip.MustParsePrefix(prefix).Addr() == a {
+			return true
+		}
+	}
+	return false
+}
+
+// until is that of story, which applies what each Tick brings.
+func (w *world) until(d time.Duration) {
+	end := start.Add(d)
+	for n := 0; ; n++ {
+		next := w.m.Deadline()
+		if next.IsZero() || next.After(end) {
+			break
+		}
+		if next.After(w.now) {
+			w.now, n = next, 0
+		}
+		if n > 10 {
+			w.t.Fatalf("deadline stays at %v", next.Sub(start))
+		}
+		w.take(w.m.Tick(w.now))
+		for _, o := range w.out {
+			if l, ok := o.(LeaveAccess); ok {
+				delete(w.added, l.Dev+" "+l.Address.String())
+			}
+		}
+		w.applyQuietly()
+	}
+	if end.After(w.now) {
+		w.now = end
+	}
+}
+
+func (w *world) applyQuietly() {
+	for _, o := range w.out {
+		switch o := o.(type) {
+		case EnterAccess:
+			w.added[o.Dev+" "+o.Address.String()] = true
+		case EnterHome:
+			w.home = o.Dev
+		case UseHome:
+			w.byHome = true
+		case LeaveHome:
+			w.home, w.byHome = "", false
+		case SetTunnel:
+			w.tunnel = o.Local
+		case ClearTunnel:
+			w.tunnel = netip.Addr{}
+		}
+	}
+	w.out = nil
+}
+
+func (w *world) check(r *rapid.T) {
+	m := w.m
+	reg := &m.registration
+	for i := 0; ; i++ {
+		d := m.Deadline()
+		if d.IsZero() || d.After(w.now) {
+			break
+		}
+		if i > 10 {
+			r.Fatalf("the deadline stays in the past, at %v", d.Sub(start))
+		}
+		w.take(m.Tick(w.now))
+		w.apply(r)
+	}
+	if m.tunnel != w.tunnel {
+		r.Fatalf("tunnel from %v, the kernel's from %v", m.tunnel, w.tunnel)
+	}
+	if m.here == nil && (reg.waiting != nil || !reg.retryAt.IsZero()) {
+		r.Fatal("a registration without an attachment")
+	}
+	if m.here != nil {
+		if reg.waiting != nil && reg.waiting.careOf != m.careOf {
+			r.Fatalf("waits for an answer for %v while at %v", reg.waiting.careOf, m.careOf)
+		}
+		if home := m.here.home; home != (m.homecoming.access != nil) {
+			r.Fatalf("home %v, homecoming %v", home, m.homecoming.access)
+		}
+		if !m.here.home && !w.holds(m.careOf) {
+			r.Fatalf("at %v, which no device has", m.careOf)
+		}
+	}
+	if (m.homecoming.access != nil && m.homecoming.told) != (w.home != "") || m.homecoming.used != w.byHome {
+		r.Fatalf("home on %q, used %v, machine: %+v", w.home, w.byHome, m.homecoming)
+	}
+	if m.homecoming.access != nil && m.homecoming.told && !m.tunnel.IsValid() && !w.byHome {
+		r.Fatal("at home, no tunnel, and applications do not send through the home link")
+	}
+	for i := w.checked; i < len(w.sent); i++ {
+		if i == 0 {
+			continue
+		}
+		if i >= 3 && w.sent[i].at-w.sent[i-3].at < time.Second {
+			r.Fatalf("four binding updates in a second, the last at %v", w.sent[i].at)
+		}
+		if w.sent[i].Seq == w.sent[i-1].Seq {
+			r.Fatal("a sequence number was used twice in a row")
+		}
+	}
+	w.checked = len(w.sent)
+	for _, a := range m.accesses {
+		if len(a.routers) > maxRouters || !a.carrier && (a.router != nil || len(a.routers) > 0 || a.address.prefix.IsValid()) {
+			r.Fatalf("access: %+v", a)
+		}
+	}
+	if len(w.added) > 2*len(m.accesses) {
+		r.Fatalf("%d care-of addresses", len(w.added))
+	}
+}
+
+// FuzzReceived gives octets to a mobile node that waits for an acknowledgement.
+func FuzzReceived(f *testing.F) {
+	s := begin(&testing.T{}, config())
+	s.visit("wlan", wlanPrefix)
+	f.Add(s.last().header)
+	s.answerTo(s.last(), 0, func(a *answer) { a.afterwards = func(b []byte) { f.Add(b) } })
+	f.Fuzz(func(t *testing.T, octets []byte) {
+		for _, cfg := range []*control.Config{config(), bootstrapped()} {
+			s := begin(t, cfg)
+			s.visit("wlan", wlanPrefix)
+			s.step(Received{Dev: "wlan", Octets: octets})
+			s.until(10 * time.Second)
+		}
+	})
+}
+
+// FuzzStory lets octets say what happens and when.
+func FuzzStory(f *testing.F) {
+	f.Add([]byte{0, 1, 0, 2, 0, 0, 6, 0, 0, 8, 9, 9})
+	f.Fuzz(func(t *testing.T, script []byte) {
+		s := begin(t, bootstrapped())
+		devs := []string{"lte", "wlan", "wimax"}
+		for len(script) >= 4 {
+			dev := devs[script[1]%3]
+			x := script[2]
+			arg := binary.BigEndian.Uint16(script[2:])
+			switch script[0] % 8 {
+			case 0:
+				s.carrier(dev, x%2 == 0)
+			case 1:
+				s.advertise(dev, []netip.Prefix{homePrefix, wlanPrefix, wimaxPrefix}[x%3], func(in *RouterAdvertised) {
+					in.Lifetime = time.Duration(script[3]) * time.Second
+					in.Interval = time.Duration(x) * 100 * time.Millisecond
+					in.Prefixes[0].Valid = time.Duration(script[3]) * time.Minute
+					in.Prefixes[0].Preferred = time.Duration(script[3]) * time.Second
+				})
+			case 2:
+				s.until(s.now.Add(time.Duration(arg) * time.Millisecond).Sub(start))
+			case 3:
+				if len(s.sent) > 0 {
+					s.key = nil
+					if authOf(s.last()).Subtype == mh.MNHA {
+						s.key = s.m.security.association
+					} else {
+						s.key = s.derive(s.last())
+					}
+					s.answer(mh.Status(x))
+				}
+			case 4:
+				s.step(AddressChanged{Dev: dev, Address: s.m.access(dev).address.prefix.Addr(), State: AddressState(x % 3)})
+			case 5:
+				s.step(NeighborAdvertised{Dev: dev, Target: homeAddress, LinkLayer: routerMAC})
+			case 6:
+				s.step(AddressChanged{Dev: dev, Address: homeAddress, State: AddressState(x % 3)})
+			case 7:
+				s.step(Received{Dev: dev, Octets: script})
+			}
+			script = script[4:]
+		}
+	})
+}

@@ -1,0 +1,56 @@
+package mn
+
+import (
+	"net/netip"
+	"time"
+)
+
+// A State is what a mobile node knows, for people to look at.
+type State struct {
+	Link    string        `json:"link,omitempty"`    // where it is attached; empty: nowhere
+	CareOf  *netip.Addr   `json:"care-of,omitempty"` // the address it has there
+	Home    bool          `json:"home"`              // it is at home
+	Bound   bool          `json:"bound"`             // the home agent has acknowledged a binding
+	Left    float64       `json:"left,omitempty"`    // seconds until that ends
+	Seq     uint16        `json:"seq"`               // the last sequence number
+	Waiting bool          `json:"waiting"`           // a Binding Update is not answered yet
+	Offset  float64       `json:"offset,omitempty"`  // seconds that the home agent has set the clock by
+	Links   []AccessState `json:"links"`
+}
+
+// An AccessState is what a mobile node knows of one link.
+type AccessState struct {
+	Link    string      `json:"link"`
+	Carrier bool        `json:"carrier"`
+	Router  *netip.Addr `json:"router,omitempty"`
+	CareOf  *netip.Addr `json:"care-of,omitempty"`
+	Home    bool        `json:"home"`
+}
+
+// State says how things are at now.
+func (m *Machine) State(now time.Time) State {
+	r := &m.registration
+	s := State{Bound: r.bound, Seq: r.seq, Waiting: r.waiting != nil, Offset: m.security.offset.Seconds()}
+	if m.here != nil {
+		s.Link, s.CareOf, s.Home = m.here.link, pointer(m.careOf), m.here.home
+	}
+	if r.bound {
+		s.Left = r.expires.Sub(now).Seconds()
+	}
+	for _, a := range m.accesses {
+		as := AccessState{Link: a.link, Carrier: a.carrier, Home: a.home, CareOf: pointer(a.address.prefix.Addr())}
+		if a.router != nil {
+			as.Router = pointer(a.router.name())
+		}
+		s.Links = append(s.Links, as)
+	}
+	return s
+}
+
+// pointer is a, and nil where there is none.
+func pointer(a netip.Addr) *netip.Addr {
+	if !a.IsValid() {
+		return nil
+	}
+	return &a
+}
