@@ -1,0 +1,109 @@
+package analysis
+
+import "time"
+
+// A Bound is what physics and the protocol's round trips set: no software at the
+// ends of the configured links could be quicker. It is a sum of Terms.
+type Bound struct {
+	Known bool
+	Total time.Duration // never negative
+	Terms []Term
+}
+
+// A Term is one part of a Bound. A negative one is time that a part saved.
+type Term struct {
+	Name   string
+	Length time.Duration
+}
+
+// dadWait is how long an address is watched for duplicates before it is used:
+// RFC 4862, sections 5.1 and 5.4, one probe and RetransTimer of RFC 4861.
+const dadWait = time.Second
+
+func (b *Bound) add(name string, length time.Duration) {
+	b.Terms = append(b.Terms, Term{name, length})
+	b.Total += length
+}
+
+// bound computes the part of a move's bound that is the same for all flows: until
+// the binding is acknowledged.
+func (r *reading) bound(m *move) {
+	r.net.now = m.Start
+	b := &m.Bound
+	router, ok := r.net.router(m.To, m.Node)
+	ha, haOK := r.net.homeAgent(m.Node)
+	if !ok || !haOK {
+		return
+	}
+	b.Known = true
+	switch {
+	case m.up != nil && m.down != nil:
+		b.add("link gap", m.up.switched()-m.down.switched())
+	case m.up == nil:
+		b.add("link gap", 0)
+	case m.Kind == Soft || m.Kind == Return:
+		b.add("link gap", m.up.switched()-m.End) // the old link was never lost
+	}
+	b.add("router solicitation and advertisement", r.net.across(m.To, m.Node)+r.net.across(m.To, router))
+	home := r.net.links[m.To].Home
+	mobile := r.net.nodes[m.Node].MobileNode
+	if mobile.DAD == "full" && !home {
+		b.add("duplicate address detection of the care-of address", dadWait)
+	}
+	if m.Kind == Attach && home {
+		b.settle()
+		return // no binding is needed
+	}
+	trip, ok := r.net.roundTrip(m.Node, m.To, ha.Name)
+	if !ok {
+		*b = Bound{}
+		return
+	}
+	b.add("binding update and acknowledgement", trip)
+	if m.First && len(ha.HomeAgent.AAA) > 0 {
+		if trip, ok := r.net.roundTrip(ha.Name, "", ha.HomeAgent.AAA[0]); ok {
+			b.add("AAA request and answer", trip)
+		}
+		if ha.HomeAgent.DAD == "full" {
+			b.add("duplicate address detection of the home address", dadWait)
+		}
+	}
+	b.settle()
+}
+
+func (b *Bound) settle() { b.Total = max(b.Total, 0) }
+
+// boundOf is a move's bound for what one direction of a flow sees.
+//
+// To the mobile, the first packet can leave the home agent together with the
+// acknowledgement: nothing is added. From the mobile, it leaves when the
+// acknowledgement has come, and needs its way to the other end; but there the
+// silence begins only when the last packet of the old link has come its way.
+func (r *reading) boundOf(m *move, d *Direction) Bound {
+	b := Bound{Known: m.Bound.Known}
+	if !b.Known || m.Kind == Attach || d.Kind == "request" {
+		return Bound{}
+	}
+	for _, t := range m.Bound.Terms {
+		b.add(t.Name, t.Length)
+	}
+	ha, _ := r.net.homeAgent(m.Node)
+	if d.To == m.Node {
+		b.add("first packet, beside the acknowledgement", 0)
+		b.settle()
+		return b
+	}
+	there, ok := r.net.oneWay(m.Node, m.To, ha.Name, "")
+	on, okOn := r.net.oneWay(ha.Name, "", d.To, "")
+	if !ok || !okOn {
+		return Bound{}
+	}
+	b.add("first packet's way to "+d.To, there+on)
+	if old, ok := r.net.router(m.From, m.Node); ok {
+		if rest, ok := r.net.oneWay(old, "", ha.Name, ""); ok {
+			b.add("last packets of the old link, still on their way", -(rest + on))
+		}
+	}
+	b.settle()
+	return b
+}
