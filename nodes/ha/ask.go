@@ -1,0 +1,367 @@
+package ha
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"time"
+
+	"s2clab/nodes/control"
+	"s2clab/nodes/session/association"
+	"s2clab/nodes/wire/mh"
+)
+
+// How much an MN-AAA option that nobody has checked yet may cost.
+const (
+	maxQuestions       = 1024 // outstanding, in all
+	maxQuestionsNAI    = 4    // outstanding, of one NAI
+	maxQuestionsSource = 4    // outstanding, from one address
+	limitedKeys        = 4096 // sources, and NAIs, whose rates are kept
+)
+
+var (
+	// Twice what a mobile node may send: RFC 6275, section 12, MAX_UPDATE_RATE.
+	sourceRate = rate{perSecond: 6, burst: 12}
+	naiRate    = rate{perSecond: 12, burst: 24}
+	// What will only be refused for its timestamp: of one NAI, and of all.
+	staleNAIRate = rate{perSecond: 1, burst: 2}
+	staleRate    = rate{perSecond: 50, burst: 50}
+)
+
+// Result-Codes of a MIP6-Answer: RFC 6733, section 7.1; RFC 5778, section 7.
+const (
+	resultSuccess               = 2001
+	resultRelocate              = 2009 // DIAMETER_SUCCESS_RELOCATE_HA
+	resultUnableToDeliver       = 3002
+	resultRealmNotServed        = 3003
+	resultTooBusy               = 3004
+	resultLoopDetected          = 3005
+	resultAuthenticationReject  = 4001
+	resultOutOfSpace            = 4002
+	resultAuthorizationRejected = 5003
+	resultUserUnknown           = 5030
+)
+
+// questions are the MIP6-Requests to which no answer has come.
+type questions struct {
+	last     uint64 // ID handed out
+	patience time.Duration
+	byID     map[uint64]*question
+	byUpdate map[updateKey]*question
+	ofNAI    map[string]int
+	ofSource map[netip.Addr]int
+
+	sources *limiter[netip.Addr]
+	nais    *limiter[string]
+	stale   *limiter[string]
+	allOld  bucket
+}
+
+// An updateKey tells Binding Updates apart that want different things. A
+// retransmission has another sequence number, timestamp and authenticator, but
+// wants the same thing.
+type updateKey struct {
+	nai          string
+	home, careOf netip.Addr
+}
+
+// A question is a Binding Update that waits for the AAA.
+type question struct {
+	request
+	ask   *AskAAA
+	later *question // the latest that wants the same thing, not asked yet
+	timer timer
+}
+
+func newQuestions(h *control.HomeAgent) questions {
+	return questions{
+		// Whoever carries the question has a time-out for each peer. This one is
+		// for a question that it has lost.
+		patience: h.AAATimeout*time.Duration(2*len(h.AAA)+1) + time.Second,
+		byID:     make(map[uint64]*question),
+		byUpdate: make(map[updateKey]*question),
+		ofNAI:    make(map[string]int),
+		ofSource: make(map[netip.Addr]int),
+		sources:  newLimiter[netip.Addr](limitedKeys, sourceRate),
+		nais:     newLimiter[string](limitedKeys, naiRate),
+		stale:    newLimiter[string](limitedKeys, staleNAIRate),
+	}
+}
+
+// ask has the AAA look at a Binding Update with an MN-AAA option: RFC 4285,
+// section 5.2.1.
+//
+// RFC 4285, section 6, checks a timestamp only after the authentication, and so
+// does this home agent: a mobile node whose clock is wrong learns the time by
+// status 144, and that has to be signed with the key that the AAA gives. But
+// anybody can send a recorded or invented option and have the AAA work for it.
+// So what will be refused for its timestamp whatever the AAA says may ask only
+// within small rates, a NAI and in all, and is discarded above them. Differs from
+// the RFC by that discarding only.
+func (m *Machine) ask(now time.Time, b []byte, u *mh.BindingUpdateView, r *request) {
+	q := &m.questions
+	key := updateKey{nai: string(u.Identifier), home: r.home, careOf: r.careOf}
+	r.nai = key.nai
+	if r.subscriber == nil {
+		r.subscriber = m.subscribers[key.nai]
+	}
+	switch {
+	case key.nai == "": // RFC 4285, section 4
+		m.discard(now, r.src, "no-identifier")
+		return
+	case r.flags&mh.HomeRegistration == 0:
+		m.discard(now, r.src, "not-a-home-registration")
+		return
+	case !m.asks:
+		m.refuseUnproven(now, r, mh.HomeRegUnsupported, "no-aaa")
+		return
+	}
+	data, spi, authenticator, err := association.MobilityData(b, r.careOf, r.home)
+	if err != nil {
+		m.discard(now, r.src, "malformed-option")
+		return
+	}
+	next := &question{request: *r, ask: &AskAAA{
+		NAI: key.nai, HomeAddress: r.home, CareOf: r.careOf, SPI: spi,
+		Authenticator: slices.Clone(authenticator), MobilityData: data, Service: string(u.ServiceSelection),
+	}}
+	next.timer.owner = next
+	if r.stamped {
+		next.ask.Timestamp = binary.BigEndian.AppendUint64(nil, r.timestamp)
+	}
+	if first := q.byUpdate[key]; first != nil {
+		// It gets its turn after the answer to the first, which the mobile node
+		// may not take any more: RFC 6275, section 11.7.3, matches the sequence
+		// number of the last.
+		if first.later == nil || !first.later.stamped || r.timestamp-first.later.timestamp < 1<<63 {
+			first.later = next
+		}
+		m.discard(now, r.src, "answer-of-the-aaa-outstanding")
+		return
+	}
+	if why := m.mayAsk(now, r, key.nai); why != "" {
+		m.discard(now, r.src, why)
+		return
+	}
+	m.put(now, key, next)
+}
+
+// mayAsk says why a question must not be asked; "": it may.
+func (m *Machine) mayAsk(now time.Time, r *request, nai string) (why string) {
+	q := &m.questions
+	if m.timestamps && (!r.stamped || !m.fresh(now, r)) {
+		if !q.stale.take(now, nai) || !q.allOld.take(now, staleRate) {
+			return "too-many-stale-timestamps"
+		}
+	}
+	switch {
+	case len(q.byID) >= maxQuestions:
+		return "too-many-questions"
+	case q.ofNAI[nai] >= maxQuestionsNAI || !q.nais.take(now, nai):
+		return "too-many-questions-of-nai"
+	case q.ofSource[r.src] >= maxQuestionsSource || !q.sources.take(now, r.src):
+		return "too-many-questions-of-source"
+	}
+	return ""
+}
+
+// fresh says whether the timestamp will pass if the AAA vouches for it.
+func (m *Machine) fresh(now time.Time, r *request) bool {
+	guard := association.ReplayGuard{Window: m.window}
+	if r.subscriber != nil {
+		guard = r.subscriber.guard
+	}
+	return guard.Check(m.wall(now), r.timestamp) == nil
+}
+
+// put asks.
+func (m *Machine) put(now time.Time, key updateKey, next *question) {
+	q := &m.questions
+	q.last++
+	next.ask.ID = q.last
+	q.byID[q.last] = next
+	q.byUpdate[key] = next
+	q.ofNAI[key.nai]++
+	q.ofSource[next.src]++
+	m.timers.set(&next.timer, now.Add(q.patience))
+	m.do(next.ask)
+	if m.tells(now, aaaAsked) {
+		m.tell(aaaAsked, map[string]any{"nai": key.nai, "home-address": text(next.home), "care-of": text(next.careOf)})
+	}
+}
+
+// take ends a question; nil: there is none of that ID.
+func (m *Machine) take(id uint64) *question {
+	q := &m.questions
+	done := q.byID[id]
+	if done == nil {
+		return nil
+	}
+	m.timers.remove(&done.timer)
+	delete(q.byID, id)
+	delete(q.byUpdate, done.key())
+	if q.ofNAI[done.nai]--; q.ofNAI[done.nai] == 0 {
+		delete(q.ofNAI, done.nai)
+	}
+	if q.ofSource[done.src]--; q.ofSource[done.src] == 0 {
+		delete(q.ofSource, done.src)
+	}
+	return done
+}
+
+func (q *question) key() updateKey {
+	return updateKey{nai: q.nai, home: q.home, careOf: q.careOf}
+}
+
+// last gives what the mobile node sent last: a refusal answers that.
+func (q *question) last() *request {
+	if q.later != nil {
+		return &q.later.request
+	}
+	return &q.request
+}
+
+func (q *question) due(m *Machine, now time.Time) {
+	m.failed(now, AAAFailed{ID: q.ask.ID, Reason: "time-out"})
+}
+
+// failed takes the news that nobody will answer. That is no judgement on the
+// mobile node, which is told that resources are lacking and may come again:
+// status 130.
+func (m *Machine) failed(now time.Time, in AAAFailed) {
+	q := m.take(in.ID)
+	if q == nil {
+		return
+	}
+	if m.tells(now, aaaFailed) {
+		m.tell(aaaFailed, map[string]any{"nai": q.nai, "reason": in.Reason})
+	}
+	m.refuseUnproven(now, q.last(), mh.InsufficientResources, "aaa-"+in.Reason)
+}
+
+// answered takes an answer of the AAA.
+func (m *Machine) answered(now time.Time, in *AAAAnswered) {
+	q := m.take(in.ID)
+	if q == nil {
+		return // too late
+	}
+	if m.tells(now, aaaAnswered) {
+		m.tell(aaaAnswered, map[string]any{"nai": q.nai, "result": in.Result, "peer": in.Peer})
+	}
+	if in.Result != resultSuccess {
+		status, reason := verdict(in.Result, q.ask.Service != "")
+		if in.Result == resultRelocate {
+			m.establish(now, q, in.Session) // so that the mobile node can believe the refusal
+		}
+		m.refuseUnproven(now, q.last(), status, reason)
+		return
+	}
+	a, why := m.establish(now, q, in.Session)
+	if a == nil {
+		if m.tells(now, aaaFailed) {
+			m.tell(aaaFailed, map[string]any{"nai": q.nai, "reason": why})
+		}
+		status := mh.Unspecified
+		if why == "too-many-subscribers" {
+			status = mh.InsufficientResources
+		}
+		m.refuseUnproven(now, q.last(), status, why)
+		return
+	}
+	r := q.request
+	r.subscriber, r.association = m.subscribers[q.nai], a
+	if m.assigns(in.HomeAddress, r.home) {
+		m.settle(r.subscriber, in.only())
+		m.authentic(now, &r)
+	} else {
+		m.refuse(now, &r, mh.Prohibited, "home-address-of-another")
+	}
+	m.askLater(now, q)
+}
+
+// askLater gives the Binding Update that came while another waited its turn.
+func (m *Machine) askLater(now time.Time, q *question) {
+	if q.later == nil {
+		return
+	}
+	next := q.later
+	next.subscriber = m.subscribers[q.nai]
+	if why := m.mayAsk(now, &next.request, q.nai); why != "" {
+		m.discard(now, next.src, why)
+		return
+	}
+	m.put(now, q.key(), next)
+}
+
+// assigns says whether the AAA lets the mobile node have the home address that
+// it wants. It may name the address, only its prefix with 64 zero bits behind
+// it (RFC 5778, section 6.5), or none in particular.
+func (m *Machine) assigns(named, wanted netip.Addr) bool {
+	if !named.IsValid() || named.IsUnspecified() || named == wanted {
+		return true
+	}
+	return isPrefix(named) && netip.PrefixFrom(named, 64).Contains(wanted)
+}
+
+// only gives the one home address that an answer names; not valid: it names none.
+func (in *AAAAnswered) only() netip.Addr {
+	if in.HomeAddress.IsUnspecified() || isPrefix(in.HomeAddress) {
+		return netip.Addr{}
+	}
+	return in.HomeAddress
+}
+
+func isPrefix(a netip.Addr) bool {
+	return a.Is6() && netip.PrefixFrom(a, 64).Masked().Addr() == a
+}
+
+// establish makes the security association that the AAA hands out; nil and why:
+// it cannot.
+func (m *Machine) establish(now time.Time, q *question, session *Session) (a *mobilitySA, why string) {
+	switch {
+	case session == nil:
+		return nil, "no-session-key"
+	case len(session.Key) != keyLen:
+		return nil, "session-key-length"
+	case session.Lifetime <= 0:
+		return nil, "session-key-expired"
+	}
+	s := m.subscribe(q.nai)
+	if s == nil {
+		return nil, "too-many-subscribers"
+	}
+	a = &mobilitySA{
+		Association: association.New(session.SPI, session.Key),
+		expires:     now.Add(session.Lifetime),
+		// RFC 5778, section 6.12: without MIP-Replay-Mode no protection was
+		// selected; the policy of this home agent may still mandate it.
+		timestamp: m.timestamps || session.Timestamp && q.stamped,
+	}
+	s.add(a)
+	s.due(m, now)
+	if m.tells(now, associationMade) {
+		m.tell(associationMade, map[string]any{"nai": q.nai, "spi": session.SPI, "lifetime": session.Lifetime.Seconds()})
+	}
+	return a, ""
+}
+
+// verdict gives the status that tells a mobile node of a Result-Code, and the
+// words for the journal. The RFCs leave it open but for what is cited.
+func verdict(result uint32, service bool) (mh.Status, string) {
+	switch result {
+	case resultAuthenticationReject, resultUserUnknown:
+		// RFC 4285, section 5.3. An unknown user is one who cannot be authenticated.
+		return mh.AuthFail, "aaa-rejects-authentication"
+	case resultAuthorizationRejected:
+		if service { // RFC 5149, section 4.2
+			return mh.ServiceAuthorizationFails, "aaa-rejects-service"
+		}
+		return mh.Prohibited, "aaa-rejects-authorization"
+	case resultRelocate: // to be served by another; the switch of RFC 5142 is not built here
+		return mh.NotHomeAgent, "aaa-relocates"
+	case resultUnableToDeliver, resultRealmNotServed, resultTooBusy, resultLoopDetected, resultOutOfSpace:
+		return mh.InsufficientResources, "aaa-unavailable"
+	default:
+		return mh.Unspecified, "aaa-error"
+	}
+}

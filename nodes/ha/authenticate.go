@@ -1,0 +1,77 @@
+package ha
+
+import (
+	"time"
+
+	"s2clab/nodes/session/association"
+	"s2clab/nodes/wire/mh"
+)
+
+// keyLen is the length of an MN-HA key: RFC 4285, section 5.1.
+const keyLen = 16
+
+// authenticate finds out who sent a Binding Update and whether it is fresh: RFC
+// 4285, in the order that sections 5 and 6 give: presence, security association,
+// authenticator, timestamp. The binding comes after all of them.
+func (m *Machine) authenticate(now time.Time, b []byte, u *mh.BindingUpdateView, r *request) {
+	if u.MNHA.At == 0 && u.MNAAA.At == 0 { // section 5
+		m.discard(now, r.src, "no-authentication")
+		return
+	}
+	s := m.subscribers[string(u.Identifier)]
+	if u.MNHA.At != 0 {
+		a := s.association(now, u.MNHA.SPI)
+		if a == nil {
+			m.unknown(now, r)
+			return
+		}
+		r.subscriber, r.association = s, a
+		if association.Verify(b, a.Association, r.careOf, r.home) != nil { // section 5.1.1
+			m.refuse(now, r, mh.AuthFail, "wrong-authenticator")
+			return
+		}
+	}
+	if u.MNAAA.At != 0 {
+		m.ask(now, b, u, r)
+		return
+	}
+	m.authentic(now, r)
+}
+
+// unknown discards a Binding Update whose security association is not known
+// here: RFC 4285, sections 5.1.1 and 5.3, wants no Binding Acknowledgement. One
+// from a mobile node that has no binding here gets a Binding Error, so that a
+// mobile node learns of a home agent's restart from its first Binding Update and
+// not from the silence after many: RFC 6275, section 11.3.6, has it send a
+// Binding Update, which then says MN-AAA. Nothing forbids that to a Binding
+// Error, and nothing asks for it: section 9.3.1 lets Mobility Headers pass
+// without a binding.
+func (m *Machine) unknown(now time.Time, r *request) {
+	m.discard(now, r.src, "unknown-association")
+	if b := m.bindings[r.home]; r.option && m.isHome(r.home) && (b == nil || b.state != bound) {
+		m.bindingError(now, r.src, mh.UnknownBinding, r.home)
+	}
+}
+
+// authentic goes on with a Binding Update that is its sender's: by its MN-HA
+// option, or in the words of the AAA. Its timestamp is checked after that, and
+// here in either case: RFC 4285, section 6, and RFC 5778, section 5.2.1.
+func (m *Machine) authentic(now time.Time, r *request) {
+	s := r.subscriber
+	if r.association.timestamp {
+		switch {
+		case !r.stamped:
+			m.refuse(now, r, mh.MessageIDRequired, "no-timestamp")
+			return
+		case s.guard.Check(m.wall(r.arrived), r.timestamp) != nil:
+			m.refuse(now, r, mh.IDMismatch, "stale-timestamp")
+			return
+		}
+		s.guard.Accept(r.timestamp)
+		s.remembers = true
+	}
+	m.bind(now, r)
+}
+
+// wall is the node's time of day, wrong where the lab wants it so.
+func (m *Machine) wall(now time.Time) time.Time { return now.Add(m.clock) }

@@ -1,0 +1,53 @@
+package ha
+
+import (
+	"net/netip"
+	"time"
+
+	"s2clab/nodes/wire/ipv6"
+	"s2clab/nodes/wire/mh"
+)
+
+// Errors are answers to packets that nobody has vouched for: RFC 6275, section
+// 9.3.3, wants them limited as RFC 4443, section 2.4 (f), limits ICMPv6.
+var (
+	errorRate       = rate{perSecond: 100, burst: 100}
+	errorRateSource = rate{perSecond: 1, burst: 2}
+)
+
+// errorLimits limits Binding Errors, Parameter Problems and acknowledgements
+// that cannot be signed.
+type errorLimits struct {
+	all     bucket
+	sources *limiter[netip.Addr]
+}
+
+func newErrorLimits() errorLimits {
+	return errorLimits{sources: newLimiter[netip.Addr](limitedKeys, errorRateSource)}
+}
+
+// mayTell says whether another error may go to an address.
+func (l *errorLimits) mayTell(now time.Time, to netip.Addr) bool {
+	return unicastRoutable(to) && l.sources.take(now, to) && l.all.take(now, errorRate)
+}
+
+// bindingError sends a Binding Error straight to where a packet came from: RFC
+// 6275, section 9.3.3.
+func (m *Machine) bindingError(now time.Time, to netip.Addr, status mh.BindingErrorStatus, home netip.Addr) {
+	if !m.errors.mayTell(now, to) {
+		return
+	}
+	header, err := mh.Append(m.answer.header[:0], &mh.BindingError{Status: status, HomeAddress: home}, m.address, to)
+	if err != nil {
+		return
+	}
+	m.answer.header = header
+	m.send(&ipv6.Packet{Src: m.address, Dst: to, HopLimit: hopLimit, Next: ipv6.Mobility, Payload: header})
+	if m.tells(now, errorSent) {
+		m.tell(errorSent, map[string]any{
+			"status": int(status), "name": status.String(), "source": text(to), "home-address": text(home),
+		})
+	}
+}
+
+func (m *Machine) parameterProblem(now time.Time, octets []byte, code uint8, pointer int) {}

@@ -1,0 +1,61 @@
+package ha
+
+import (
+	"net/netip"
+	"time"
+)
+
+// An Input is something that happened to the home agent: one of the types below.
+type Input interface{ input() }
+
+// Received is a packet to this node that has a destination options header, a
+// routing header or a Mobility Header: from its IPv6 header on. The machine
+// keeps none of its octets.
+type Received struct {
+	Octets []byte
+}
+
+// NeighborClaimed says that another node uses an address on a link, or is about
+// to: a Neighbor Advertisement for it, or a Neighbor Solicitation of somebody
+// else's duplicate address detection (RFC 4862, section 5.4).
+type NeighborClaimed struct {
+	Dev     string
+	Address netip.Addr
+}
+
+// StrangerTunnelled says that a packet came through the tunnel whose outer
+// source is not the care-of address that its inner source has bound.
+type StrangerTunnelled struct {
+	Source netip.Addr // of the outer header
+	Inner  netip.Addr // source of the inner header; not valid: not known
+}
+
+// AAAAnswered is a MIP6-Answer to an AskAAA: RFC 5778, section 5.2.2.
+type AAAAnswered struct {
+	ID     uint64 // of the AskAAA
+	Peer   string // that answered: its Diameter identity
+	Result uint32 // Result-Code
+
+	HomeAddress netip.Addr // MIP-Mobile-Node-Address; not valid: there is none
+	Session     *Session   // MIP-MN-HA-MSA; nil: there is none
+}
+
+// A Session is what the AAA gives for later: RFC 5778, section 6.12.
+type Session struct {
+	Key       []byte        // MIP-Session-Key
+	SPI       uint32        // MIP-MN-HA-SPI
+	Lifetime  time.Duration // MIP-MSA-Lifetime
+	Timestamp bool          // MIP-Replay-Mode is Timestamp; else no protection was selected
+}
+
+// AAAFailed says that no answer to an AskAAA will come.
+type AAAFailed struct {
+	ID     uint64
+	Reason string // in kebab-case: time-out, no-peer, unable-to-deliver, ...
+}
+
+func (*Received) input()         {}
+func (NeighborClaimed) input()   {}
+func (StrangerTunnelled) input() {}
+func (*AAAAnswered) input()      {}
+func (AAAFailed) input()         {}

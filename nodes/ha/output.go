@@ -1,0 +1,103 @@
+package ha
+
+import (
+	"net/netip"
+)
+
+// An Output is something to do: one of the types below. Those of one Step are
+// in the order that matters. They, and the octets in them, hold until the next
+// call of Step or Tick.
+type Output interface{ output() }
+
+// SendMobility sends a whole IPv6 packet, from its IPv6 header on.
+type SendMobility struct {
+	Dev    string // of a home link that it must leave by, tunnel or not; empty: as routes say
+	Octets []byte
+}
+
+// WatchAddress asks for a NeighborClaimed where somebody on a link uses or wants
+// an address: it takes joining the address's solicited-node group.
+type WatchAddress struct {
+	Dev     string
+	Address netip.Addr
+}
+
+// UnwatchAddress ends WatchAddress.
+type UnwatchAddress struct {
+	Dev     string
+	Address netip.Addr
+}
+
+// SolicitNeighbor sends a Neighbor Solicitation of duplicate address detection,
+// from the unspecified address: RFC 4862, section 5.4.2.
+type SolicitNeighbor struct {
+	Dev    string
+	Target netip.Addr
+}
+
+// AdvertiseNeighbor multicasts an unsolicited Neighbor Advertisement to
+// ff02::1, with Router and Solicited clear, Override set and the device's own
+// link-layer address: RFC 6275, section 10.4.1.
+type AdvertiseNeighbor struct {
+	Dev    string
+	Source netip.Addr // this node's own on that device
+	Target netip.Addr
+}
+
+// SetProxy answers Neighbor Solicitations for an address from now on, with
+// Router clear (RFC 6275, section 10.4.1), Override clear (RFC 4861, section
+// 7.2.8) and without delay, which that section finds unnecessary here.
+type SetProxy struct {
+	Dev     string
+	Address netip.Addr
+}
+
+// ClearProxy ends SetProxy.
+type ClearProxy struct {
+	Dev     string
+	Address netip.Addr
+}
+
+// SetTunnel sends what is for a home address to a care-of address, and takes
+// from there, and only there, what comes from the home address: RFC 6275,
+// sections 10.4.2 and 10.4.5.
+type SetTunnel struct {
+	Home, CareOf netip.Addr
+}
+
+// ClearTunnel ends SetTunnel.
+type ClearTunnel struct {
+	Home netip.Addr
+}
+
+// AskAAA sends a MIP6-Request of mode MIP6_AUTH_MN_AAA: RFC 5778, section
+// 5.2.1. An AAAAnswered or AAAFailed with its ID follows.
+type AskAAA struct {
+	ID            uint64
+	NAI           string
+	HomeAddress   netip.Addr
+	CareOf        netip.Addr
+	SPI           uint32   // MIP-MN-AAA-SPI
+	Authenticator []byte   // of the MN-AAA option
+	MobilityData  [20]byte // MAC_Mobility_Data: RFC 4285, section 5.2
+	Timestamp     []byte   // 8 octets; nil: the Binding Update had none
+	Service       string   // Service-Selection; empty: none
+}
+
+// Event tells the journal what happened.
+type Event struct {
+	Name   string
+	Fields map[string]any
+}
+
+func (*SendMobility) output()     {}
+func (WatchAddress) output()      {}
+func (UnwatchAddress) output()    {}
+func (SolicitNeighbor) output()   {}
+func (AdvertiseNeighbor) output() {}
+func (SetProxy) output()          {}
+func (ClearProxy) output()        {}
+func (SetTunnel) output()         {}
+func (ClearTunnel) output()       {}
+func (*AskAAA) output()           {}
+func (Event) output()             {}

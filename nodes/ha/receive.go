@@ -1,0 +1,182 @@
+package ha
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"s2clab/nodes/wire/ipv6"
+	"s2clab/nodes/wire/mh"
+)
+
+// A request is what a Binding Update asks for. Nothing in it lies in the packet.
+type request struct {
+	arrived   time.Time
+	src       netip.Addr // of the IPv6 header: where the answer goes
+	home      netip.Addr // of the Home Address option, else src
+	careOf    netip.Addr // of the Alternate Care-of Address option, else src
+	option    bool       // it had a Home Address option
+	seq       uint16
+	flags     mh.BUFlags
+	lifetime  time.Duration
+	stamped   bool
+	timestamp uint64
+
+	subscriber  *subscriber // who sent it; nil: nobody is asked, or it is not known
+	association *mobilitySA // by which it was authenticated; nil: by none
+	nai         string      // for an answer without a subscriber
+}
+
+// receive takes a packet: RFC 6275, sections 9.2 and 9.3.1.
+func (m *Machine) receive(now time.Time, octets []byte) {
+	p, err := ipv6.Parse(octets)
+	if err != nil {
+		var problem *ipv6.ParameterProblem
+		if errors.As(err, &problem) && !problem.NotMulticast {
+			m.parameterProblem(now, octets, problem.Code, problem.Pointer)
+		}
+		m.discard(now, p.Src, "malformed-packet")
+		return
+	}
+	if p.Dst != m.address {
+		return // other sockets' business: this node has addresses that no mobile node registers with
+	}
+	if p.HomeAddress.IsValid() && !unicastRoutable(p.HomeAddress) { // RFC 6275, section 9.3.1
+		m.discard(now, p.Src, "home-address-not-unicast-routable")
+		return
+	}
+	switch p.Next {
+	case ipv6.Mobility:
+		m.mobility(now, octets, &p)
+	case ipv6.ESP, ipv6.AH:
+	default:
+		if p.HomeAddress.IsValid() {
+			m.homeAddressOption(now, &p)
+		}
+	}
+}
+
+// homeAddressOption takes a packet with a Home Address option and anything but
+// signalling: it needs a binding, RFC 6275, section 9.3.1.
+func (m *Machine) homeAddressOption(now time.Time, p *ipv6.Packet) {
+	if b := m.bindings[p.HomeAddress]; b != nil && b.state == bound && b.careOf == p.Src {
+		return
+	}
+	m.bindingError(now, p.Src, mh.UnknownBinding, p.HomeAddress)
+}
+
+// stranger takes a tunnelled packet from an address that is no care-of address.
+//
+// Differs from RFC 6275, section 10.4.5, which drops it and says no more: a
+// mobile node whose binding is gone here, as after a restart, would send into
+// nowhere until its lifetime ends. It gets the Binding Error that a packet with
+// a Home Address option in its place would get, with the inner source as home
+// address, and section 11.3.6 then has it send a Binding Update.
+func (m *Machine) stranger(now time.Time, in StrangerTunnelled) {
+	home := in.Inner
+	if !home.IsValid() {
+		home = netip.IPv6Unspecified()
+	} else if b := m.bindings[home]; !m.isHome(home) || b != nil && b.state == bound {
+		return // not ours, or forged: the mobile node itself is bound elsewhere
+	}
+	m.bindingError(now, in.Source, mh.UnknownBinding, home)
+}
+
+// mobility takes a Mobility Header: RFC 6275, section 9.2, in its order.
+func (m *Machine) mobility(now time.Time, octets []byte, p *ipv6.Packet) {
+	b, err := mh.Octets(p.Payload)
+	if err != nil {
+		var problem *mh.Problem
+		if errors.As(err, &problem) && checksumOK(p) {
+			m.parameterProblem(now, octets, ipv6.ErroneousField, len(octets)-len(p.Payload)+problem.Pointer)
+		}
+		m.discard(now, p.Src, "malformed-header")
+		return
+	}
+	if ipv6.Checksum(p.UpperSrc(), p.Dst, ipv6.Mobility, b) != 0 {
+		m.discard(now, p.Src, "wrong-checksum")
+		return
+	}
+	switch t := mh.Type(b[2]); {
+	case t == mh.TypeBindingUpdate:
+		m.bindingUpdate(now, p, b)
+	case t <= mh.TypeBindingError:
+		// A correspondent node's business, or a mobile node's. Route
+		// optimisation is not for use with RFC 4285, its section 2, and this
+		// home agent has none.
+		m.ignore(now, p.Src, t)
+	default:
+		home := netip.IPv6Unspecified()
+		if p.HomeAddress.IsValid() {
+			home = p.HomeAddress
+		}
+		m.ignore(now, p.Src, t)
+		m.bindingError(now, p.Src, mh.UnknownType, home)
+	}
+}
+
+// checksumOK checks the checksum of a Mobility Header that is otherwise wrong.
+func checksumOK(p *ipv6.Packet) bool {
+	b := p.Payload
+	if len(b) < 8 {
+		return false
+	}
+	n := (int(b[1]) + 1) * 8
+	return n <= len(b) && ipv6.Checksum(p.UpperSrc(), p.Dst, ipv6.Mobility, b[:n]) == 0
+}
+
+// bindingUpdate takes a Binding Update: the tests of RFC 6275, section 9.5.1,
+// then those of RFC 4285, then the binding itself.
+func (m *Machine) bindingUpdate(now time.Time, p *ipv6.Packet, b []byte) {
+	u := &m.update
+	if why, detail := read(u, b); why != "" {
+		m.discardFor(now, p.Src, why, detail)
+		return
+	}
+	r := request{
+		arrived:   now,
+		src:       p.Src,
+		home:      p.UpperSrc(),
+		careOf:    u.CareOf(p.Src),
+		option:    p.HomeAddress.IsValid(),
+		seq:       u.Seq,
+		flags:     u.Flags,
+		lifetime:  u.Lifetime,
+		stamped:   u.HasTimestamp,
+		timestamp: u.Timestamp,
+	}
+	switch {
+	case !unicastRoutable(r.src): // section 9.5.4
+		m.discard(now, p.Src, "source-not-unicast-routable")
+	case !unicastRoutable(r.careOf): // section 6.1.7
+		m.discard(now, p.Src, "care-of-not-unicast-routable")
+	case m.authenticates:
+		m.authenticate(now, b, u, &r)
+	default:
+		m.bind(now, &r)
+	}
+}
+
+// discard notes a Binding Update, or what might have been one, that gets no answer.
+func (m *Machine) discard(now time.Time, source netip.Addr, why string) {
+	m.discardFor(now, source, why, "")
+}
+
+// discardFor is discard, with more words for a person.
+func (m *Machine) discardFor(now time.Time, source netip.Addr, why, detail string) {
+	if !m.tells(now, updateDiscarded) {
+		return
+	}
+	fields := map[string]any{"reason": why, "source": text(source)}
+	if detail != "" {
+		fields["detail"] = detail
+	}
+	m.tell(updateDiscarded, fields)
+}
+
+// ignore notes a message that a home agent does nothing with.
+func (m *Machine) ignore(now time.Time, source netip.Addr, t mh.Type) {
+	if m.tells(now, messageIgnored) {
+		m.tell(messageIgnored, map[string]any{"message": t.String(), "source": text(source)})
+	}
+}

@@ -1,0 +1,61 @@
+package ha
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// A BindingEntry is an entry of the binding cache as the command "bindings"
+// tells it.
+type BindingEntry struct {
+	HomeAddress netip.Addr `json:"home-address"`
+	CareOf      netip.Addr `json:"care-of"` // empty while nothing is bound
+	NAI         string     `json:"nai,omitempty"`
+	State       string     `json:"state"` // detecting, bound, invalid
+	Seq         uint16     `json:"seq"`
+	SPI         uint32     `json:"spi,omitempty"`
+	Lifetime    float64    `json:"lifetime"`  // granted, s
+	Remaining   float64    `json:"remaining"` // s, also until an invalid entry is removed
+	Since       float64    `json:"since"`     // how long it has been bound, s
+}
+
+// Bindings gives the binding cache, by home address.
+func (m *Machine) Bindings(now time.Time) []BindingEntry {
+	list := make([]BindingEntry, 0, len(m.bindings))
+	for _, b := range m.bindings {
+		e := BindingEntry{HomeAddress: b.home, State: b.state.String(), Seq: b.seq}
+		if b.subscriber != nil {
+			e.NAI = b.subscriber.nai
+		}
+		switch b.state {
+		case bound:
+			e.CareOf, e.SPI, e.Lifetime = b.careOf, b.spi, b.lifetime.Seconds()
+			e.Remaining, e.Since = b.expires.Sub(now).Seconds(), now.Sub(b.since).Seconds()
+		case invalid:
+			e.Remaining = b.removal.Sub(now).Seconds()
+		case detecting:
+			e.CareOf, e.Seq = b.pending.careOf, b.pending.seq
+		}
+		list = append(list, e)
+	}
+	slices.SortFunc(list, func(a, b BindingEntry) int { return a.HomeAddress.Compare(b.HomeAddress) })
+	return list
+}
+
+// Counts are how much a home agent holds, each bounded.
+type Counts struct {
+	Bindings    int `json:"bindings"` // bound, or about to be
+	Invalid     int `json:"invalid"`
+	Subscribers int `json:"subscribers"`
+	Questions   int `json:"questions"`
+	Timers      int `json:"timers"`
+}
+
+// Counts gives how much there is of everything.
+func (m *Machine) Counts() Counts {
+	return Counts{
+		Bindings: m.held, Invalid: m.ended.len, Subscribers: len(m.subscribers),
+		Questions: len(m.questions.byID), Timers: len(m.timers),
+	}
+}

@@ -1,0 +1,166 @@
+package ha
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"s2clab/nodes/keys"
+	"s2clab/nodes/session/association"
+)
+
+// associationsKept is how many security associations a subscriber has at most:
+// the newest, and the one before it while the mobile node may not have heard of
+// the newest.
+const associationsKept = 2
+
+// A subscriber is what is known of one NAI. There is one where an association
+// was configured, and where the AAA has vouched for a Binding Update: nothing
+// that merely arrives makes one.
+type subscriber struct {
+	nai          string
+	home         netip.Addr    // the only home address it may bind; not valid: any that is nobody else's
+	associations []*mobilitySA // the newest first
+	configured   bool          // stays for ever
+	guard        association.ReplayGuard
+	remembers    bool // the guard has accepted a timestamp that must not come again
+	bindings     int  // in the binding cache
+	timer        timer
+}
+
+// A mobilitySA is a shared-key-based mobility security association: RFC 4285,
+// section 3.1.
+type mobilitySA struct {
+	*association.Association
+	expires   time.Time // zero: never
+	timestamp bool      // replay protection is by timestamp, else by sequence number
+}
+
+func (a *mobilitySA) alive(now time.Time) bool {
+	return a.expires.IsZero() || now.Before(a.expires)
+}
+
+// association gives the association with that SPI; nil: there is none that may
+// still be used. s may be nil.
+func (s *subscriber) association(now time.Time, spi uint32) *mobilitySA {
+	if s == nil {
+		return nil
+	}
+	for _, a := range s.associations {
+		if a.SPI == spi && a.alive(now) {
+			return a
+		}
+	}
+	return nil
+}
+
+// latest gives the newest association; nil: there is none that may still be
+// used. s may be nil.
+func (s *subscriber) latest(now time.Time) *mobilitySA {
+	if s == nil {
+		return nil
+	}
+	for _, a := range s.associations {
+		if a.alive(now) {
+			return a
+		}
+	}
+	return nil
+}
+
+// add puts a in front of what there is. An SPI names one association at a time.
+func (s *subscriber) add(a *mobilitySA) {
+	s.associations = slices.DeleteFunc(s.associations, func(old *mobilitySA) bool { return old.SPI == a.SPI })
+	s.associations = slices.Insert(s.associations, 0, a)
+	if len(s.associations) > associationsKept && !s.configured {
+		s.associations = s.associations[:associationsKept]
+	}
+}
+
+// review drops what time has ended, and says when to look again; the zero time
+// and false: s itself can go.
+func (s *subscriber) review(m *Machine, now time.Time) (again time.Time, stays bool) {
+	soonest := func(t time.Time) {
+		if again.IsZero() || t.Before(again) {
+			again = t
+		}
+	}
+	s.associations = slices.DeleteFunc(s.associations, func(a *mobilitySA) bool {
+		if a.alive(now) {
+			if !a.expires.IsZero() {
+				soonest(a.expires)
+			}
+			return false
+		}
+		if m.tells(now, associationExpired) {
+			m.tell(associationExpired, map[string]any{"nai": s.nai, "spi": a.SPI})
+		}
+		return true
+	})
+	if last, _ := s.guard.Last(); s.remembers && len(s.associations) == 0 {
+		// A timestamp is remembered until the window alone refuses it, however
+		// long ago the binding ended: or a recorded Binding Update would make
+		// one again, RFC 4285, appendix A.
+		if left := keys.Until(m.wall(now), last) + m.window; left >= 0 {
+			soonest(now.Add(left + time.Millisecond))
+		} else {
+			s.remembers = false
+		}
+	}
+	return again, s.configured || len(s.associations) > 0 || s.remembers || s.bindings > 0
+}
+
+func (s *subscriber) due(m *Machine, now time.Time) {
+	again, stays := s.review(m, now)
+	if !stays {
+		delete(m.subscribers, s.nai)
+		if m.owners[s.home] == s {
+			delete(m.owners, s.home)
+		}
+		again = time.Time{}
+	}
+	m.timers.set(&s.timer, again)
+}
+
+// subscribe gives the subscriber with that NAI, making it where the AAA vouches
+// for it; nil: there is no room.
+func (m *Machine) subscribe(nai string) *subscriber {
+	if s := m.subscribers[nai]; s != nil {
+		return s
+	}
+	if len(m.subscribers) >= m.maxSubscribers {
+		return nil
+	}
+	s := &subscriber{nai: nai, guard: association.ReplayGuard{Window: m.window}}
+	s.timer.owner = s
+	m.subscribers[nai] = s
+	return s
+}
+
+// settle makes home the only home address that s may bind.
+func (m *Machine) settle(s *subscriber, home netip.Addr) {
+	if s.home == home {
+		return
+	}
+	if m.owners[s.home] == s {
+		delete(m.owners, s.home)
+	}
+	s.home = home
+	if home.IsValid() {
+		m.owners[home] = s
+	}
+}
+
+// mayBind says whether a home address belongs to a subscriber: RFC 6275,
+// section 10.3.1, wants that only the right node can control it. s is nil where
+// nobody is asked who he is.
+func (m *Machine) mayBind(s *subscriber, home netip.Addr) bool {
+	switch {
+	case s == nil:
+		return true
+	case s.home.IsValid():
+		return s.home == home
+	default:
+		return m.owners[home] == nil
+	}
+}
