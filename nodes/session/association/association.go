@@ -41,6 +41,7 @@
 package association
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -150,6 +151,14 @@ func Verify(b []byte, a *Association, careOf, home netip.Addr) error {
 	return nil
 }
 
+// SPI gives the SPI of the MN-HA option of the Mobility Header at the start of
+// b: whose association to verify it with. It returns ErrNone where there is no
+// such option, or an error that wraps mh.ErrMalformed.
+func SPI(b []byte) (uint32, error) {
+	_, o, err := find(b, mh.MNHA)
+	return o.spi, err
+}
+
 // MobilityData gives what a home agent sends to an AAA server so that it can
 // check the MN-AAA option of the Binding Update at the start of b: its
 // MAC_Mobility_Data, its SPI and its authenticator, which is part of b. It
@@ -200,8 +209,7 @@ func find(b []byte, subtype mh.AuthSubtype) ([]byte, found, error) {
 		if w.Type != mh.OptionAuthentication || len(w.Data) < 5 || mh.AuthSubtype(w.Data[0]) != subtype {
 			continue
 		}
-		spi := uint32(w.Data[1])<<24 | uint32(w.Data[2])<<16 | uint32(w.Data[3])<<8 | uint32(w.Data[4])
-		return b, found{spi: spi, data: w.Data[5:], end: w.At + 7}, nil
+		return b, found{spi: binary.BigEndian.Uint32(w.Data[1:]), data: w.Data[5:], end: w.At + 7}, nil
 	}
 	if w.Err() != nil {
 		return nil, found{}, w.Err()
@@ -254,6 +262,11 @@ func Freshness(u *mh.BindingUpdate, data [20]byte) [8]byte {
 		return timestampFreshness(o.Timestamp)
 	}
 	return [8]byte(data[:])
+}
+
+func timestampFreshness(stamp uint64) (f [8]byte) {
+	binary.BigEndian.PutUint64(f[:], stamp)
+	return f
 }
 
 // FreshnessOf is Freshness of a view.

@@ -1,9 +1,7 @@
 package association
 
 import (
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"time"
 
 	"s2clab/nodes/keys"
@@ -60,7 +58,7 @@ func (g *ReplayGuard) Last() (stamp uint64, ok bool) { return g.last, g.some }
 // half of the home agent's own time, the lower half of the mobile's. RFC 4285,
 // section 6.
 func Refusal(now time.Time, stamp uint64) uint64 {
-	return keys.Timestamp(now)>>32<<32 | stamp&(1<<32-1)
+	return keys.NTP(now)>>32<<32 | stamp&(1<<32-1)
 }
 
 // ErrMismatch is a timestamp in an acknowledgement that does not belong to the
@@ -86,7 +84,7 @@ func (c *Clock) Offset() time.Duration { return c.offset }
 // Stamp gives the timestamp of an update sent now. A time.Time is finer than
 // nanoseconds nowhere, so random fills the two lowest bits.
 func (c *Clock) Stamp(now time.Time, random uint64) uint64 {
-	stamp := keys.Timestamp(now.Add(c.offset))&^3 | random&3
+	stamp := keys.NTP(now.Add(c.offset))&^3 | random&3
 	if c.gave && int64(stamp-c.newest) <= 0 {
 		stamp = c.newest + 1
 	}
@@ -137,11 +135,4 @@ func (c *Clock) Resynchronise(now time.Time, sent, received uint64) (time.Durati
 		c.newest, c.gave = c.accepted, c.learned
 	}
 	return c.offset, nil
-}
-
-func (c *Clock) String() string { return fmt.Sprintf("clock%+v", c.offset) }
-
-func timestampFreshness(stamp uint64) (f [8]byte) {
-	binary.BigEndian.PutUint64(f[:], stamp)
-	return f
 }
