@@ -1,0 +1,105 @@
+package host
+
+import (
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// AddressFlags say how an address comes into use.
+type AddressFlags struct {
+	NoDAD         bool // in use at once, without duplicate address detection
+	Optimistic    bool // in use while detection goes on: RFC 4429
+	Deprecated    bool // no source of new connections that may use another
+	NoPrefixRoute bool // do not make the prefix on-link
+}
+
+func addressHeader(p netip.Prefix, flags byte, index int) []byte {
+	h := []byte{family(p.Addr()), byte(p.Bits()), flags, 0}
+	return native.AppendUint32(h, uint32(index))
+}
+
+func family(a netip.Addr) byte {
+	if a.Is4() {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
+}
+
+func (b *batch) addAddress(index int, p netip.Prefix, f AddressFlags) {
+	flags := 0
+	if f.NoDAD {
+		flags |= unix.IFA_F_NODAD
+	}
+	if f.Optimistic {
+		flags |= unix.IFA_F_OPTIMISTIC
+	}
+	if f.NoPrefixRoute {
+		flags |= unix.IFA_F_NOPREFIXROUTE
+	}
+	start := b.begin(fmt.Sprintf("add address %v", p), unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE,
+		addressHeader(p, byte(flags), index))
+	b.address(unix.IFA_LOCAL, p.Addr())
+	b.address(unix.IFA_ADDRESS, p.Addr())
+	b.number(unix.IFA_FLAGS, flags)
+	if f.Deprecated {
+		const forever = 0xffffffff
+		info := native.AppendUint32(nil, 0) // preferred for so long
+		info = native.AppendUint32(info, forever)
+		info = append(info, make([]byte, 8)...)
+		b.attribute(unix.IFA_CACHEINFO, info)
+	}
+	b.end(start)
+}
+
+func (b *batch) removeAddress(index int, p netip.Prefix) {
+	start := b.begin(fmt.Sprintf("remove address %v", p), unix.RTM_DELADDR, 0, addressHeader(p, 0, index), unix.EADDRNOTAVAIL)
+	b.address(unix.IFA_LOCAL, p.Addr())
+	b.address(unix.IFA_ADDRESS, p.Addr())
+	b.end(start)
+}
+
+// AddAddress gives a device an address, or changes the flags of one that it has.
+// Watch tells when it may be used; one added with NoDAD may be used at once.
+func (h *Host) AddAddress(dev string, p netip.Prefix, flags AddressFlags) error {
+	index, err := h.Index(dev)
+	if err != nil {
+		return err
+	}
+	if flags.Optimistic {
+		if err := h.allowOptimistic(dev); err != nil {
+			return err
+		}
+	}
+	var b batch
+	b.addAddress(index, p, flags)
+	return inDevice(dev, h.nl.do(&b))
+}
+
+// allowOptimistic makes the kernel take optimistic addresses as good as others
+// on a device.
+func (h *Host) allowOptimistic(dev string) error {
+	return allOf(
+		h.SetSysctl("conf/"+dev+"/optimistic_dad", "1"),
+		h.SetSysctl("conf/"+dev+"/use_optimistic", "1"))
+}
+
+// RemoveAddress takes an address from a device. To take away what is not there
+// is no error, here and below.
+func (h *Host) RemoveAddress(dev string, p netip.Prefix) error {
+	index, err := h.Index(dev)
+	if err != nil {
+		return err
+	}
+	var b batch
+	b.removeAddress(index, p)
+	return inDevice(dev, h.nl.do(&b))
+}
+
+func inDevice(dev string, err error) error {
+	if err != nil {
+		return fmt.Errorf("device %s: %w", dev, err)
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+// Package host is the node's hands: what a role does to the kernel of the
+// network namespace that it runs in. Addresses, routes, rules and proxied
+// neighbours; sight of carriers and of duplicate address detection; the sockets
+// for mobility signalling and neighbour discovery; and the tunnel of Mobile IPv6
+// over either of two engines.
+//
+// It decides nothing. When an address is configured, what is sent and to whom it
+// is believed is in the roles and their machines; formats are in nodes/wire.
+package host
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"s2clab/nodes/control"
+)
+
+// A Host acts in the network namespace that Open was called in. Methods that
+// open something (MobilityPort, NDPort, NewTunnel) or that change a setting
+// (SetSysctl, SetForwarding) must be called in the same one; all others work from
+// anywhere. Methods may be called at the same time.
+type Host struct {
+	nl    *netlink
+	watch int // rtnetlink socket of Watch
+
+	mu      sync.Mutex
+	names   map[int]string // devices, by index
+	indexes map[string]int
+	ordered bool // the local table's rule stands behind those of this package
+}
+
+// Open finds the devices that the configuration names. It changes nothing.
+func Open(cfg *control.Config) (*Host, error) {
+	nl, err := openNetlink(0)
+	if err != nil {
+		return nil, err
+	}
+	watch, err := openNetlinkSocket(unix.SOCK_NONBLOCK)
+	if err != nil {
+		nl.close()
+		return nil, err
+	}
+	h := &Host{nl: nl, watch: watch, names: map[int]string{}, indexes: map[string]int{}}
+	for _, dev := range cfg.Interfaces {
+		h.learn(dev.Index, dev.Name)
+	}
+	return h, nil
+}
+
+// Close closes what Open has opened. Ports and tunnels are closed by themselves;
+// addresses, routes and rules stay.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	watch := h.watch
+	h.watch = -1
+	h.mu.Unlock()
+	if watch >= 0 {
+		unix.Close(watch)
+	}
+	return h.nl.close()
+}
+
+func (h *Host) learn(index int, name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.names[index], h.indexes[name] = name, index
+}
+
+// Index gives the index of a device.
+func (h *Host) Index(dev string) (int, error) {
+	h.mu.Lock()
+	index, ok := h.indexes[dev]
+	h.mu.Unlock()
+	if ok {
+		return index, nil
+	}
+	l, err := h.nl.link(0, dev)
+	if err != nil {
+		return 0, fmt.Errorf("device %q: %w", dev, err)
+	}
+	h.learn(l.index, l.name)
+	return l.index, nil
+}
+
+// Name gives the name of a device, and an empty one where there is no such index.
+func (h *Host) Name(index int) string {
+	h.mu.Lock()
+	name, ok := h.names[index]
+	h.mu.Unlock()
+	if ok {
+		return name
+	}
+	l, err := h.nl.link(index, "")
+	if err != nil {
+		return ""
+	}
+	h.learn(l.index, l.name)
+	return l.name
+}
+
+// MTU gives the largest packet of a device, in octets.
+func (h *Host) MTU(dev string) (int, error) {
+	index, err := h.Index(dev)
+	if err != nil {
+		return 0, err
+	}
+	l, err := h.nl.link(index, "")
+	return l.mtu, err
+}
+
+// HardwareAddr gives the link-layer address of a device.
+func (h *Host) HardwareAddr(dev string) ([6]byte, error) {
+	index, err := h.Index(dev)
+	if err != nil {
+		return [6]byte{}, err
+	}
+	l, err := h.nl.link(index, "")
+	return l.mac, err
+}
+
+// SetSysctl sets a value under /proc/sys/net/ipv6, such as conf/lte/proxy_ndp.
+func (h *Host) SetSysctl(name, value string) error {
+	return os.WriteFile("/proc/sys/net/ipv6/"+name, []byte(value), 0)
+}
+
+// SetForwarding makes the node a router for IPv6, or a host.
+func (h *Host) SetForwarding(router bool) error {
+	value := "0"
+	if router {
+		value = "1"
+	}
+	return h.SetSysctl("conf/all/forwarding", value)
+}
+
+// Priorities of rules: RFC 3484 has no word for them; the kernel asks the lowest
+// first. A role's rules stand between PriorityRole and PriorityRoleEnd, behind the
+// local table and before the main one.
+const (
+	prioritySilent  = 10
+	priorityTunnel  = 20
+	priorityLocal   = 100
+	PriorityRole    = 1000
+	PriorityRoleEnd = 29999
+)
+
+// orderRules moves the rule of the local table behind those of this package. It
+// is there at every moment.
+func (h *Host) orderRules() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ordered {
+		return nil
+	}
+	var b batch
+	b.rule("local table", unix.RTM_NEWRULE, Rule{Priority: priorityLocal, Table: unix.RT_TABLE_LOCAL}, unix.EEXIST)
+	b.rule("local table", unix.RTM_DELRULE, Rule{Priority: 0, Table: unix.RT_TABLE_LOCAL}, unix.ENOENT)
+	err := h.nl.do(&b)
+	h.ordered = err == nil
+	return err
+}
+
+// allOf says what of several things went wrong.
+func allOf(errs ...error) error { return errors.Join(errs...) }

@@ -1,0 +1,304 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+
+	"s2clab/nodes/wire/ipv6"
+)
+
+const (
+	mobilityBurst  = 64   // packets of one Receive
+	mobilityPacket = 2048 // octets; signalling is far shorter
+)
+
+// A Datagram is an IPv6 packet that came in.
+type Datagram struct {
+	Dev    string // that it came in by
+	Packet []byte // from the IPv6 header on, whole
+}
+
+// A MobilityPort sends and receives the packets of Mobile IPv6 whole, with their
+// extension headers: RFC 6275, section 6. It takes them before routing does, as a
+// kernel without Mobile IPv6 answers Home Address options and type 2 routing
+// headers with ICMPv6 errors; and it keeps the kernel from doing so.
+//
+// Only one goroutine may be in Receive; Send may be called by several.
+type MobilityPort struct {
+	host *Host
+	in   *os.File
+	out  *os.File
+
+	burst     *burst
+	datagrams []Datagram
+
+	mu  sync.Mutex // of own
+	own []netip.Addr
+
+	sending sync.Mutex // of the fields below
+	batch   outgoing
+}
+
+// MobilityPort opens the port, for packets to the addresses named here and in
+// Listen.
+func (h *Host) MobilityPort(own ...netip.Addr) (*MobilityPort, error) {
+	if err := h.orderRules(); err != nil {
+		return nil, err
+	}
+	p := &MobilityPort{host: h, datagrams: make([]Datagram, 0, mobilityBurst)}
+	err := p.open()
+	for _, a := range own {
+		if err == nil {
+			err = p.Listen(a)
+		}
+	}
+	if err != nil {
+		p.Close()
+		return nil, fmt.Errorf("mobility port: %w", err)
+	}
+	return p, nil
+}
+
+// silence keeps in every Parameter Problem that the kernel would send by itself
+// (codes 0 to 2; a rule sees type and code of an ICMPv6 message where it sees
+// the port of others). Differs from RFC 8200, section 4: a packet with an
+// unknown header that is not for Mobile IPv6 is dropped without a word.
+var silence = Rule{Priority: prioritySilent, Proto: ipv6.ICMPv6, Blackhole: true, icmp: [2]uint16{4 << 8, 4<<8 | 2}}
+
+// unheard drops the mobility headers that the port has seen, before anything
+// else looks at them.
+func unheard(a netip.Addr) Rule {
+	return Rule{Priority: prioritySilent, To: netip.PrefixFrom(a, a.BitLen()), Proto: ipv6.Mobility, Blackhole: true}
+}
+
+func (p *MobilityPort) open() error {
+	if err := p.host.AddRule(silence); err != nil {
+		return err
+	}
+	// Without a protocol until the filter is there: nothing else comes in.
+	in, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	p.in = os.NewFile(uintptr(in), "mobility in")
+	if err := attach(in, mobilityFilter); err != nil {
+		return err
+	}
+	unix.SetsockoptInt(in, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1)
+	largeBuffer(in, 4<<20)
+	if err := unix.Bind(in, &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_IPV6)}); err != nil {
+		return err
+	}
+	if p.burst, err = newBurst(p.in, mobilityBurst, mobilityPacket, 0); err != nil {
+		return err
+	}
+	p.out, err = openRaw()
+	return err
+}
+
+// openRaw opens a socket that sends whole packets, with any source.
+func openRaw() (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_RAW)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "raw")
+	err = allOf(
+		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_HDRINCL, 1),
+		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_FREEBIND, 1))
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	largeBuffer(fd, 1<<20)
+	return f, nil
+}
+
+// mobilityFilter lets IPv6 packets to this host pass whose first header is a
+// destination options header, a routing header or a mobility header.
+var mobilityFilter = []bpf.Instruction{
+	bpf.LoadExtension{Num: bpf.ExtType},
+	bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.PACKET_HOST, SkipTrue: 5},
+	bpf.LoadAbsolute{Off: 6, Size: 1},
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: ipv6.Mobility, SkipTrue: 2},
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: ipv6.Destination, SkipTrue: 1},
+	bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: ipv6.Routing, SkipTrue: 1},
+	bpf.RetConstant{Val: 0xffff},
+	bpf.RetConstant{Val: 0},
+}
+
+func attach(fd int, program []bpf.Instruction) error {
+	raw, err := bpf.Assemble(program)
+	if err != nil {
+		return err
+	}
+	filter := make([]unix.SockFilter, len(raw))
+	for i, r := range raw {
+		filter[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
+	}
+	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
+}
+
+// Listen takes packets to one more address.
+func (p *MobilityPort) Listen(a netip.Addr) error {
+	if err := p.host.AddRule(unheard(a)); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !slices.Contains(p.own, a) {
+		p.own = append(p.own, a)
+	}
+	return nil
+}
+
+// Ignore ends Listen.
+func (p *MobilityPort) Ignore(a netip.Addr) error {
+	p.mu.Lock()
+	p.own = slices.DeleteFunc(p.own, func(b netip.Addr) bool { return a == b })
+	p.mu.Unlock()
+	return p.host.RemoveRule(unheard(a))
+}
+
+// Receive waits for packets and returns those that are there. They are valid
+// until the next call. It fails with os.ErrClosed after Close.
+func (p *MobilityPort) Receive() ([]Datagram, error) {
+	for {
+		n, err := p.burst.receive()
+		if err != nil {
+			return nil, err
+		}
+		p.datagrams = p.datagrams[:0]
+		p.mu.Lock()
+		for i := range n {
+			b := p.burst.octets(i)
+			if len(b) < ipv6.HeaderLen || !slices.Contains(p.own, netip.AddrFrom16([16]byte(b[24:]))) {
+				continue
+			}
+			p.datagrams = append(p.datagrams, Datagram{Dev: p.host.Name(int(p.burst.names[i].Ifindex)), Packet: b})
+		}
+		p.mu.Unlock()
+		if len(p.datagrams) > 0 {
+			return p.datagrams, nil
+		}
+	}
+}
+
+// Send sends whole packets. Device and next hop are what the kernel's rules and
+// routes say for their source and destination. All are tried; the errors are of
+// those that could not be sent.
+func (p *MobilityPort) Send(packets ...[]byte) error { return p.SendOn("", packets...) }
+
+// SendOn sends whole packets by a device.
+func (p *MobilityPort) SendOn(dev string, packets ...[]byte) error {
+	index, err := p.host.indexOrNone(dev)
+	if err != nil {
+		return err
+	}
+	p.sending.Lock()
+	defer p.sending.Unlock()
+	var errs []error
+	for len(packets) > 0 {
+		n := min(len(packets), mobilityBurst)
+		if err := p.batch.send(p.out, packets[:n], index); err != nil {
+			errs = append(errs, fmt.Errorf("mobility port: %w", err))
+		}
+		packets = packets[n:]
+	}
+	return errors.Join(errs...)
+}
+
+// Close closes the port. The kernel stays silent.
+func (p *MobilityPort) Close() error {
+	for _, f := range []*os.File{p.in, p.out} {
+		if f != nil {
+			f.Close()
+		}
+	}
+	return nil
+}
+
+// outgoing is what sendmmsg needs for whole packets, kept between calls.
+type outgoing struct {
+	messages []mmsghdr
+	vectors  []unix.Iovec
+	names    []unix.RawSockaddrInet6
+	controls []byte
+
+	from   int // the first message not sent yet
+	failed error
+	write  func(fd uintptr) bool
+}
+
+// send sends packets, at most mobilityBurst.
+func (o *outgoing) send(f *os.File, packets [][]byte, index int) error {
+	if o.messages == nil {
+		o.messages = make([]mmsghdr, 0, mobilityBurst)
+		o.vectors = make([]unix.Iovec, mobilityBurst)
+		o.names = make([]unix.RawSockaddrInet6, mobilityBurst)
+		o.controls = make([]byte, mobilityBurst*packetInfoSpace)
+		o.write = o.writeOnce
+	}
+	o.messages = o.messages[:0]
+	var errs []error
+	for _, b := range packets {
+		if len(b) < ipv6.HeaderLen {
+			errs = append(errs, fmt.Errorf("packet of %d octets, want %d or more", len(b), ipv6.HeaderLen))
+			continue
+		}
+		i := len(o.messages)
+		src, dst := netip.AddrFrom16([16]byte(b[8:])), netip.AddrFrom16([16]byte(b[24:]))
+		o.vectors[i].Base = &b[0]
+		o.vectors[i].SetLen(len(b))
+		scope := 0
+		if dst.IsLinkLocalUnicast() || dst.IsMulticast() {
+			scope = index
+		}
+		o.names[i] = sockaddr(dst, scope)
+		control := o.controls[i*packetInfoSpace : (i+1)*packetInfoSpace]
+		putPacketInfo(control, src, index)
+		var m mmsghdr
+		m.header.Name, m.header.Namelen = (*byte)(unsafe.Pointer(&o.names[i])), unix.SizeofSockaddrInet6
+		m.header.Iov = &o.vectors[i]
+		m.header.SetIovlen(1)
+		m.header.Control = &control[0]
+		m.header.SetControllen(packetInfoSpace)
+		o.messages = append(o.messages, m)
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	for o.from = 0; o.from < len(o.messages); {
+		if err := raw.Write(o.write); err != nil {
+			return closedOr(err)
+		}
+		if o.failed != nil {
+			errs = append(errs, fmt.Errorf("to %v: %w", netip.AddrFrom16(o.names[o.from].Addr), o.failed))
+			o.from++
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (o *outgoing) writeOnce(fd uintptr) bool {
+	sent, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&o.messages[o.from])), uintptr(len(o.messages)-o.from), unix.MSG_DONTWAIT, 0, 0)
+	o.failed = nil
+	switch errno {
+	case 0:
+		o.from += int(sent)
+	case unix.EAGAIN, unix.EINTR:
+		return false
+	default:
+		o.failed = errno
+	}
+	return true
+}

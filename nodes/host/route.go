@@ -1,0 +1,283 @@
+package host
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Route says where packets to a prefix go. The zero value of a field leaves it
+// to the kernel, or to the table named main.
+type Route struct {
+	To        netip.Prefix // invalid: the default route
+	From      netip.Prefix // only packets from there (a kernel with CONFIG_IPV6_SUBTREES); invalid: from anywhere
+	Via       netip.Addr
+	Dev       string
+	Src       netip.Addr // preferred source of sockets that have none
+	Table     int
+	Metric    int // lower is better; 0: 1024
+	MTU       int // octets; no path MTU discovery raises or lowers it
+	OnLink    bool
+	Blackhole bool // drop, in silence
+	Local     bool // deliver here
+
+	encapsulation func(*batch) // attributes of a light-weight tunnel
+}
+
+// A Rule says which table is asked for which packets.
+type Rule struct {
+	Priority  int          // PriorityRole and above
+	From, To  netip.Prefix // invalid: any
+	Proto     int          // 0: any
+	Input     string       // device; empty: any
+	Table     int
+	Blackhole bool // drop, in silence; no table is asked
+
+	icmp [2]uint16 // type and code of ICMPv6 messages that the kernel itself sends: first and last
+}
+
+var everywhere = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+
+func (b *batch) route(what string, kind, flags uint16, r Route, index int, tolerated ...unix.Errno) {
+	if !r.To.IsValid() {
+		r.To = everywhere
+	}
+	table := r.Table
+	if table == 0 {
+		table = unix.RT_TABLE_MAIN
+	}
+	header := make([]byte, unix.SizeofRtMsg)
+	header[0], header[1] = family(r.To.Addr()), byte(r.To.Bits())
+	if r.From.IsValid() {
+		header[2] = byte(r.From.Bits())
+	}
+	if table < 256 {
+		header[4] = byte(table)
+	}
+	if kind == unix.RTM_NEWROUTE {
+		header[5], header[7] = unix.RTPROT_STATIC, unix.RTN_UNICAST
+	}
+	switch {
+	case r.Blackhole:
+		header[7] = unix.RTN_BLACKHOLE
+	case r.Local:
+		header[7] = unix.RTN_LOCAL
+	}
+	if r.OnLink {
+		native.PutUint32(header[8:], unix.RTNH_F_ONLINK)
+	}
+	start := b.begin(fmt.Sprintf("%s route to %v", what, r.To), kind, flags, header, tolerated...)
+	if r.To.Bits() > 0 {
+		b.address(unix.RTA_DST, r.To.Addr())
+	}
+	if r.From.IsValid() && r.From.Bits() > 0 {
+		b.address(unix.RTA_SRC, r.From.Addr())
+	}
+	if r.Via.IsValid() {
+		b.address(unix.RTA_GATEWAY, r.Via)
+	}
+	if r.Src.IsValid() {
+		b.address(unix.RTA_PREFSRC, r.Src)
+	}
+	if index != 0 {
+		b.number(unix.RTA_OIF, index)
+	}
+	if r.Metric != 0 {
+		b.number(unix.RTA_PRIORITY, r.Metric)
+	}
+	b.number(unix.RTA_TABLE, table)
+	if r.MTU != 0 {
+		metrics := b.nest(unix.RTA_METRICS)
+		b.number(unix.RTAX_LOCK, 1<<unix.RTAX_MTU)
+		b.number(unix.RTAX_MTU, r.MTU)
+		b.unnest(metrics)
+	}
+	if r.encapsulation != nil {
+		r.encapsulation(b)
+	}
+	b.end(start)
+}
+
+func (b *batch) replaceRoute(r Route, index int) {
+	b.route("set", unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, r, index)
+}
+
+func (b *batch) removeRoute(r Route, index int) {
+	r.encapsulation, r.Src, r.MTU = nil, netip.Addr{}, 0
+	b.route("remove", unix.RTM_DELROUTE, 0, r, index, unix.ESRCH)
+}
+
+// ReplaceRoute sets the route to a prefix. It takes the place of one to the same
+// prefix with the same metric in the same table, without a moment between.
+func (h *Host) ReplaceRoute(r Route) error {
+	index, err := h.indexOrNone(r.Dev)
+	if err != nil {
+		return err
+	}
+	var b batch
+	b.replaceRoute(r, index)
+	return h.nl.do(&b)
+}
+
+// RemoveRoute removes the route that agrees in all fields set, other than Src
+// and MTU.
+func (h *Host) RemoveRoute(r Route) error {
+	index, err := h.indexOrNone(r.Dev)
+	if err != nil {
+		return err
+	}
+	var b batch
+	b.removeRoute(r, index)
+	return h.nl.do(&b)
+}
+
+func (h *Host) indexOrNone(dev string) (int, error) {
+	if dev == "" {
+		return 0, nil
+	}
+	return h.Index(dev)
+}
+
+func (b *batch) rule(what string, kind uint16, r Rule, tolerated ...unix.Errno) {
+	header := make([]byte, unix.SizeofRtMsg) // struct fib_rule_hdr has the same shape
+	header[0] = unix.AF_INET6
+	if r.To.IsValid() {
+		header[1] = byte(r.To.Bits())
+	}
+	if r.From.IsValid() {
+		header[2] = byte(r.From.Bits())
+	}
+	header[7] = unix.FR_ACT_TO_TBL
+	if r.Blackhole {
+		header[7] = unix.FR_ACT_BLACKHOLE
+	} else if r.Table < 256 {
+		header[4] = byte(r.Table)
+	}
+	flags := uint16(0)
+	if kind == unix.RTM_NEWRULE {
+		flags = unix.NLM_F_CREATE | unix.NLM_F_EXCL
+	}
+	start := b.begin(what, kind, flags, header, tolerated...)
+	b.number(unix.FRA_PRIORITY, r.Priority)
+	if r.To.IsValid() {
+		b.address(unix.FRA_DST, r.To.Addr())
+	}
+	if r.From.IsValid() {
+		b.address(unix.FRA_SRC, r.From.Addr())
+	}
+	if r.Proto != 0 {
+		b.attribute(unix.FRA_IP_PROTO, []byte{byte(r.Proto)})
+	}
+	if r.Input != "" {
+		b.attribute(unix.FRA_IIFNAME, append([]byte(r.Input), 0))
+	}
+	if r.icmp[1] != 0 {
+		b.attribute(unix.FRA_DPORT_RANGE, native.AppendUint16(native.AppendUint16(nil, r.icmp[0]), r.icmp[1]))
+	}
+	if !r.Blackhole {
+		b.number(unix.FRA_TABLE, r.Table)
+	}
+	b.end(start)
+}
+
+func (r Rule) String() string {
+	s := fmt.Sprintf("rule %d", r.Priority)
+	if r.From.IsValid() {
+		s += fmt.Sprintf(" from %v", r.From)
+	}
+	if r.To.IsValid() {
+		s += fmt.Sprintf(" to %v", r.To)
+	}
+	return s
+}
+
+// AddRule adds a rule; one that is there already is left as it is.
+func (h *Host) AddRule(r Rule) error {
+	var b batch
+	b.rule("add "+r.String(), unix.RTM_NEWRULE, r, unix.EEXIST)
+	return h.nl.do(&b)
+}
+
+// RemoveRule removes a rule that agrees in all fields.
+func (h *Host) RemoveRule(r Rule) error {
+	var b batch
+	b.rule("remove "+r.String(), unix.RTM_DELRULE, r, unix.ENOENT)
+	return h.nl.do(&b)
+}
+
+// neighborHeader is struct ndmsg.
+func neighborHeader(index int, state uint16, flags byte) []byte {
+	h := make([]byte, 12)
+	h[0] = unix.AF_INET6
+	native.PutUint32(h[4:], uint32(index))
+	native.PutUint16(h[8:], state)
+	h[10] = flags
+	return h
+}
+
+func (b *batch) neighbor(what string, kind uint16, index int, state uint16, flags byte, a netip.Addr, mac net.HardwareAddr) {
+	var tolerated []unix.Errno
+	asking := uint16(unix.NLM_F_CREATE | unix.NLM_F_REPLACE)
+	if kind == unix.RTM_DELNEIGH {
+		asking, tolerated = 0, []unix.Errno{unix.ENOENT}
+	}
+	start := b.begin(fmt.Sprintf("%s %v", what, a), kind, asking, neighborHeader(index, state, flags), tolerated...)
+	b.address(unix.NDA_DST, a)
+	if mac != nil {
+		b.attribute(unix.NDA_LLADDR, mac)
+	}
+	b.end(start)
+}
+
+// AddProxyNeighbor makes the node answer neighbour solicitations for an address
+// on a device, at once and without the R flag: RFC 6275, section 10.4.1. The
+// node must be a router.
+func (h *Host) AddProxyNeighbor(dev string, a netip.Addr) error {
+	index, err := h.Index(dev)
+	if err != nil {
+		return err
+	}
+	if err := allOf(h.SetSysctl("conf/"+dev+"/proxy_ndp", "1"), h.SetSysctl("neigh/"+dev+"/proxy_delay", "0")); err != nil {
+		return err
+	}
+	var b batch
+	b.neighbor("proxy", unix.RTM_NEWNEIGH, index, unix.NUD_PERMANENT, unix.NTF_PROXY, a, nil)
+	return inDevice(dev, h.nl.do(&b))
+}
+
+// RemoveProxyNeighbor ends AddProxyNeighbor.
+func (h *Host) RemoveProxyNeighbor(dev string, a netip.Addr) error {
+	index, err := h.Index(dev)
+	if err != nil {
+		return err
+	}
+	var b batch
+	b.neighbor("remove proxy", unix.RTM_DELNEIGH, index, 0, unix.NTF_PROXY, a, nil)
+	return inDevice(dev, h.nl.do(&b))
+}
+
+// SetNeighbor tells the kernel a neighbour's link-layer address, as a neighbour
+// discovery message would that names it unasked: it is used at once and verified
+// afterwards.
+func (h *Host) SetNeighbor(dev string, a netip.Addr, mac net.HardwareAddr) error {
+	index, err := h.Index(dev)
+	if err != nil {
+		return err
+	}
+	var b batch
+	b.neighbor("neighbour", unix.RTM_NEWNEIGH, index, unix.NUD_STALE, 0, a, mac)
+	return inDevice(dev, h.nl.do(&b))
+}
+
+// RemoveNeighbor makes the kernel forget a neighbour.
+func (h *Host) RemoveNeighbor(dev string, a netip.Addr) error {
+	index, err := h.Index(dev)
+	if err != nil {
+		return err
+	}
+	var b batch
+	b.neighbor("forget neighbour", unix.RTM_DELNEIGH, index, 0, 0, a, nil)
+	return inDevice(dev, h.nl.do(&b))
+}

@@ -1,0 +1,216 @@
+package host
+
+import (
+	"context"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Change is a LinkChange or an AddressChange.
+type Change interface{ change() }
+
+// A LinkChange says that a device gained or lost its carrier.
+type LinkChange struct {
+	Dev     string
+	Carrier bool // up, and the link answers
+}
+
+// An AddressChange says that an address came into another state.
+type AddressChange struct {
+	Dev     string
+	Address netip.Addr
+	State   AddressState
+}
+
+func (LinkChange) change()    {}
+func (AddressChange) change() {}
+
+// An AddressState is where an address stands in duplicate address detection: RFC
+// 4862, section 5.4, and RFC 4429.
+type AddressState int
+
+const (
+	Tentative  AddressState = iota // not to be used yet
+	Optimistic                     // to be used, while detection goes on
+	Ready                          // unique as far as known, or not to be asked
+	Failed                         // another node has it
+	Removed
+)
+
+func (s AddressState) String() string {
+	return [...]string{"tentative", "optimistic", "ready", "failed", "removed"}[s]
+}
+
+// Watch tells of all devices and addresses as they are, then of every change,
+// until ctx ends; then it closes the channel. It may be called once.
+func (h *Host) Watch(ctx context.Context) <-chan Change {
+	out := make(chan Change, 64)
+	h.mu.Lock()
+	fd := h.watch
+	h.watch = -1
+	h.mu.Unlock()
+	if fd < 0 {
+		close(out)
+		return out
+	}
+	for _, group := range []int{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV6_IFADDR} {
+		unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group)
+	}
+	w := &watcher{
+		host: h, out: out, file: os.NewFile(uintptr(fd), "rtnetlink"),
+		carrier: map[int]bool{}, addresses: map[heldAddress]AddressState{},
+	}
+	w.look(fd, unix.RTM_GETLINK)
+	stop := context.AfterFunc(ctx, func() { w.file.Close() })
+	go func() {
+		defer close(out)
+		defer w.file.Close()
+		defer stop()
+		w.run(ctx, fd)
+	}()
+	return out
+}
+
+type watcher struct {
+	host      *Host
+	file      *os.File
+	out       chan<- Change
+	carrier   map[int]bool
+	addresses map[heldAddress]AddressState
+}
+
+type heldAddress struct {
+	index   int
+	address netip.Addr
+}
+
+// look asks the kernel for all devices or all addresses as they are now.
+func (w *watcher) look(fd int, kind uint16) {
+	var b batch
+	header := linkHeader(0, 0, 0)
+	if kind == unix.RTM_GETADDR {
+		header = addressHeader(everywhere, 0, 0)
+	}
+	b.end(b.begin("look", kind, unix.NLM_F_DUMP, header))
+	unix.Sendto(fd, b.octets, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+}
+
+func (w *watcher) run(ctx context.Context, fd int) {
+	raw, err := w.file.SyscallConn()
+	if err != nil {
+		return
+	}
+	buf := make([]byte, 32<<10)
+	looking := true // at devices; addresses come next, as one socket does one dump at a time
+	for ctx.Err() == nil {
+		var size int
+		var failed error
+		err := raw.Read(func(fd uintptr) bool {
+			size, _, failed = unix.Recvfrom(int(fd), buf, 0)
+			return failed != unix.EAGAIN && failed != unix.EINTR
+		})
+		if err != nil {
+			return
+		}
+		if failed == unix.ENOBUFS { // changes were lost: look again
+			w.look(fd, unix.RTM_GETLINK)
+			looking = true
+			continue
+		}
+		if failed != nil {
+			return
+		}
+		eachMessage(buf[:size], func(kind uint16, _ uint32, body []byte) {
+			switch kind {
+			case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+				w.link(ctx, body, kind == unix.RTM_DELLINK)
+			case unix.RTM_NEWADDR, unix.RTM_DELADDR:
+				w.address(ctx, body, kind == unix.RTM_DELADDR)
+			case unix.NLMSG_DONE:
+				if looking {
+					looking = false
+					w.look(fd, unix.RTM_GETADDR)
+				}
+			}
+		})
+	}
+}
+
+func (w *watcher) link(ctx context.Context, body []byte, gone bool) {
+	if len(body) > 0 && body[0] == unix.AF_BRIDGE {
+		return
+	}
+	l, ok := parseLink(body)
+	if !ok {
+		return
+	}
+	if gone {
+		w.host.forget(l.index)
+		l.carrier = false
+	} else {
+		w.host.learn(l.index, l.name)
+	}
+	before, known := w.carrier[l.index]
+	if known && before == l.carrier {
+		return
+	}
+	w.carrier[l.index] = l.carrier
+	w.tell(ctx, LinkChange{Dev: l.name, Carrier: l.carrier})
+	if gone {
+		delete(w.carrier, l.index)
+	}
+}
+
+func (w *watcher) address(ctx context.Context, body []byte, gone bool) {
+	if len(body) < unix.SizeofIfAddrmsg || body[0] != unix.AF_INET6 {
+		return
+	}
+	flags := uint32(body[2])
+	index := int(native.Uint32(body[4:]))
+	var a netip.Addr
+	eachAttribute(body[unix.SizeofIfAddrmsg:], func(kind uint16, value []byte) {
+		switch {
+		case kind == unix.IFA_ADDRESS && !a.IsValid(), kind == unix.IFA_LOCAL:
+			a, _ = netip.AddrFromSlice(value)
+		case kind == unix.IFA_FLAGS && len(value) == 4:
+			flags = native.Uint32(value)
+		}
+	})
+	state := Ready
+	switch {
+	case gone:
+		state = Removed
+	case flags&unix.IFA_F_DADFAILED != 0:
+		state = Failed
+	case flags&unix.IFA_F_OPTIMISTIC != 0:
+		state = Optimistic
+	case flags&unix.IFA_F_TENTATIVE != 0:
+		state = Tentative
+	}
+	key := heldAddress{index, a}
+	before, known := w.addresses[key]
+	if known == !gone && before == state {
+		return
+	}
+	w.addresses[key] = state
+	if gone {
+		delete(w.addresses, key)
+	}
+	w.tell(ctx, AddressChange{Dev: w.host.Name(index), Address: a, State: state})
+}
+
+func (w *watcher) tell(ctx context.Context, c Change) {
+	select {
+	case w.out <- c:
+	case <-ctx.Done():
+	}
+}
+
+func (h *Host) forget(index int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.indexes, h.names[index])
+	delete(h.names, index)
+}
