@@ -128,7 +128,7 @@ func impairmentFields() []strict.Field {
 			{Key: "loss-good", Shape: strict.Of(strict.Percent()), Doc: "Gilbert-Elliott: the loss in the good state. Left out: 0%."},
 			{Key: "loss-bad", Shape: strict.Of(strict.Percent()), Doc: "Gilbert-Elliott: the loss in the bad state. Left out: 100%."},
 		}}, Doc: "The share of frames that are lost: 0.5%, or in bursts {good-bad: 1%, bad-good: 30%, loss-bad: 80%}. Left out: none."},
-		{Key: "rate", Shape: strict.Of(strict.BitRate(1000, 1e12)), Doc: "How many bits pass in a second. Left out: no limit."},
+		{Key: "rate", Shape: strict.Of(linkRate()), Doc: "How many bits pass in a second, or unlimited. Left out: unlimited."},
 		{Key: "queue", Shape: &strict.Shape{Name: "a queue such as 64kB", Short: "bytes", Fields: []strict.Field{
 			{Key: "bytes", Shape: strict.Of(strict.Size(1, 1<<30)), Doc: "How many octets wait at most."},
 			{Key: "packets", Shape: strict.Of(strict.Integer("a number of packets", 1, 1_000_000)), Doc: "How many packets wait at most."},
@@ -137,6 +137,19 @@ func impairmentFields() []strict.Field {
 		{Key: "corrupt", Shape: strict.Of(strict.Percent()), Doc: "The share of frames of which one bit is turned over. Left out: none."},
 		{Key: "reorder", Shape: strict.Of(strict.Percent()), Doc: "The share of frames that arrive without delay, before those sent earlier. Left out: none."},
 	}
+}
+
+func linkRate() *strict.Scalar {
+	s := strict.BitRate(1000, 1e12)
+	parse := s.Parse
+	s.Pattern = "^unlimited$|" + s.Pattern
+	s.Parse = func(text string) (any, error) {
+		if text == "unlimited" {
+			return int64(0), nil
+		}
+		return parse(text)
+	}
+	return s
 }
 
 // subscriberShape is one of the subscribers of an AAA server.

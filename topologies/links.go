@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"s2clab/topologies/strict"
 )
@@ -109,7 +108,7 @@ func (r *resolver) device(link string) string {
 
 // impair reads what the link does to frames, all ends first, then each.
 func (r *resolver) impair(l *linkDraft) {
-	all := r.impairment(l.value, Impairment{})
+	all := ReadChange(l.value).Apply(Impairment{})
 	for _, e := range l.link.Ends {
 		l.link.From[e] = all
 	}
@@ -126,10 +125,10 @@ func (r *resolver) impair(l *linkDraft) {
 		}
 		for _, d := range members {
 			if was, ok := l.link.From[d.node.Name]; ok {
-				l.link.From[d.node.Name] = r.impairment(value, was)
+				l.link.From[d.node.Name] = ReadChange(value).Apply(was)
 			}
 		}
-		r.soundImpairment(value, r.impairment(value, all))
+		r.soundImpairment(value, ReadChange(value).Apply(all))
 	}
 }
 
@@ -146,78 +145,7 @@ func (r *resolver) soundImpairment(v *strict.Value, i Impairment) {
 	if !v.Good() {
 		return
 	}
-	for _, p := range UnsoundImpairment(v, i) {
-		at := v
-		if x := v.Get(p.Key); x != nil {
-			at = x
-		}
-		r.complain(at, p.Hint, "%s: %s", v.Path, p.What)
-	}
-}
-
-// An Unsound thing is a key of an impairment whose value cannot be.
-type Unsound struct{ Key, What, Hint string }
-
-// UnsoundImpairment tells what of the impairment i, which was read from v,
-// cannot be. Scenarios ask too.
-func UnsoundImpairment(v *strict.Value, i Impairment) []Unsound {
-	var out []Unsound
-	if j := i.Jitter; j.Distribution == "uniform" && j.Spread > i.Delay && (v.Get("jitter") != nil || v.Get("delay") != nil) {
-		out = append(out, Unsound{"jitter", fmt.Sprintf("a uniform jitter of %s is more than the delay of %s: frames would arrive before they are sent", strict.Short(j.Spread), strict.Short(i.Delay)),
-			"make the delay " + strict.Short(j.Spread) + " or more, or choose another distribution"})
-	}
-	if loss := v.Get("loss"); loss != nil && !loss.Bad {
-		bursts := loss.Get("good-bad") != nil || loss.Get("bad-good") != nil || loss.Get("loss-good") != nil || loss.Get("loss-bad") != nil
-		switch {
-		case bursts && loss.Get("rate") != nil:
-			out = append(out, Unsound{"loss", "loss has a rate and bursts; want one of them", "write loss: 0.5%, or loss: {good-bad: 1%, bad-good: 30%}"})
-		case bursts && (loss.Get("good-bad") == nil || loss.Get("bad-good") == nil):
-			out = append(out, Unsound{"loss", "a loss in bursts needs good-bad and bad-good", "write loss: {good-bad: 1%, bad-good: 30%, loss-bad: 80%}"})
-		case !bursts && loss.Get("rate") == nil:
-			out = append(out, Unsound{"loss", "loss has neither a rate nor bursts", "write loss: 0.5%, or loss: {good-bad: 1%, bad-good: 30%}"})
-		}
-	}
-	if q := v.Get("queue"); q != nil && !q.Bad && q.Get("bytes") == nil && q.Get("packets") == nil {
-		out = append(out, Unsound{"queue", "the queue has no length", "write queue: 64kB, or queue: {packets: 100}"})
-	}
-	return out
-}
-
-// impairment reads the keys of v over what held before.
-func (r *resolver) impairment(v *strict.Value, i Impairment) Impairment {
-	return ReadImpairment(v, i)
-}
-
-// ReadImpairment returns was with the keys that v has in place of its own.
-func ReadImpairment(v *strict.Value, was Impairment) Impairment {
-	i := was
-	i.Delay = strict.Or(v.Get("delay"), i.Delay)
-	if j := v.Get("jitter"); j.Good() {
-		i.Jitter = Jitter{
-			Spread:       strict.Or(j.Get("spread"), time.Duration(0)),
-			Distribution: strict.Or(j.Get("distribution"), "uniform"),
-			Reorder:      strict.Or(j.Get("reorder"), false),
-		}
-	}
-	if l := v.Get("loss"); l.Good() {
-		i.Loss = Loss{Rate: strict.Or(l.Get("rate"), 0.0)}
-		if l.Get("rate") == nil {
-			i.Loss = Loss{
-				GoodBad:  strict.Or(l.Get("good-bad"), 0.0),
-				BadGood:  strict.Or(l.Get("bad-good"), 0.0),
-				LossGood: strict.Or(l.Get("loss-good"), 0.0),
-				LossBad:  strict.Or(l.Get("loss-bad"), 1.0),
-			}
-		}
-	}
-	i.Rate = strict.Or(v.Get("rate"), i.Rate)
-	if q := v.Get("queue"); q.Good() {
-		i.Queue = Queue{Bytes: int(strict.Or(q.Get("bytes"), int64(0))), Packets: int(strict.Or(q.Get("packets"), int64(0)))}
-	}
-	i.Duplicate = strict.Or(v.Get("duplicate"), i.Duplicate)
-	i.Corrupt = strict.Or(v.Get("corrupt"), i.Corrupt)
-	i.Reorder = strict.Or(v.Get("reorder"), i.Reorder)
-	return i
+	CheckChange(r.doc, v, i)
 }
 
 // homeAgents gives each home agent its home prefixes.

@@ -3,7 +3,6 @@ package topologies
 import (
 	"cmp"
 	"fmt"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -288,10 +287,7 @@ func (r *resolver) members(name string) []*draft {
 
 // subscribersFrom reads the file of subscribers that v names.
 func (r *resolver) subscribersFrom(v *strict.Value) []*strict.Value {
-	name := v.Text
-	if !path.IsAbs(name) {
-		name = path.Join(path.Dir(filepath.ToSlash(r.file)), name)
-	}
+	name := beside(r.file, v.Text)
 	data, err := ReadFile(name)
 	if err != nil {
 		hint := "the name is relative to " + r.file

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -109,4 +110,45 @@ func Line(n int) []byte {
 		fmt.Fprintf(&b, "  l%d: {ends: [r%d, r%d]}\n", i, i, i+1)
 	}
 	return []byte(b.String())
+}
+
+// Files returns what is needed to read the topology just so again: by name,
+// topology.yaml with the overrides in it, and the files that it names.
+func Files(file string, data []byte, overrides ...Override) (map[string][]byte, error) {
+	doc := open(file, data, overrides)
+	files := map[string][]byte{}
+	nodes := doc.Read(format()).Get("nodes") // what is wrong is told below
+	for _, key := range nodes.Keys() {
+		v := nodes.Get(key.Text).Get("subscribers")
+		if v == nil || v.Text == "" {
+			continue
+		}
+		from := beside(file, v.Text)
+		content, err := ReadFile(from)
+		if err != nil {
+			return nil, err
+		}
+		name := path.Base(v.Text)
+		if old, taken := files[name]; taken && string(old) != string(content) || name == topologyFile {
+			name = key.Text + "-" + name
+		}
+		files[name] = content
+		doc.Override(format(), Override{Path: v.Path, Value: name})
+	}
+	if err := doc.Err(); err != nil {
+		return nil, err
+	}
+	var err error
+	files[topologyFile], err = doc.Encode()
+	return files, err
+}
+
+const topologyFile = "topology.yaml"
+
+// beside returns the path of a file that another file names.
+func beside(file, name string) string {
+	if path.IsAbs(name) {
+		return name
+	}
+	return path.Join(path.Dir(filepath.ToSlash(file)), name)
 }

@@ -108,6 +108,9 @@ func (d *Document) Override(shape *Shape, o Override) {
 			return // taken away
 		}
 	}
+	if shape.wantsText() && value.Kind == yaml.ScalarNode && value.ShortTag() != "!!str" {
+		value.Tag, value.Style = "!!str", yaml.DoubleQuotedStyle // a shell leaves no quotes
+	}
 	keep := *node
 	*node = *value
 	node.HeadComment, node.LineComment, node.FootComment = keep.HeadComment, keep.LineComment, keep.FootComment
@@ -146,4 +149,17 @@ func child(n *yaml.Node, key string, remove bool) *yaml.Node {
 	value := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Line: n.Line, Column: n.Column}
 	n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key, Line: n.Line, Column: n.Column}, value)
 	return value
+}
+
+// wantsText says whether a scalar of this shape is text.
+func (s *Shape) wantsText() bool {
+	switch {
+	case s.Scalar != nil:
+		return s.Scalar.JSON == "string"
+	case s.Short != "":
+		return s.field(s.Short).Shape.wantsText()
+	case s.Single && s.Items != nil:
+		return s.Items.wantsText()
+	}
+	return false
 }

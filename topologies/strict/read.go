@@ -18,7 +18,7 @@ type Shape struct {
 
 	Fields []Field  // a mapping with these keys
 	Switch string   // the key of Fields whose value says which Fields apply (Field.For)
-	OneOf  []string // of these keys, exactly one must be there
+	OneOf  []string // of these keys, exactly one must be there, and it says which Fields apply
 	Short  string   // a scalar stands for a mapping that has this key only
 
 	Each    *Shape  // a mapping with keys of the user's choice
@@ -37,7 +37,7 @@ type Field struct {
 	Shape    *Shape
 	Doc      string // for the schema: what it does, and what holds where it is left out
 	Required bool
-	For      []string // the values of the Switch key with which it may stand; nil: all
+	For      []string // the values of the Switch key, or those of OneOf, with which it may stand; nil: all
 }
 
 // A Scalar says what a single value may be.
@@ -67,6 +67,7 @@ type Value struct {
 	Bad  bool   // has been complained of: nothing more need be said
 
 	column int
+	node   *yaml.Node
 	scalar any
 	pairs  []pair
 	items  []*Value
@@ -126,7 +127,7 @@ func (v *Value) Items() []*Value {
 // Good says whether v is there and has not been complained of.
 func (v *Value) Good() bool { return v != nil && !v.Bad }
 
-// As returns the scalar of v, or def where v is left out or wrong.
+// Or returns the scalar of v, or def where v is left out or wrong.
 func Or[T any](v *Value, def T) T {
 	if v == nil || v.Bad {
 		return def
@@ -159,7 +160,7 @@ func (d *Document) Read(shape *Shape) *Value {
 }
 
 func (d *Document) value(n *yaml.Node, path string) *Value {
-	v := &Value{Origin: Origin{File: d.File, Line: n.Line, Column: n.Column}, Path: path, column: n.Column}
+	v := &Value{Origin: Origin{File: d.File, Line: n.Line, Column: n.Column}, Path: path, column: n.Column, node: n}
 	if o, ok := d.origins[n]; ok {
 		v.Origin, v.column = o, o.Column
 	}
@@ -291,6 +292,11 @@ func (d *Document) readFields(n *yaml.Node, v *Value, shape *Shape, depth int) *
 			kind = "" // it will be told: let every key pass
 		}
 	}
+	for _, k := range shape.OneOf {
+		if hasKey(n, k) {
+			kind = k
+		}
+	}
 	d.pairs(n, v.Path, func(key *Value, k, node *yaml.Node) {
 		f := shape.field(key.Text)
 		if f == nil {
@@ -299,8 +305,12 @@ func (d *Document) readFields(n *yaml.Node, v *Value, shape *Shape, depth int) *
 			return
 		}
 		if kind != "" && f.For != nil && !slices.Contains(f.For, kind) {
-			d.bad(key, fmt.Sprintf("keys with %s %s: %s", shape.Switch, kind, strings.Join(shape.keys(kind), ", ")),
-				"key %q is for %s %s, and this is %s", key.Text, shape.Switch, strings.Join(f.For, " or "), kind)
+			if shape.Switch == "" && slices.Contains(shape.OneOf, key.Text) {
+				return // that there are two is told below
+			}
+			about := strings.TrimLeft(shape.Switch+" ", " ")
+			d.bad(key, fmt.Sprintf("keys with %s%s: %s", about, kind, strings.Join(shape.keys(kind), ", ")),
+				"key %q is for %s%s, and this is %s", key.Text, about, strings.Join(f.For, " or "), kind)
 			return
 		}
 		value := d.read(node, f.Shape, join(v.Path, key.Text), depth+1)
@@ -474,7 +484,7 @@ func (d *Document) readScalar(n *yaml.Node, v *Value, s *Scalar) *Value {
 		}
 		v.scalar = x
 	}
-	if s.JSON == "string" && n.ShortTag() != "!!str" {
+	if _, overridden := d.origins[n]; s.JSON == "string" && n.ShortTag() != "!!str" && !overridden {
 		return d.bad(v, fmt.Sprintf("put it between quotes: \"%s\"", n.Value), "%s without quotes is %s to YAML readers", quote(n.Value), strings.TrimPrefix(nodeKind(n), ""))
 	}
 	return v
@@ -533,4 +543,32 @@ func (s *Shape) sample() string {
 		}
 	}
 	return "..."
+}
+
+// Source returns what the file has at v on one line: [a, b], {key: value}.
+func (v *Value) Source() string {
+	if v == nil || v.node == nil {
+		return ""
+	}
+	return source(v.node, 0)
+}
+
+func source(n *yaml.Node, depth int) string {
+	var parts []string
+	if depth > maxDepth {
+		return "..."
+	}
+	switch n.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			parts = append(parts, n.Content[i].Value+": "+source(n.Content[i+1], depth+1))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	case yaml.SequenceNode:
+		for _, c := range n.Content {
+			parts = append(parts, source(c, depth+1))
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	}
+	return n.Value
 }

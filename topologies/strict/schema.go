@@ -137,9 +137,13 @@ func (g *generator) fields(s *Shape) object {
 		}
 		o = append(o, member{"oneOf", one})
 	}
-	if s.Switch != "" {
+	if kinds := s.kinds(); len(kinds) > 0 {
 		var rules []object
-		for _, kind := range s.field(s.Switch).Shape.Scalar.Words {
+		for _, kind := range kinds {
+			condition := object{{"required", []string{kind}}}
+			if s.Switch != "" {
+				condition = object{{"properties", object{{s.Switch, object{{"const", kind}}}}}, {"required", []string{s.Switch}}}
+			}
 			then := object{{"propertyNames", object{{"enum", s.keys(kind)}}}}
 			var needs []string
 			for _, f := range s.Fields {
@@ -151,13 +155,26 @@ func (g *generator) fields(s *Shape) object {
 				then = append(then, member{"required", needs})
 			}
 			rules = append(rules, object{
-				{"if", object{{"properties", object{{s.Switch, object{{"const", kind}}}}}, {"required", []string{s.Switch}}}},
+				{"if", condition},
 				{"then", then},
 			})
 		}
 		o = append(o, member{"allOf", rules})
 	}
 	return o
+}
+
+// kinds are the kinds of such a mapping that differ in their keys.
+func (s *Shape) kinds() []string {
+	if s.Switch != "" {
+		return s.field(s.Switch).Shape.Scalar.Words
+	}
+	for _, f := range s.Fields {
+		if f.For != nil {
+			return s.OneOf
+		}
+	}
+	return nil
 }
 
 func (g *generator) each(s *Shape) object {

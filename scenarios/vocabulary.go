@@ -1,0 +1,273 @@
+package scenarios
+
+import (
+	"slices"
+	"sync"
+)
+
+// A kind is what values a field has.
+type kind string
+
+const (
+	ofNumber  kind = "a number"
+	ofSeconds kind = "a duration"
+	ofAddress kind = "an address"
+	ofWords   kind = "a list of words"
+	ofText    kind = "a text"
+	ofBoolean kind = "a boolean"
+	ofStatus  kind = "a status"
+	ofNode    kind = "a node"
+	ofLink    kind = "a link"
+)
+
+// A field is one of an event or a message.
+type field struct {
+	name string
+	kind kind
+	doc  string
+}
+
+// A word is the name of an event or a message.
+type word struct {
+	name    string
+	message bool
+	roles   []string // where such an event happens; nil: anywhere
+	fields  []string
+	doc     string
+}
+
+// fields is every field that a scenario may speak of.
+var fields = sync.OnceValue(func() []field {
+	return []field{
+		{"link", ofLink, "the link it is about, or crosses"},
+		{"from", ofNode, "the node that sent it into the link"},
+		{"to", ofNode, "a node that it was meant for, on the link"},
+		{"fate", ofText, "delivered, dropped, duplicated, corrupted or held"},
+		{"src", ofAddress, "the source in the outermost IPv6 header"},
+		{"dst", ofAddress, "the destination in the outermost IPv6 header"},
+		{"length", ofNumber, "octets of the frame"},
+		{"seq", ofNumber, "the sequence number"},
+		{"flags", ofWords, "flags that are set, such as A and H"},
+		{"lifetime", ofSeconds, "the lifetime; 0s takes a binding away"},
+		{"status", ofStatus, "the status of a Binding Acknowledgement: a number or its name"},
+		{"home-address", ofAddress, "the mobile's home address"},
+		{"care-of", ofAddress, "the mobile's care-of address"},
+		{"options", ofWords, "mobility options that are there"},
+		{"auth", ofWords, "authentication options that are there: mn-ha, mn-aaa"},
+		{"nai", ofText, "the mobile's identifier"},
+		{"spi", ofNumber, "the SPI"},
+		{"prefix", ofText, "the prefix"},
+		{"router", ofAddress, "the router's address"},
+		{"home", ofBoolean, "whether it is the home link"},
+		{"reason", ofText, "why"},
+		{"address", ofAddress, "the address"},
+		{"how", ofText, "how"},
+		{"attempt", ofNumber, "1 for the first transmission"},
+		{"latency", ofSeconds, "since the Binding Update"},
+		{"offset", ofSeconds, "of the clock"},
+		{"new", ofBoolean, "whether there was no binding before"},
+		{"name", ofText, "the name of the status or result"},
+		{"peer", ofText, "the Diameter peer"},
+		{"result", ofNumber, "the Diameter result code"},
+		{"command", ofText, "the Diameter command"},
+		{"engine", ofText, "the tunnel engine: user or kernel"},
+		{"local", ofAddress, "the tunnel's own end"},
+		{"remote", ofAddress, "the tunnel's other end"},
+		{"node", ofNode, "the node"},
+		{"flow", ofText, "the flow"},
+		{"source", ofAddress, "where it came from"},
+		{"exit", ofText, "how the process ended"},
+		{"target", ofAddress, "the address that neighbour discovery asks about"},
+	}
+})
+
+// words is every event and message that a scenario may speak of.
+var words = sync.OnceValue(func() []word {
+	mh := []string{"home-address", "care-of", "options", "auth", "nai", "spi"}
+	with := func(own ...string) []string { return append(own, mh...) }
+	mn, ha, aaa := []string{"mn"}, []string{"ha"}, []string{"aaa"}
+	message := func(name, doc string, fields ...string) word {
+		return word{name: name, message: true, doc: doc, fields: append([]string{"link", "from", "to", "fate", "reason", "src", "dst", "length"}, fields...)}
+	}
+	event := func(name string, roles []string, doc string, fields ...string) word {
+		return word{name: name, roles: roles, doc: doc, fields: fields}
+	}
+	return []word{
+		message("binding-update", "a mobile node tells where it is", with("seq", "flags", "lifetime")...),
+		message("binding-acknowledgement", "the home agent answers", with("seq", "flags", "lifetime", "status")...),
+		message("binding-error", "a Home Address option without a binding", with("status")...),
+		message("binding-refresh-request", "the home agent asks for a Binding Update", mh...),
+		message("home-test-init", "return routability", mh...),
+		message("care-of-test-init", "return routability", mh...),
+		message("home-test", "return routability", mh...),
+		message("care-of-test", "return routability", mh...),
+		message("home-agent-switch", "the home agent names another", mh...),
+		message("binding-revocation-indication", "the home agent takes a binding away", with("seq")...),
+		message("binding-revocation-acknowledgement", "the mobile has heard so", with("seq", "status")...),
+		message("router-solicitation", "a node asks for routers"),
+		message("router-advertisement", "a router says that it is there", "flags", "lifetime", "prefix"),
+		message("neighbor-solicitation", "a node asks for a link-layer address", "target"),
+		message("neighbor-advertisement", "a node tells its link-layer address", "target", "flags"),
+		message("echo-request", "ping", "seq"),
+		message("echo-reply", "the answer to ping", "seq"),
+		message("icmp6-unreachable", "a destination cannot be reached"),
+		message("icmp6-too-big", "a packet is longer than the MTU"),
+		message("icmp6-time-exceeded", "a packet has gone round in circles"),
+		message("icmp6-parameter-problem", "a node cannot process a header"),
+		message("capabilities-exchange-request", "a Diameter peer introduces itself"),
+		message("capabilities-exchange-answer", "the other peer does", "result"),
+		message("device-watchdog-request", "a Diameter peer asks whether the other lives"),
+		message("device-watchdog-answer", "it does", "result"),
+		message("disconnect-peer-request", "a Diameter peer goes"),
+		message("disconnect-peer-answer", "the other peer has heard so", "result"),
+		message("mip6a-request", "MIR: the home agent asks the AAA server about a mobile", "nai", "home-address", "care-of"),
+		message("mip6a-answer", "MIA: the AAA server answers", "nai", "result"),
+
+		event("ready", nil, "a node can be used"),
+		event("carrier-lost", mn, "the link is gone", "link"),
+		event("carrier-gained", mn, "the link is there", "link"),
+		event("router-found", mn, "a new router was heard", "link", "router", "prefix", "home"),
+		event("router-lost", mn, "a router is not heard any more", "link", "reason"),
+		event("address-configured", mn, "a care-of address can be used", "link", "address", "how"),
+		event("address-failed", mn, "an address is a duplicate", "link", "address"),
+		event("attached", mn, "the mobile has taken to a link", "link", "care-of", "home"),
+		event("binding-update-sent", mn, "", "seq", "care-of", "home-address", "lifetime", "auth", "attempt"),
+		event("binding-acknowledged", mn, "", "seq", "status", "lifetime", "latency"),
+		event("binding-refused", []string{"mn", "ha"}, "", "seq", "status", "name", "nai", "home-address", "care-of", "reason"),
+		event("clock-resynchronised", mn, "the mobile has taken the home agent's time", "offset"),
+		event("bound", mn, "the home agent holds the binding", "link", "care-of", "lifetime"),
+		event("returned-home", mn, "the home agent holds no binding any more", "link"),
+		event("message-ignored", nil, "a message was not acted on", "reason"),
+		event("tunnel-set", nil, "", "engine", "local", "remote"),
+		event("tunnel-cleared", nil, ""),
+		event("binding-accepted", ha, "", "nai", "home-address", "care-of", "seq", "lifetime", "spi", "new"),
+		event("binding-deleted", ha, "", "home-address", "reason"),
+		event("binding-expired", ha, "", "home-address"),
+		event("update-discarded", ha, "a Binding Update was not answered", "reason", "source"),
+		event("aaa-asked", ha, "", "nai", "peer"),
+		event("aaa-answered", ha, "", "nai", "result"),
+		event("aaa-failed", ha, "no AAA server answered", "nai", "reason"),
+		event("association-made", ha, "there is a key with a mobile", "nai", "spi", "lifetime"),
+		event("duplicate-address-detected", ha, "", "home-address"),
+		event("peer-up", []string{"aaa", "ha"}, "a Diameter peer is there", "peer"),
+		event("peer-down", []string{"aaa", "ha"}, "a Diameter peer is gone", "peer", "reason"),
+		event("request-answered", aaa, "", "command", "nai", "result", "name"),
+		event("events-suppressed", nil, "events were too many to be told one by one"),
+		event("flow-started", nil, "", "flow"),
+		event("flow-stopped", nil, "", "flow"),
+		event("link-attached", nil, "the lab has joined a mobile to a link", "node", "link"),
+		event("link-detached", nil, "the lab has parted a mobile from a link", "node", "link"),
+		event("link-changed", nil, "the lab has changed a link", "link"),
+		event("node-started", nil, ""),
+		event("node-stopped", nil, ""),
+		event("node-died", nil, "a node process ended and was not asked to", "exit"),
+	}
+})
+
+func wordNamed(name string) *word {
+	for _, w := range words() {
+		if w.name == name {
+			return &w
+		}
+	}
+	return nil
+}
+
+func fieldNamed(name string) *field {
+	for _, f := range fields() {
+		if f.name == name {
+			return &f
+		}
+	}
+	return nil
+}
+
+// wordNames returns the names of events, of messages, or of both.
+func wordNames(events, messages bool) []string {
+	var out []string
+	for _, w := range words() {
+		if w.message && messages || !w.message && events {
+			out = append(out, w.name)
+		}
+	}
+	return out
+}
+
+// A measure is a number that reports give.
+type measure struct {
+	name, unit string
+	of         []string // what it can be asked of: node, flow, handover, percentile
+	doc        string
+}
+
+var measures = sync.OnceValue(func() []measure {
+	handover := []string{"node", "flow", "handover", "percentile"}
+	phase := []string{"node", "handover", "percentile"}
+	flow := []string{"node", "flow", "handover"}
+	return []measure{
+		{"interruption", "seconds", handover, "how long no data came, from the last packet before a handover to the first after it"},
+		{"link-gap", "seconds", phase, "the part of it without any link"},
+		{"movement-detection", "seconds", phase, "the part of it until a router was found"},
+		{"address-configuration", "seconds", phase, "the part of it until a care-of address could be used"},
+		{"signalling", "seconds", phase, "the part of it from the Binding Update to its acknowledgement"},
+		{"first-packet", "seconds", phase, "the part of it until data came again"},
+		{"latency", "seconds", phase, "from the first Binding Update of a handover to the acknowledgement that ends it"},
+		{"handovers", "count", []string{"node"}, "how many handovers there were"},
+		{"lost", "count", flow, "packets that never came"},
+		{"loss", "share", flow, "the share of packets that never came"},
+		{"duplicates", "count", flow, "packets that came more than once"},
+		{"reordered", "count", flow, "packets that came after a later one"},
+		{"delay", "seconds", []string{"node", "flow", "percentile"}, "from sending to receiving, packet by packet"},
+		{"jitter", "seconds", []string{"node", "flow"}, "of RFC 3550, section 6.4.1"},
+		{"throughput", "bit/s", []string{"node", "flow"}, "of the flow, while it ran"},
+		{"response", "seconds", []string{"node", "flow", "percentile"}, "from request to answer"},
+	}
+})
+
+func measureNamed(name string) *measure {
+	for _, m := range measures() {
+		if m.name == name {
+			return &m
+		}
+	}
+	return nil
+}
+
+func measureNames() []string {
+	var out []string
+	for _, m := range measures() {
+		out = append(out, m.name)
+	}
+	return out
+}
+
+// statuses are the names of Binding Acknowledgement statuses.
+var statuses = sync.OnceValue(func() map[string]int {
+	return map[string]int{
+		"accepted":                              0,
+		"accepted-prefix-discovery-necessary":   1,
+		"reason-unspecified":                    128,
+		"administratively-prohibited":           129,
+		"insufficient-resources":                130,
+		"home-registration-not-supported":       131,
+		"not-home-subnet":                       132,
+		"not-home-agent":                        133,
+		"duplicate-address-detection-failed":    134,
+		"sequence-number-out-of-window":         135,
+		"expired-home-nonce-index":              136,
+		"expired-care-of-nonce-index":           137,
+		"expired-nonces":                        138,
+		"registration-type-change-disallowed":   139,
+		"mobile-router-operation-not-permitted": 140,
+		"invalid-prefix":                        141,
+		"not-authorized-for-prefix":             142,
+		"forwarding-setup-failed":               143,
+		"id-mismatch":                           144,
+		"message-id-required":                   145,
+		"authentication-failed":                 146,
+		"service-authorization-failed":          151,
+		"invalid-care-of-address":               174,
+	}
+})
+
+func (w *word) has(field string) bool { return slices.Contains(w.fields, field) }
