@@ -200,7 +200,7 @@ func (p *parser) match(f *field, v *strict.Value, w *word) (Match, bool) {
 	default:
 		m.Text = &v.Text
 	}
-	if m.Range != nil && m.Range.Least == nil && m.Range.Most == nil {
+	if m.Range != nil && len(v.Keys()) == 0 {
 		p.complain(v, "write {at-least: ...}, {at-most: ...} or both", "%s: neither at-least nor at-most is there", v.Path)
 		return m, false
 	}
