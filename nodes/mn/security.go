@@ -1,7 +1,6 @@
 package mn
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -119,18 +118,17 @@ func (s *security) seal(m *Machine, now time.Time, u *update, bu *mh.BindingUpda
 		return association.SealMNHA(nil, bu, s.association, u.careOf, home, home, agent)
 	}
 	b, data, err := association.SealMNAAA(nil, bu, s.cfg.MNAAASPI, s.cfg.MNAAAKey, u.careOf, home, home, agent)
-	if s.timestamps {
-		binary.BigEndian.PutUint64(u.proof.freshness[:], u.proof.timestamp)
-	} else {
-		copy(u.proof.freshness[:], data[:])
-	}
+	u.proof.freshness = association.Freshness(bu, data)
 	return b, err
 }
 
 // timestamp is the time of a Binding Update, later than that of any before: RFC
 // 4285, section 6. The bits that no clock fills are random.
 func (s *security) timestamp(now time.Time, random uint64) uint64 {
-	t := max(keys.NTP(now.Add(s.offset))&^3|random&3, s.sent+1)
+	t := keys.NTP(now.Add(s.offset))&^3 | random&3
+	if next := s.sent + 1; s.sent != 0 && int64(t-next) < 0 { // on the circle that NTP's seconds run on
+		t = next
+	}
 	s.sent = t
 	return t
 }
