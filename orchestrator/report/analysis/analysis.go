@@ -59,7 +59,8 @@ type Expectation struct {
 	Found    string // what was found, in words
 	Wanted   string
 	Evidence []string
-	Line     int // in the scenario's file; 0: unknown
+	Note     string // why it is expected, in the scenario's words
+	Line     int    // in the scenario's file; 0: unknown
 }
 
 // A LinkError is how far a link's emulation was from what was asked of it.
@@ -190,6 +191,7 @@ func expectation(e journal.Event) Expectation {
 		Found:    f.text("found", "reason"),
 		Wanted:   f.text("wanted"),
 		Evidence: f.texts("evidence"),
+		Note:     f.text("note"),
 		Line:     max(f.count("line"), 0),
 	}
 	if n, ok := f.number("found"); ok {

@@ -26,15 +26,17 @@ type Direction struct {
 	Octets     int64         // of payload received
 	Spacing    time.Duration // between two packets as they were sent: the median
 	Delay      Percentiles   // one way; of a request, until its answer
+	Jitter     time.Duration // RFC 3550, section 6.4.1, at the end of the flow
 
 	Width time.Duration // of a Bin: 100 ms, or more in a very long run
 	Bins  []Bin         // from Start on
 
-	samples []sample // first copies, in the order of arrival
-	repeats []sample // further copies, in the order of arrival
-	late    []sample // those of samples that were overtaken
-	holes   []hole   // in the order of sequence
-	stream  bool     // octets were counted, not packets
+	delays  []time.Duration // sorted
+	samples []sample        // first copies, in the order of arrival
+	repeats []sample        // further copies, in the order of arrival
+	late    []sample        // those of samples that were overtaken
+	holes   []hole          // in the order of sequence
+	stream  bool            // octets were counted, not packets
 }
 
 // A Bin is what arrived, and what of the packets sent did not, in one span of
@@ -268,6 +270,7 @@ func (d *Direction) read(arrived []sample) {
 	seen := make(map[int64]bool, len(arrived))
 	highest := int64(math.MinInt64)
 	delays := make([]time.Duration, 0, len(arrived))
+	jitter := 0.0
 	for _, s := range arrived {
 		if seen[s.seq] {
 			d.repeats = append(d.repeats, s)
@@ -276,6 +279,9 @@ func (d *Direction) read(arrived []sample) {
 		seen[s.seq] = true
 		d.samples = append(d.samples, s)
 		delays = append(delays, s.received-s.sent)
+		if n := len(delays); n > 1 {
+			jitter += (math.Abs(float64(delays[n-1]-delays[n-2])) - jitter) / 16
+		}
 		if s.seq < highest {
 			d.late = append(d.late, s)
 		}
@@ -283,7 +289,9 @@ func (d *Direction) read(arrived []sample) {
 	}
 	d.Received, d.Duplicated, d.Reordered = len(d.samples), len(d.repeats), len(d.late)
 	d.Octets = int64(d.Received) * int64(d.Size)
+	d.Jitter = time.Duration(jitter)
 	d.Delay = PercentilesOf(delays)
+	d.delays = delays
 	d.findHoles()
 	d.span()
 }
@@ -385,6 +393,11 @@ func (d *Direction) fill() {
 // bin is where a time belongs; what lies outside is counted at the ends.
 func (d *Direction) bin(at time.Duration) int {
 	return int(min(max((at-d.Start)/d.Width, 0), time.Duration(len(d.Bins)-1)))
+}
+
+// DelayAt is a percentile of the delay: 0 to 100. There is at least one packet.
+func (d *Direction) DelayAt(percentile float64) time.Duration {
+	return d.delays[position(len(d.delays), percentile)]
 }
 
 // Has says whether a node is at one of the flow's ends.

@@ -266,7 +266,7 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 			if n, ok := f.number("seq"); ok {
 				seqs[n] = true
 			}
-			m.First = m.First || f.text("auth") == "mn-aaa"
+			m.First = m.First || slices.Contains(f.texts("auth"), "mn-aaa")
 		case "binding-acknowledged":
 			n, ok := f.number("seq")
 			status, _ := f.number("status")

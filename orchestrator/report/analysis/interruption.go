@@ -19,7 +19,7 @@ type Interruption struct {
 	Open       bool          // no packet came any more: Length is until the flow ended
 
 	// Of packets sent while the handover went on.
-	Lost, Duplicated, Reordered int
+	Sent, Lost, Duplicated, Reordered int
 
 	First *Phase // from the acknowledgement to the first packet; nil where either is missing
 	Bound Bound
@@ -90,6 +90,12 @@ func (d *Direction) interruption(begin, until time.Duration) (n Interruption, ok
 	for _, h := range d.holes {
 		n.Lost += h.within(from, to)
 	}
+	for _, s := range d.samples {
+		if s.sent >= from && s.sent <= to {
+			n.Sent++
+		}
+	}
+	n.Sent += n.Lost
 	sentWithin := func(s sample) bool { return s.sent >= from && s.sent <= to }
 	for _, s := range d.repeats {
 		if sentWithin(s) {

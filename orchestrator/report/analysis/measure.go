@@ -1,189 +1,253 @@
 package analysis
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
 )
 
 // ErrNothing says that the run gave nothing to measure.
-var ErrNothing = errors.New("nothing to measure")
-
-// A Unit is what a measure is counted in.
-type Unit string
-
-// The units of measures.
-const (
-	Seconds Unit = "s"
-	Count   Unit = ""
-	BitRate Unit = "bit/s"
-)
-
-// A MeasureKind is one that a scenario can name.
-type MeasureKind struct {
-	Name  string
-	Unit  Unit
-	Means string
-}
-
-// Measures are all that Measure knows.
-var Measures = []MeasureKind{
-	{"interruption", Seconds, "the longest silence in a handover, less the flow's regular spacing"},
-	{"excess", Seconds, "how far an interruption was above what physics and the protocol's round trips set"},
-	{"signalling-latency", Seconds, "from the first Binding Update of a handover until it was acknowledged"},
-	{"handover-count", Count, "handovers that were completed; the first attachment is none"},
-	{"lost", Count, "packets sent that never arrived; of a handover, those it cost"},
-	{"duplicates", Count, "further copies of packets that had arrived"},
-	{"reordered", Count, "packets that arrived after a later one"},
-	{"delay-p50", Seconds, "one-way delay, median"},
-	{"delay-p95", Seconds, "one-way delay, 95th percentile"},
-	{"delay-p99", Seconds, "one-way delay, 99th percentile"},
-	{"throughput", BitRate, "payload that arrived, from the first packet until the last"},
-}
+var ErrNothing = errors.New("there was nothing to measure")
 
 // A Question is what to measure, and of what. The zero value of each field but
 // Measure means all.
 type Question struct {
-	Measure  string
-	Node     string        // the mobile node; of a flow measure, either end
-	Flow     string        // name
-	To       string        // the node that receives
-	Handover int           // Number; the flow measures lost, duplicates and reordered then count what it cost
-	Link     string        // handovers to this link
-	After    time.Duration // handovers that began then or later
-	Before   time.Duration // handovers that began earlier; zero: all
+	Measure    string   // one of the names that Measures gives
+	Nodes      []string // mobile nodes; of a flow, either end
+	Flow       string   // a flow, or the traffic that it is of
+	Handover   int      // Number among those of its mobile, the attach not counted
+	After      time.Duration
+	Within     time.Duration // after After; zero: until the end
+	Percentile float64       // of all values: 0 to 100; zero: each of them
 }
 
-// A Value is an answer: of all that the Question allows, the largest length of
-// time, the sum of counts, the smallest throughput.
+// A Value is one answer.
 type Value struct {
-	Value float64
-	Unit  Unit
+	Value float64       // in Unit
+	Unit  string        // seconds, count, share, bit/s: as scenarios has them
 	Of    string        // what it was found in, in words
 	At    time.Duration // where in the run that began
 }
 
 func (v Value) String() string {
 	switch v.Unit {
-	case Seconds:
+	case "seconds":
 		return fmt.Sprintf("%.1f ms", v.Value*1000)
-	case BitRate:
-		return fmt.Sprintf("%.0f kbit/s", v.Value/1000)
+	case "bit/s":
+		return fmt.Sprintf("%.1f kbit/s", v.Value/1000)
+	case "share":
+		return fmt.Sprintf("%.2f %%", v.Value*100)
 	}
 	return fmt.Sprintf("%.0f", v.Value)
 }
 
-// Measure answers a Question. It fails with ErrNothing where the run holds
-// nothing to measure; an interruption that never ended counts with what was seen
-// of it.
-func (a *Analysis) Measure(q Question) (Value, error) {
-	i := slices.IndexFunc(Measures, func(k MeasureKind) bool { return k.Name == q.Measure })
-	if i < 0 {
-		return Value{}, fmt.Errorf("%q is not a measure", q.Measure)
+// Measures gives the name of each measure and its unit.
+func Measures() map[string]string {
+	return map[string]string{
+		"interruption": "seconds", "excess": "seconds",
+		LinkGap: "seconds", MovementDetection: "seconds", AddressConfiguration: "seconds", Signalling: "seconds", FirstPacket: "seconds", "latency": "seconds",
+		"handovers": "count", "lost": "count", "loss": "share", "duplicates": "count", "reordered": "count",
+		"delay": "seconds", "jitter": "seconds", "throughput": "bit/s", "response": "seconds",
 	}
-	best := Value{Unit: Measures[i].Unit}
-	found := false
-	most := func(value float64, of string, at time.Duration) {
-		if !found || value > best.Value {
-			best.Value, best.Of, best.At = value, of, at
-		}
-		found = true
-	}
-	sum := func(n int, of string, at time.Duration) {
-		best.Value += float64(n)
-		switch {
-		case !found:
-			best.Of, best.At = of, at
-		case n > 0 && !strings.Contains(best.Of, of):
-			best.Of += ", " + of
-		}
-		found = true
-	}
-
-	perFlow := strings.HasPrefix(q.Measure, "delay-") || q.Measure == "throughput"
-	counts := q.Measure == "lost" || q.Measure == "duplicates" || q.Measure == "reordered"
-	ofHandover := q.Handover != 0 || q.Link != "" || q.After != 0 || q.Before != 0
-	if perFlow || counts && !ofHandover {
-		for i := range a.Flows {
-			d := &a.Flows[i]
-			if q.Flow != "" && d.Flow != q.Flow || q.To != "" && d.To != q.To || q.Node != "" && !d.Has(q.Node) {
-				continue
-			}
-			of := d.Name()
-			switch q.Measure {
-			case "lost":
-				sum(d.Lost, of, d.Start)
-			case "duplicates":
-				sum(d.Duplicated, of, d.Start)
-			case "reordered":
-				sum(d.Reordered, of, d.Start)
-			case "throughput":
-				if rate, ok := d.Throughput(); ok && (!found || rate*8 < best.Value) {
-					best.Value, best.Of, best.At, found = rate*8, of, d.Start, true
-				}
-			default:
-				if d.Received > 0 {
-					most(map[string]time.Duration{"delay-p50": d.Delay.P50, "delay-p95": d.Delay.P95, "delay-p99": d.Delay.P99}[q.Measure].Seconds(), of, d.Start)
-				}
-			}
-		}
-		return best.or(found, q)
-	}
-
-	for i := range a.Handovers {
-		h := &a.Handovers[i]
-		if q.Node != "" && h.Node != q.Node || q.Handover != 0 && h.Number != q.Handover || q.Link != "" && h.To != q.Link ||
-			h.Start < q.After || q.Before != 0 && h.Start >= q.Before {
-			continue
-		}
-		switch q.Measure {
-		case "handover-count":
-			found = true
-			if h.Kind != Attach && h.Outcome == Completed {
-				sum(1, h.Name(), h.Start)
-			}
-			continue
-		case "signalling-latency":
-			if p, ok := h.Phase(Signalling); ok {
-				most(p.Length().Seconds(), h.Name(), h.Start)
-			}
-			continue
-		}
-		for _, n := range h.Interruptions {
-			if q.Flow != "" && n.Flow != q.Flow || q.To != "" && n.To != q.To || h.Kind == Attach {
-				continue
-			}
-			of := fmt.Sprintf("%s, towards %s", h.Name(), n.To)
-			switch q.Measure {
-			case "interruption":
-				most(n.Length.Seconds(), of, n.Start)
-			case "excess":
-				if e, ok := n.Excess(); ok {
-					most(e.Seconds(), of, n.Start)
-				}
-			case "lost":
-				sum(n.Lost, of, n.Start)
-			case "duplicates":
-				sum(n.Duplicated, of, n.Start)
-			case "reordered":
-				sum(n.Reordered, of, n.Start)
-			}
-		}
-	}
-	if q.Measure == "handover-count" {
-		found = true // none is a count
-	}
-	return best.or(found, q)
 }
 
-// or gives a value that was found.
-func (v Value) or(found bool, q Question) (Value, error) {
-	if !found {
-		return Value{}, fmt.Errorf("%s: %w", q.Measure, ErrNothing)
+// Values answers a Question: a value for each handover, for each direction of a
+// flow, or for each of both, as the measure is one of these. It fails with
+// ErrNothing where the run holds none. An interruption that never ended counts
+// with what was seen of it.
+func (a *Analysis) Values(q Question) ([]Value, error) {
+	unit, known := Measures()[q.Measure]
+	if !known {
+		return nil, fmt.Errorf("%q is not a measure", q.Measure)
 	}
-	return v, nil
+	m := &measuring{Analysis: a, q: q}
+	switch q.Measure {
+	case "handovers":
+		m.handovers()
+	case "delay", "jitter", "throughput", "response":
+		m.flows()
+	case "lost", "loss", "duplicates", "reordered":
+		if q.Handover != 0 || q.After != 0 || q.Within != 0 {
+			m.interruptions()
+		} else {
+			m.flows()
+		}
+	case "interruption", "excess":
+		m.interruptions()
+	default:
+		m.phases()
+	}
+	if len(m.values) == 0 {
+		return nil, fmt.Errorf("%s: %w", q.Measure, ErrNothing)
+	}
+	for i := range m.values {
+		m.values[i].Unit = unit
+	}
+	if q.Percentile > 0 && q.Measure != "delay" && q.Measure != "response" {
+		slices.SortStableFunc(m.values, func(a, b Value) int { return cmp.Compare(a.Value, b.Value) })
+		at := m.values[position(len(m.values), q.Percentile)]
+		at.Of = fmt.Sprintf("%s, percentile %g of %d", at.Of, q.Percentile, len(m.values))
+		return []Value{at}, nil
+	}
+	return m.values, nil
+}
+
+// position is where the p-th percentile is among n sorted values.
+func position(n int, p float64) int {
+	return min(max(int(math.Ceil(float64(n)*p/100))-1, 0), n-1)
+}
+
+type measuring struct {
+	*Analysis
+	q      Question
+	values []Value
+}
+
+func (m *measuring) add(value float64, of string, at time.Duration) {
+	m.values = append(m.values, Value{Value: value, Of: of, At: at})
+}
+
+func (m *measuring) wants(nodes ...string) bool {
+	return m.q.Nodes == nil || slices.ContainsFunc(nodes, func(n string) bool { return slices.Contains(m.q.Nodes, n) })
+}
+
+// inTime says whether what began then is asked for.
+func (m *measuring) inTime(at time.Duration) bool {
+	return at >= m.q.After && (m.q.Within == 0 || at <= m.q.After+m.q.Within)
+}
+
+// isOf says whether a direction is one of the flow, or of the traffic, asked for.
+func (m *measuring) isOf(flow, from, to string) bool {
+	rest, cut := strings.CutPrefix(flow, m.q.Flow)
+	return m.q.Flow == "" || cut && (rest == "" || strings.HasPrefix(rest, "-"+from) || strings.HasPrefix(rest, "-"+to))
+}
+
+// each calls f for each handover that is asked for. Attachments are none, except
+// to those who ask about phases.
+func (m *measuring) each(attaches bool, f func(h *Handover)) {
+	nth := map[string]int{}
+	for i := range m.Handovers {
+		h := &m.Handovers[i]
+		if h.Kind != Attach {
+			nth[h.Node]++
+		}
+		switch {
+		case !m.wants(h.Node) || !m.inTime(h.Start) || h.Kind == Attach && !attaches:
+		case m.q.Handover != 0 && (h.Kind == Attach || nth[h.Node] != m.q.Handover):
+		default:
+			f(h)
+		}
+	}
+}
+
+// handovers counts them, mobile by mobile.
+func (m *measuring) handovers() {
+	var nodes []string
+	for i := range m.Handovers {
+		if n := m.Handovers[i].Node; !slices.Contains(nodes, n) && m.wants(n) {
+			nodes = append(nodes, n)
+		}
+	}
+	for _, n := range m.q.Nodes {
+		if !slices.Contains(nodes, n) {
+			nodes = append(nodes, n)
+		}
+	}
+	for _, n := range nodes {
+		count := 0
+		m.each(false, func(h *Handover) {
+			if h.Node == n && h.Outcome == Completed {
+				count++
+			}
+		})
+		m.add(float64(count), n, 0)
+	}
+}
+
+func (m *measuring) phases() {
+	name := m.q.Measure
+	if name == "latency" {
+		name = Signalling
+	}
+	m.each(true, func(h *Handover) {
+		if p, ok := h.Phase(name); ok {
+			m.add(p.Length().Seconds(), h.Name(), p.Start)
+		}
+	})
+}
+
+func (m *measuring) interruptions() {
+	m.each(false, func(h *Handover) {
+		for i := range h.Interruptions {
+			n := &h.Interruptions[i]
+			if !m.isOf(n.Flow, n.From, n.To) {
+				continue
+			}
+			of := fmt.Sprintf("%s, %s towards %s", h.Name(), n.Flow, n.To)
+			switch m.q.Measure {
+			case "interruption":
+				m.add(n.Length.Seconds(), of, n.Start)
+			case "excess":
+				if e, ok := n.Excess(); ok {
+					m.add(e.Seconds(), of, n.Start)
+				}
+			case "lost":
+				m.add(float64(n.Lost), of, n.Start)
+			case "loss":
+				if n.Sent > 0 {
+					m.add(float64(n.Lost)/float64(n.Sent), of, n.Start)
+				}
+			case "duplicates":
+				m.add(float64(n.Duplicated), of, n.Start)
+			case "reordered":
+				m.add(float64(n.Reordered), of, n.Start)
+			}
+		}
+	})
+}
+
+func (m *measuring) flows() {
+	for i := range m.Flows {
+		d := &m.Flows[i]
+		if !m.isOf(d.Flow, d.From, d.To) || !m.wants(d.From, d.To) {
+			continue
+		}
+		of := d.Name()
+		switch m.q.Measure {
+		case "lost":
+			m.add(float64(d.Lost), of, d.Start)
+		case "loss":
+			if d.Sent > 0 {
+				m.add(float64(d.Lost)/float64(d.Sent), of, d.Start)
+			}
+		case "duplicates":
+			m.add(float64(d.Duplicated), of, d.Start)
+		case "reordered":
+			m.add(float64(d.Reordered), of, d.Start)
+		case "throughput":
+			if rate, ok := d.Throughput(); ok {
+				m.add(rate*8, of, d.Start)
+			}
+		case "jitter":
+			if d.Received > 1 {
+				m.add(d.Jitter.Seconds(), of, d.Start)
+			}
+		default:
+			if d.Received == 0 || (d.Kind == "request") != (m.q.Measure == "response") {
+				continue
+			}
+			if m.q.Percentile > 0 {
+				m.add(d.DelayAt(m.q.Percentile).Seconds(), fmt.Sprintf("%s, percentile %g", of, m.q.Percentile), d.Start)
+				continue
+			}
+			m.add(d.Delay.Min.Seconds(), of+", the shortest", d.Start) // between these two lie all
+			m.add(d.Delay.Max.Seconds(), of+", the longest", d.Start)
+		}
+	}
 }
 
 // Name says which handover it is, in words.
@@ -201,9 +265,5 @@ func (h *Handover) Name() string {
 
 // Name says which direction it is, in words.
 func (d *Direction) Name() string {
-	from := d.From
-	if from == "" {
-		from = "?"
-	}
-	return fmt.Sprintf("%s, %s to %s", d.Flow, from, d.To)
+	return fmt.Sprintf("%s, %s to %s", d.Flow, cmp.Or(d.From, "?"), d.To)
 }
