@@ -113,7 +113,7 @@ func (m *Machine) ask(now time.Time, b []byte, u *mh.BindingUpdateView, r *reque
 		m.discard(now, r.src, "not-a-home-registration")
 		return
 	case !m.asks:
-		m.refuseUnproven(now, r, mh.HomeRegUnsupported, "no-aaa")
+		m.refuseUnproven(now, r, mh.Prohibited, "no-aaa")
 		return
 	}
 	data, spi, authenticator, err := association.MobilityData(b, r.careOf, r.home)
