@@ -3,6 +3,8 @@ package mn
 import (
 	"net/netip"
 	"time"
+
+	"s2clab/nodes/wire/icmp6"
 )
 
 // maxNeighborAdvertisement is MAX_NEIGHBOR_ADVERTISEMENT of RFC 4861, section 10.
@@ -60,7 +62,7 @@ func (m *Machine) askForHomeAgent(now time.Time) {
 	h.solicited++
 	h.askAt = now.Add(retransTimer)
 	m.do(SolicitNeighbor{Dev: h.access.dev, Source: netip.IPv6Unspecified(),
-		Destination: solicitedNode(m.cfg.HomeAddress), Target: m.cfg.HomeAddress})
+		Destination: icmp6.SolicitedNode(m.cfg.HomeAddress), Target: m.cfg.HomeAddress})
 }
 
 // defended takes the answer to askForHomeAgent.
@@ -114,7 +116,7 @@ func (m *Machine) changeRouter() {
 func (m *Machine) useHome() {
 	if h := &m.homecoming; !h.used {
 		h.used = true
-		m.do(UseHome{Dev: h.access.dev, Router: h.router})
+		m.do(UseHome{Dev: h.access.dev, Prefix: m.cfg.HomePrefix.Masked(), Router: h.router})
 	}
 }
 
@@ -177,11 +179,4 @@ func (m *Machine) tickHomecoming(now time.Time) {
 	if due(h.advertiseAt, now) {
 		m.advertiseHome(now)
 	}
-}
-
-// solicitedNode is the multicast group that Neighbor Solicitations for a are
-// sent to: RFC 4291, section 2.7.1.
-func solicitedNode(a netip.Addr) netip.Addr {
-	b := a.As16()
-	return netip.AddrFrom16([16]byte{0: 0xff, 1: 2, 11: 1, 12: 0xff, 13: b[13], 14: b[14], 15: b[15]})
 }

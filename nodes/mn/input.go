@@ -3,6 +3,8 @@ package mn
 import (
 	"net/netip"
 	"time"
+
+	"s2clab/nodes/wire/icmp6"
 )
 
 // An Input is something that happened to the mobile node: one of the types
@@ -39,7 +41,7 @@ type Prefix struct {
 }
 
 // Forever is how Prefix tells a lifetime without end.
-const Forever = 0xffffffff * time.Second
+const Forever = icmp6.Infinity
 
 // NeighborAdvertised is a Neighbor Advertisement with hop limit 255: RFC 4861,
 // section 4.4.
@@ -74,8 +76,15 @@ type Received struct {
 	Octets []byte
 }
 
+// Refused is a packet that came by the tunnel and was dropped.
+type Refused struct {
+	Reason       string
+	Outer, Inner netip.Addr // sources; not valid: not known
+}
+
 func (CarrierChanged) input()     {}
 func (RouterAdvertised) input()   {}
 func (NeighborAdvertised) input() {}
 func (AddressChanged) input()     {}
 func (Received) input()           {}
+func (Refused) input()            {}

@@ -98,6 +98,8 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 		}
 	case Received:
 		m.received(now, &in)
+	case Refused:
+		m.ignore(now, in.Reason, map[string]any{"source": in.Outer.String(), "inner": in.Inner.String()})
 	default:
 		panic(fmt.Sprintf("mn: no rule for %T", in))
 	}

@@ -63,6 +63,7 @@ type EnterHome struct {
 // UseHome sends what applications send through the home link.
 type UseHome struct {
 	Dev    string
+	Prefix netip.Prefix // the home prefix, which is on the link
 	Router netip.Addr
 }
 

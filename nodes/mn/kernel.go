@@ -1,0 +1,224 @@
+package mn
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+
+	"s2clab/nodes/host"
+	"s2clab/nodes/wire/icmp6"
+)
+
+// Routes of the main table, the better ones first. Applications send by the home
+// link while that is used, else by the tunnel while there is one, whose routes
+// have the kernel's default metric of 1024; else to the tunnel's device, which
+// drops what it gets.
+const (
+	metricHome    = 512
+	metricNowhere = 8192
+)
+
+// firstTable and the index of a device make the number of its routing table: the
+// way out for packets whose source is a care-of address there.
+const firstTable = 1000
+
+// kernel is the hands of a mobile node over nodes/host.
+type kernel struct {
+	host     *host.Host
+	mobility *host.MobilityPort
+	nd       *host.NDPort
+	tunnel   host.Tunnel
+	home     netip.Addr // the home address
+	teller   teller
+
+	mu    sync.Mutex
+	ready map[string]bool // devices whose link-local address may be used
+}
+
+// do does what the machine says.
+func (k *kernel) do(o Output) error {
+	switch o := o.(type) {
+	case SolicitRouter:
+		return k.solicitRouter(o)
+	case SolicitNeighbor:
+		return k.solicitNeighbor(o)
+	case AdvertiseNeighbor:
+		return k.advertiseNeighbor(o)
+	case EnterAccess:
+		return k.enterAccess(o)
+	case LeaveAccess:
+		return k.leaveAccess(o)
+	case EnterHome:
+		return k.enterHome(o)
+	case UseHome:
+		return k.useHome(o)
+	case LeaveHome:
+		return k.leaveHome(o)
+	case SendMobility:
+		return k.mobility.SendOn(o.Dev, o.Octets)
+	case SetTunnel:
+		return k.setTunnel(o)
+	case ClearTunnel:
+		err := k.tunnel.Clear(k.home)
+		k.teller.Event("tunnel-cleared", nil)
+		return err
+	}
+	return fmt.Errorf("no way to do %T", o)
+}
+
+func (k *kernel) setTunnel(o SetTunnel) error {
+	if err := k.tunnel.Set(host.Binding{Inner: k.home, Local: o.Local, Remote: o.Remote}); err != nil {
+		return err
+	}
+	engine, _ := k.tunnel.Engine()
+	k.teller.Event("tunnel-set", map[string]any{"engine": engine, "local": o.Local.String(), "remote": o.Remote.String()})
+	return nil
+}
+
+func (k *kernel) solicitRouter(o SolicitRouter) error {
+	m, src := &icmp6.RouterSolicitation{}, netip.IPv6Unspecified()
+	if k.isReady(o.Dev) {
+		// Only then may it be told together with the link-layer address: RFC 4429,
+		// section 3.2.
+		m.Options, src = []icmp6.Option{icmp6.SourceLinkAddress{Address: o.LinkLayer[:]}}, o.Source
+	}
+	return k.discover(o.Dev, m, src, allRouters)
+}
+
+func (k *kernel) solicitNeighbor(o SolicitNeighbor) error {
+	m := &icmp6.NeighborSolicitation{Target: o.Target}
+	if !o.Source.IsUnspecified() {
+		m.Options = []icmp6.Option{icmp6.SourceLinkAddress{Address: o.LinkLayer[:]}}
+	}
+	return k.discover(o.Dev, m, o.Source, o.Destination)
+}
+
+func (k *kernel) advertiseNeighbor(o AdvertiseNeighbor) error {
+	return k.discover(o.Dev, &icmp6.NeighborAdvertisement{Override: true, Target: o.Target,
+		Options: []icmp6.Option{icmp6.TargetLinkAddress{Address: o.LinkLayer[:]}}}, o.Target, allNodes)
+}
+
+var (
+	allNodes   = netip.IPv6LinkLocalAllNodes()
+	allRouters = netip.IPv6LinkLocalAllRouters()
+)
+
+func (k *kernel) discover(dev string, m icmp6.Message, src, dst netip.Addr) error {
+	b, err := icmp6.Append(make([]byte, 0, 64), m, src, dst)
+	if err != nil {
+		return err
+	}
+	return k.nd.Send(dev, src, dst, b)
+}
+
+func (k *kernel) isReady(dev string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.ready[dev]
+}
+
+func (k *kernel) setReady(dev string, ready bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.ready[dev] = ready
+}
+
+// table is the routing table of a device.
+func (k *kernel) table(dev string) (int, error) {
+	index, err := k.host.Index(dev)
+	return firstTable + index, err
+}
+
+func flagsOf(d DAD) host.AddressFlags {
+	return host.AddressFlags{NoDAD: d == NoDAD, Optimistic: d == OptimisticDAD, NoPrefixRoute: true}
+}
+
+// rule sends what has the care-of address to the table of its device.
+func rule(careOf netip.Addr, table int) host.Rule {
+	return host.Rule{Priority: host.PriorityRole, From: netip.PrefixFrom(careOf, 128), Table: table}
+}
+
+func (k *kernel) enterAccess(o EnterAccess) error {
+	table, err := k.table(o.Dev)
+	if err != nil {
+		return err
+	}
+	careOf := o.Address.Addr()
+	return errors.Join(
+		k.neighbor(o.Dev, o.Router, o.LinkLayer),
+		k.host.AddAddress(o.Dev, o.Address, flagsOf(o.DAD)),
+		k.host.ReplaceRoute(host.Route{Dev: o.Dev, Via: o.Router, Table: table}),
+		k.host.ReplaceRoute(host.Route{To: o.Address.Masked(), Dev: o.Dev, Table: table}),
+		k.host.AddRule(rule(careOf, table)),
+		k.mobility.Listen(careOf),
+	)
+}
+
+// leaveAccess leaves the default route of the device's table: another address
+// may use it, and nothing else does.
+func (k *kernel) leaveAccess(o LeaveAccess) error {
+	table, err := k.table(o.Dev)
+	if err != nil {
+		return err
+	}
+	careOf := o.Address.Addr()
+	return errors.Join(
+		k.mobility.Ignore(careOf),
+		k.host.RemoveAddress(o.Dev, o.Address),
+		k.host.RemoveRule(rule(careOf, table)),
+	)
+}
+
+// neighbor tells the kernel a link-layer address that an advertisement told us:
+// RFC 4861, section 6.3.4.
+func (k *kernel) neighbor(dev string, a netip.Addr, linkLayer [6]byte) error {
+	if linkLayer == ([6]byte{}) {
+		return nil
+	}
+	return k.host.SetNeighbor(dev, a, linkLayer[:])
+}
+
+func (k *kernel) toHomeAgent(dev string, homeAgent, router netip.Addr, onLink bool) host.Route {
+	r := host.Route{To: netip.PrefixFrom(homeAgent, 128), Dev: dev, Metric: metricHome}
+	if !onLink {
+		r.Via = router
+	}
+	return r
+}
+
+func (k *kernel) enterHome(o EnterHome) error {
+	err := k.neighbor(o.Dev, o.Router, o.LinkLayer)
+	if o.OnLink {
+		err = errors.Join(err, k.neighbor(o.Dev, o.HomeAgent, o.Neighbor))
+	}
+	way := k.toHomeAgent(o.Dev, o.HomeAgent, o.Router, o.OnLink)
+	way.Src = k.home
+	return errors.Join(err, k.host.AddAddress(o.Dev, o.Address, flagsOf(o.DAD)), k.host.ReplaceRoute(way))
+}
+
+// homeRoutes are the ways of applications through the home link.
+func (k *kernel) homeRoutes(dev string, prefix netip.Prefix, router netip.Addr) []host.Route {
+	return []host.Route{
+		{To: prefix, Dev: dev, Src: k.home, Metric: metricHome},
+		{Dev: dev, Via: router, Src: k.home, Metric: metricHome},
+	}
+}
+
+func (k *kernel) useHome(o UseHome) error {
+	var err error
+	for _, r := range k.homeRoutes(o.Dev, o.Prefix, o.Router) {
+		err = errors.Join(err, k.host.ReplaceRoute(r))
+	}
+	return err
+}
+
+func (k *kernel) leaveHome(o LeaveHome) error {
+	var err error
+	for _, r := range k.homeRoutes(o.Dev, o.Address.Masked(), netip.Addr{}) {
+		err = errors.Join(err, k.host.RemoveRoute(r))
+	}
+	return errors.Join(err,
+		k.host.RemoveRoute(k.toHomeAgent(o.Dev, o.HomeAgent, netip.Addr{}, true)),
+		k.host.RemoveAddress(o.Dev, o.Address))
+}

@@ -1,0 +1,155 @@
+package mn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"s2clab/nodes/control"
+	"s2clab/nodes/host"
+)
+
+// Run is role mn: it runs until ctx or the lab ends.
+func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
+	m, err := New(cfg)
+	if err != nil {
+		return err
+	}
+	h, err := host.Open(cfg)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	k, err := openKernel(h, cfg, c)
+	if err != nil {
+		return err
+	}
+	defer k.close()
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	inputs := make(chan Input, 64)
+	go k.watch(ctx, inputs)
+	go k.hear(ctx, inputs, cancel)
+	go k.receive(ctx, inputs, cancel)
+	go k.refusals(ctx, inputs)
+	c.Event("ready", nil)
+	l := &loop{machine: m, offset: cfg.Clock, hands: k, teller: c}
+	return l.run(ctx, inputs, c.Commands())
+}
+
+// openKernel opens ports and tunnel, and takes from the kernel what is ours to
+// do: it shall not configure addresses by itself.
+func openKernel(h *host.Host, cfg *control.Config, t teller) (*kernel, error) {
+	home := cfg.MobileNode.HomeAddress
+	k := &kernel{host: h, home: home, teller: t, ready: map[string]bool{}}
+	var errs []error
+	for _, i := range cfg.Interfaces {
+		errs = append(errs, h.SetSysctl("conf/"+i.Name+"/accept_ra", "0"), h.SetSysctl("conf/"+i.Name+"/autoconf", "0"))
+	}
+	var err error
+	if k.mobility, err = h.MobilityPort(home); err != nil {
+		errs = append(errs, err)
+	}
+	if k.nd, err = h.NDPort(); err != nil {
+		errs = append(errs, err)
+	}
+	if k.tunnel, err = h.NewTunnel(host.TunnelConfig{Engine: cfg.MobileNode.Tunnel, Side: host.MobileSide, HomeAddress: home}); err != nil {
+		errs = append(errs, err)
+	} else {
+		errs = append(errs, h.ReplaceRoute(host.Route{Dev: host.TunnelDevice, Src: home, Metric: metricNowhere}))
+	}
+	if err := errors.Join(errs...); err != nil {
+		k.close()
+		return nil, err
+	}
+	return k, nil
+}
+
+func (k *kernel) close() {
+	if k.tunnel != nil {
+		k.tunnel.Close()
+	}
+	if k.nd != nil {
+		k.nd.Close()
+	}
+	if k.mobility != nil {
+		k.mobility.Close()
+	}
+}
+
+// give hands an input to the loop, unless that has ended.
+func give(ctx context.Context, inputs chan<- Input, in Input) {
+	select {
+	case inputs <- in:
+	case <-ctx.Done():
+	}
+}
+
+// watch tells the loop of carriers and addresses.
+func (k *kernel) watch(ctx context.Context, inputs chan<- Input) {
+	for c := range k.host.Watch(ctx) {
+		if a, ok := c.(host.AddressChange); ok && a.Address.IsLinkLocalUnicast() {
+			k.setReady(a.Dev, a.State == host.Ready)
+			continue
+		}
+		if in := sensed(c); in != nil {
+			give(ctx, inputs, in)
+		}
+	}
+}
+
+// hear tells the loop of neighbour discovery messages.
+func (k *kernel) hear(ctx context.Context, inputs chan<- Input, fail context.CancelCauseFunc) {
+	for {
+		messages, err := k.nd.Receive()
+		if err != nil {
+			failed(fail, err)
+			return
+		}
+		for i := range messages {
+			if in := discovered(&messages[i]); in != nil {
+				give(ctx, inputs, in)
+			}
+		}
+	}
+}
+
+// receive tells the loop of packets with a Mobility Header.
+func (k *kernel) receive(ctx context.Context, inputs chan<- Input, fail context.CancelCauseFunc) {
+	for {
+		packets, err := k.mobility.Receive()
+		if err != nil {
+			failed(fail, err)
+			return
+		}
+		for _, p := range packets {
+			give(ctx, inputs, Received{Dev: p.Dev, Octets: slices.Clone(p.Packet)})
+		}
+	}
+}
+
+// refusals tells the loop of what came by the tunnel and was dropped.
+func (k *kernel) refusals(ctx context.Context, inputs chan<- Input) {
+	for {
+		select {
+		case r, ok := <-k.tunnel.Refusals():
+			if !ok {
+				return
+			}
+			give(ctx, inputs, Refused{Reason: r.Reason, Outer: r.Outer, Inner: r.Inner})
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// failed ends the role because a port does not receive any more, unless it was
+// closed since the role ends.
+func failed(fail context.CancelCauseFunc, err error) {
+	if !errors.Is(err, os.ErrClosed) {
+		fail(fmt.Errorf("receive: %w", err))
+	}
+}
