@@ -134,28 +134,36 @@ func Parse(b []byte) (Message, error) {
 	data := b[headerLen:]
 	switch t := Type(b[2]); t {
 	case TypeBindingRefreshRequest:
-		return ParseBindingRefreshRequest(data)
+		return message(ParseBindingRefreshRequest(data))
 	case TypeHomeTestInit:
-		return ParseHomeTestInit(data)
+		return message(ParseHomeTestInit(data))
 	case TypeCareOfTestInit:
-		return ParseCareOfTestInit(data)
+		return message(ParseCareOfTestInit(data))
 	case TypeHomeTest:
-		return ParseHomeTest(data)
+		return message(ParseHomeTest(data))
 	case TypeCareOfTest:
-		return ParseCareOfTest(data)
+		return message(ParseCareOfTest(data))
 	case TypeBindingUpdate:
-		return ParseBindingUpdate(data)
+		return message(ParseBindingUpdate(data))
 	case TypeBindingAcknowledgement:
-		return ParseBindingAcknowledgement(data)
+		return message(ParseBindingAcknowledgement(data))
 	case TypeBindingError:
-		return ParseBindingError(data)
+		return message(ParseBindingError(data))
 	case TypeHomeAgentSwitch:
-		return ParseHomeAgentSwitch(data)
+		return message(ParseHomeAgentSwitch(data))
 	case TypeBindingRevocation:
 		return parseBindingRevocation(data)
 	default:
 		return &Unknown{Kind: t, Data: append([]byte(nil), data...)}, nil
 	}
+}
+
+// message keeps a nil pointer beside an error from becoming a Message.
+func message[M Message](m M, err error) (Message, error) {
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // SeqAfter says whether sequence number a comes after b: RFC 6275, section
