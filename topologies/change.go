@@ -91,7 +91,7 @@ func CheckChange(doc *strict.Document, v *strict.Value, i Impairment) {
 		}
 		doc.Complain(at, hint, v.Path+": "+format, args...)
 	}
-	if j := i.Jitter; j.Distribution == "uniform" && j.Spread > i.Delay && (v.Get("jitter").Good() || v.Get("delay").Good()) {
+	if j := i.Jitter; j.Distribution == "uniform" && j.Spread > i.Delay && (v.Get("jitter").Good() || v.Get("delay").Good()) && (v.Get("delay") == nil || v.Get("delay").Good()) {
 		complain("jitter", "make the delay "+strict.Short(j.Spread)+" or more, or choose another distribution",
 			"a uniform jitter of %s is more than the delay of %s: frames would arrive before they are sent", strict.Short(j.Spread), strict.Short(i.Delay))
 	}

@@ -34,7 +34,7 @@ var format = sync.OnceValue(func() *strict.Shape {
 		return &strict.Shape{Name: name, Items: strict.Of(s), Single: true, Least: 1}
 	}
 	mn, ha, aaa := []string{"mn"}, []string{"ha"}, []string{"aaa"}
-	node := &strict.Shape{Ref: "node", Name: "a node", Switch: "role", Fields: []strict.Field{
+	node := &strict.Shape{Ref: "node", Name: "a node", Example: "{role: router}", Switch: "role", Fields: []strict.Field{
 		{Key: "role", Required: true, Shape: strict.Of(strict.Words("a role", roles...)),
 			Doc: "What the node is: mn (mobile node), ha (home agent), aaa (AAA server), router, cn (correspondent node)."},
 		{Key: "count", Shape: strict.Of(strict.Integer("a number of nodes", 1, maxNodes)), For: []string{"mn", "cn"},
@@ -72,20 +72,20 @@ var format = sync.OnceValue(func() *strict.Shape {
 	}}
 
 	impairment := impairmentFields()
-	link := &strict.Shape{Ref: "link", Name: "a link", Fields: append([]strict.Field{
-		{Key: "ends", Required: true, Shape: &strict.Shape{Name: "a list of nodes", Items: strict.Of(reference("a node", "ue"))},
+	link := &strict.Shape{Ref: "link", Name: "a link", Example: "{ends: [ue, pgw]}", Fields: append([]strict.Field{
+		{Key: "ends", Required: true, Shape: &strict.Shape{Name: "a list of nodes", Example: "[ue, pgw]", Items: strict.Of(reference("a node", "ue"))},
 			Doc: "The nodes it joins, two or more: all hear each other, as on one Ethernet."},
 		{Key: "home", Shape: strict.Of(strict.Boolean()), Doc: "It is a home link: its prefix is of a home agent's home prefixes. Left out: false."},
 		{Key: "prefix", Shape: strict.Of(prefixScalar(64, 64)), Doc: "Its prefix, a /64. Left out: a free one of 2001:db8::/48, or of the home prefixes."},
-		{Key: "addresses", Shape: &strict.Shape{Name: "a list of nodes with their addresses", Each: strict.Of(addressScalar()), New: true},
+		{Key: "addresses", Shape: &strict.Shape{Name: "nodes with their addresses", Example: "{pgw: 2001:db8:1::a}", Each: strict.Of(addressScalar()), New: true},
 			Doc: "Addresses by hand, of ends that are no mobile nodes. Left out: ::1, ::2 and so on in the order of the ends, routers and home agents first."},
-		{Key: "macs", Shape: &strict.Shape{Name: "a list of nodes with their MAC addresses", Each: strict.Of(macScalar()), New: true},
+		{Key: "macs", Shape: &strict.Shape{Name: "nodes with their MAC addresses", Example: "{pgw: 02:00:00:00:01:0a}", Each: strict.Of(macScalar()), New: true},
 			Doc: "MAC addresses by hand. Left out: locally administered ones, the same at each run."},
 		{Key: "mtu", Shape: strict.Of(strict.Integer("an MTU", 1280, 9000)), Doc: "The longest packet, in octets. Left out: 1500."},
 		{Key: "engine", Shape: strict.Of(&strict.Scalar{Name: "a link engine", JSON: "string", Words: engines, Later: map[string]string{"kernel": "leave it out: links are relays in user space"}}),
 			Doc: "What carries the frames: user (a relay in user space). Left out: user."},
 		{Key: "ra-interval", Shape: strict.Of(strict.Duration(70*time.Millisecond, 30*time.Minute)), Doc: "The longest time between Router Advertisements on the link; the shortest is half of it, 30ms at least. Left out: 1s."},
-		{Key: "from", Shape: &strict.Shape{Name: "a list of ends with their impairments", New: true, Each: &strict.Shape{Ref: "impairment", Name: "what the link does to frames", Fields: impairment}},
+		{Key: "from", Shape: &strict.Shape{Name: "ends with what the link does to their frames", Example: "{ue: {delay: 30ms}}", New: true, Each: &strict.Shape{Ref: "impairment", Name: "what the link does to frames", Fields: impairment}},
 			Doc: "What the link does to the frames that one end sends, where that differs from the keys beside this one."},
 	}, impairment...)}
 
@@ -97,11 +97,11 @@ var format = sync.OnceValue(func() *strict.Shape {
 		return strict.Of(&strict.Scalar{Name: name, JSON: "string", Words: words, Later: m})
 	}
 	return &strict.Shape{Name: "a topology", Fields: []strict.Field{
-		{Key: "topology", Required: true, Shape: strict.Of(nameOf("a topology")), Doc: "Its name."},
+		{Key: "topology", Required: true, Shape: strict.Of(nameOf("a topology", "my-lab")), Doc: "Its name."},
 		{Key: "description", Shape: strict.Of(strict.Text("a description", 4000)), Doc: "What it is for, in words."},
-		{Key: "nodes", Required: true, Shape: &strict.Shape{Name: "a list of nodes by name", Each: node, EachKey: nameOf("a node"), Least: 1}, Doc: "What there is, by name."},
-		{Key: "links", Required: true, Shape: &strict.Shape{Name: "a list of links by name", Each: link, EachKey: nameOf("a link"), Least: 1}, Doc: "What joins the nodes, by name."},
-		{Key: "security", Shape: &strict.Shape{Ref: "security", Name: "the security of binding signalling", Fields: []strict.Field{
+		{Key: "nodes", Required: true, Shape: &strict.Shape{Name: "nodes by name", Example: "{ue: {role: mn}, pgw: {role: ha}}", Each: node, EachKey: nameOf("a node", "wlan-gw"), Least: 1}, Doc: "What there is, by name."},
+		{Key: "links", Required: true, Shape: &strict.Shape{Name: "links by name", Example: "{lte: {ends: [ue, pgw]}}", Each: link, EachKey: nameOf("a link", "wlan"), Least: 1}, Doc: "What joins the nodes, by name."},
+		{Key: "security", Shape: &strict.Shape{Ref: "security", Name: "the security of binding signalling", Example: "{integrity: auth-options}", Fields: []strict.Field{
 			{Key: "integrity", Shape: known("a kind of integrity", integrity, "available: auth-options (RFC 4285), none", "ipsec"), Doc: "How Binding Updates and Acknowledgements are protected: auth-options (RFC 4285) or none. Left out: auth-options."},
 			{Key: "replay", Shape: known("a kind of replay protection", replay, ""), Doc: "With auth-options: timestamp or sequence (RFC 4285, section 6). Left out: timestamp."},
 			{Key: "bootstrap", Shape: known("a kind of bootstrapping", bootstrap, "available: mip-options (the first Binding Update carries MN-AAA), static (keys known beforehand)", "gba-rfc3957", "gba", "partial-gba", "ikev2"),
@@ -154,8 +154,8 @@ func linkRate() *strict.Scalar {
 
 // subscriberShape is one of the subscribers of an AAA server.
 func subscriberShape() *strict.Shape {
-	return &strict.Shape{Ref: "subscriber", Name: "a subscriber", Fields: []strict.Field{
-		{Key: "subscriber", Required: true, Shape: strict.Of(subscriberScalar()), Doc: "An IMSI between quotes, of which the NAI is made, or a NAI."},
+	return &strict.Shape{Ref: "subscriber", Name: "a subscriber", Example: `{subscriber: "001010000000001"}`, Fields: []strict.Field{
+		{Key: "subscriber", Required: true, Shape: &strict.Shape{Scalar: subscriberScalar(), Example: `"001010000000001"`}, Doc: "An IMSI between quotes, of which the NAI is made, or a NAI."},
 		{Key: "mn-aaa-key", Shape: strict.Of(keyScalar(16, 64)), Doc: "The key it shares with the AAA server. Left out: made from the names of the topology and of the subscriber, for labs only."},
 		{Key: "mn-aaa-spi", Shape: strict.Of(spi()), Doc: "The SPI that goes with it. Left out: 3, HMAC_SHA1_SPI."},
 		{Key: "mn-ha-key", Shape: strict.Of(keyScalar(16, 16)), Doc: "With bootstrap static, the key it shares with its home agent. Left out: made like the other."},

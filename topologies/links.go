@@ -26,8 +26,11 @@ func (r *resolver) readLinks(v *strict.Value) {
 			return
 		}
 		r.links = append(r.links, l)
-		r.readEnds(l)
-		if ends += len(l.link.Ends); ends > maxEnds {
+		if ends += len(value.Get("ends").Items()); ends <= maxEnds {
+			r.readEnds(l)
+			ends += max(0, len(l.link.Ends)-len(value.Get("ends").Items()))
+		}
+		if ends > maxEnds {
 			r.complain(key, "larger labs are runs side by side", "link %q brings more than the %d ends that a topology may have", key.Text, maxEnds)
 			l.bad = true
 			return
@@ -55,7 +58,9 @@ func (r *resolver) readEnds(l *linkDraft) {
 		}
 		members := r.members(end.Text)
 		if members == nil {
-			r.complain(end, strict.Suggest(end.Text, "nodes here", r.names("")), "link end %q is not a node of this topology", end.Text)
+			if !slices.Contains(r.lost, end.Text) {
+				r.complain(end, strict.Suggest(end.Text, "nodes here", r.names("")), "link end %q is not a node of this topology", end.Text)
+			}
 			l.bad = true
 		}
 		for _, d := range members {

@@ -46,7 +46,7 @@ func Parse(file string, data []byte, overrides ...Override) (*Topology, []Choice
 	if doc.Failed() && !doc.Readable() {
 		return nil, nil, doc.Err()
 	}
-	r := &resolver{doc: doc, file: file, t: &Topology{Groups: map[string][]string{}}, nodes: map[string]*draft{}, devices: map[string]string{}}
+	r := &resolver{doc: doc, file: file, t: &Topology{Groups: map[string][]string{}}, nodes: map[string]*draft{}, devices: map[string]string{}, named: map[string][]string{}}
 	r.resolve(doc.Read(format()))
 	if err := doc.Err(); err != nil {
 		return nil, nil, err
@@ -68,11 +68,13 @@ func open(file string, data []byte, overrides []Override) *strict.Document {
 	doc := strict.Open(file, data)
 	keys := doc.Keys()
 	if slices.Contains(keys, "scenario") && !slices.Contains(keys, "nodes") {
-		doc = strict.Open(file, nil)
 		return wrongKind(file, "is a scenario, not a topology", "give it where a scenario is asked for; the topology it names is the file to give here")
 	}
 	if slices.Contains(keys, "subscribers") && !slices.Contains(keys, "nodes") {
 		return wrongKind(file, "is a list of subscribers, not a topology", "a topology names it: nodes: {aaa: {role: aaa, subscribers: "+filepath.Base(file)+"}}")
+	}
+	if known := format().Keys(); len(keys) > 0 && !slices.ContainsFunc(keys, func(k string) bool { return slices.Contains(known, k) }) {
+		return wrongKind(file, fmt.Sprintf("is not a topology: it has the keys %.80s", list(keys[:min(len(keys), 5)])), "a topology has the keys "+list(known))
 	}
 	for _, o := range overrides {
 		doc.Override(format(), o)
@@ -101,10 +103,13 @@ type resolver struct {
 	t       *Topology
 	choices []Choice
 
+	lost    []string // names of nodes that cannot be, which has been told
+	partial bool     // not all links could be read
 	order   []*draft
 	nodes   map[string]*draft
 	links   []*linkDraft
-	devices map[string]string // device names by link
+	devices map[string]string   // device names by link
+	named   map[string][]string // names, made by the method of that name
 }
 
 type linkDraft struct {
@@ -142,6 +147,9 @@ func (r *resolver) resolve(root *strict.Value) {
 	r.t.Name = strict.Or(root.Get("topology"), "")
 	r.t.Description = strings.TrimSpace(strict.Or(root.Get("description"), ""))
 	r.security(root.Get("security"))
+	if nodes, links := root.Get("nodes"), root.Get("links"); nodes != nil && links != nil {
+		r.lost, r.partial = nodes.Lost, links.Lost != nil
+	}
 	r.readNodes(root.Get("nodes"))
 	r.readLinks(root.Get("links"))
 	r.homeAgents()
@@ -206,19 +214,20 @@ func (r *resolver) security(v *strict.Value) {
 
 // names returns the names of nodes that role allows ("": any), groups once.
 func (r *resolver) names(role string) []string {
+	if known, ok := r.named[role]; ok {
+		return known
+	}
 	var out []string
 	seen := map[string]bool{}
 	for _, d := range r.order {
-		name := d.node.Name
-		if g := r.groupOf(d); g != "" {
-			name = g
-		}
+		name := r.written(d)
 		if (role == "" || d.node.Role == role) && !seen[name] {
 			seen[name] = true
 			out = append(out, name)
 		}
 	}
-	return strict.Sorted(out)
+	r.named[role] = strict.Sorted(out)
+	return r.named[role]
 }
 
 func (r *resolver) groupOf(d *draft) string {
@@ -290,14 +299,11 @@ func (r *resolver) subscribersFrom(v *strict.Value) []*strict.Value {
 	name := beside(r.file, v.Text)
 	data, err := ReadFile(name)
 	if err != nil {
-		hint := "the name is relative to " + r.file
+		what := err.Error()
 		if ps, ok := strict.As(err); ok {
-			for _, p := range ps {
-				r.complain(v, hint, "the file of subscribers %s %s", name, p.What)
-			}
-			return nil
+			what = name + ": " + ps[0].What
 		}
-		r.complain(v, hint, "the file of subscribers %s: %v", name, err)
+		r.complain(v, "the name is relative to "+r.file, "%s: %s", v.Path, what)
 		return nil
 	}
 	doc := strict.Open(name, data)

@@ -12,17 +12,29 @@ import (
 
 // linkless tells of nodes that nothing joins to the others.
 func (r *resolver) linkless() {
+	if r.partial {
+		return
+	}
 	told := map[*strict.Value]bool{}
 	for _, d := range r.order {
 		if len(d.node.Interfaces) == 0 && !told[d.value] {
 			told[d.value] = true
+			name := r.written(d)
 			hint := "add it to the ends of a link, or take it away"
 			if d.node.Role == "mn" {
-				hint = "give it links to its home agent and to routers: links: {wlan: {ends: [" + d.node.Name + ", wlan-gw]}}"
+				hint = "give it links to its home agent and to routers: links: {wlan: {ends: [" + name + ", wlan-gw]}}"
 			}
-			r.complain(d.value, hint, "node %q is on no link", d.node.Name)
+			r.complain(d.value, hint, "node %q is on no link", name)
 		}
 	}
+}
+
+// written returns the name of a node as the file has it: that of its group.
+func (r *resolver) written(d *draft) string {
+	if g := r.groupOf(d); g != "" {
+		return g
+	}
+	return d.node.Name
 }
 
 // one returns the node that v names, which must have that role.
@@ -57,6 +69,7 @@ func (r *resolver) mobiles() {
 	}
 	ordinal := 0
 	nais := map[string]string{}
+	deaf := map[*linkDraft]bool{}
 	for _, d := range r.order {
 		if d.node.Role != "mn" {
 			continue
@@ -85,7 +98,7 @@ func (r *resolver) mobiles() {
 			if v.Get("count") != nil {
 				if !imsiShape.MatchString(subscriber) {
 					if d.index == 0 {
-						r.complain(given, "give the IMSI of the first, between quotes; the others count on from it", "%q are many nodes, which cannot share the NAI %s", n.Name, subscriber)
+						r.complain(given, "give the IMSI of the first, between quotes; the others count on from it", "%q is %d nodes, which cannot share the NAI %s", r.written(d), len(r.t.Groups[r.written(d)]), subscriber)
 					}
 				} else {
 					subscriber = imsiPlus(subscriber, d.index)
@@ -95,7 +108,7 @@ func (r *resolver) mobiles() {
 			r.choose(n.Line, path+".subscriber", `"`+subscriber+`"`, "a test network")
 		}
 		m.NAI = NAI(subscriber)
-		if other, taken := nais[m.NAI]; taken && v.Get("subscriber").Good() {
+		if other, taken := nais[m.NAI]; taken && v.Get("subscriber").Good() && d.index == 0 {
 			r.complain(v.Get("subscriber"), "each mobile node is a subscriber of its own", "%s has the same subscriber as %s", n.Name, other)
 		}
 		nais[m.NAI] = n.Name
@@ -104,12 +117,11 @@ func (r *resolver) mobiles() {
 		m.DAD = choice(r, n.Line, v, path, "dad", "optimistic")
 		m.Tunnel = choice(r, n.Line, v, path, "tunnel", "auto")
 
-		routed := false
 		for _, in := range n.Interfaces {
 			l := r.link(in.Link)
 			hears := slices.ContainsFunc(l.link.Ends, func(e string) bool { return routes(r.nodes[e].node) })
-			routed = routed || hears
-			if !hears && d.index == 0 {
+			if !hears && !deaf[l] {
+				deaf[l] = true
 				r.complain(l.value, "add a router or a home agent to its ends", "link %q has the mobile node %q on it and no router that it could hear", l.link.Name, n.Name)
 			}
 		}

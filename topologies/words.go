@@ -32,8 +32,8 @@ var nameShape = regexp.MustCompile(namePattern)
 var reserved = []string{"all", "default", "lo", "mip0", "lab", "previous", "on", "off", "yes", "no", "y", "n", "true", "false", "null"}
 
 // nameOf is the name of a node or a link, which is also a host's or a device's.
-func nameOf(what string) *strict.Scalar {
-	return &strict.Scalar{Name: "a name of " + what, JSON: "string", Pattern: namePattern, Examples: []string{"wlan-gw"},
+func nameOf(what, example string) *strict.Scalar {
+	return &strict.Scalar{Name: "a name of " + what, JSON: "string", Pattern: namePattern, Examples: []string{example},
 		Parse: func(text string) (any, error) {
 			if slices.Contains(reserved, text) {
 				return nil, &strict.Trouble{What: fmt.Sprintf("%q cannot be a name: the word has another meaning", text), Hint: "choose another name"}
@@ -91,9 +91,10 @@ func prefixScalar(least, most int) *strict.Scalar {
 		Parse: func(text string) (any, error) {
 			p, err := netip.ParsePrefix(text)
 			switch {
-			case err != nil && !strings.Contains(text, "/"):
-				return nil, &strict.Trouble{What: fmt.Sprintf("%q has no length", text), Hint: fmt.Sprintf("write %s/%d", text, most)}
 			case err != nil:
+				if a, err := netip.ParseAddr(text); err == nil && a.Is6() {
+					return nil, &strict.Trouble{What: fmt.Sprintf("%q has no length", text), Hint: fmt.Sprintf("write %s/%d", text, most)}
+				}
 				return nil, fmt.Errorf("not a prefix: %w", err)
 			case p.Addr().Is4():
 				return nil, &strict.Trouble{What: fmt.Sprintf("%s is an IPv4 prefix; want an IPv6 one", text), Hint: "IPv4 is not in this version"}
@@ -150,7 +151,7 @@ func keyScalar(least, most int) *strict.Scalar {
 			case err != nil:
 				return nil, &strict.Trouble{What: "the key has signs in it that are no hexadecimal digits", Hint: fmt.Sprintf("write %s as digits 0 to 9 and a to f, such as %s", octets, example)}
 			case len(b) < least || len(b) > most:
-				return nil, &strict.Trouble{What: fmt.Sprintf("the key has %d octets; want %s", len(b), octets), Hint: ""}
+				return nil, &strict.Trouble{What: fmt.Sprintf("the key has a length of %d; want %s", len(b), octets), Hint: "an octet is two digits"}
 			}
 			return b, nil
 		}}

@@ -90,7 +90,7 @@ func Open(file string, data []byte) *Document {
 	case err != nil:
 		d.problems = append(d.problems, syntaxProblem(file, data, err))
 	case root == nil:
-		d.problems = append(d.problems, Problem{File: file, What: "is empty", Hint: "start from a shipped file: s2clab check names them"})
+		d.problems = append(d.problems, Problem{File: file, What: "is empty", Hint: "begin with a copy of a shipped file"})
 	case root.Kind != yaml.MappingNode:
 		d.problems = append(d.problems, Problem{File: file, Line: root.Line, What: "the file holds " + nodeKind(root) + ", not keys with values",
 			Hint: "is it the right file?"})
@@ -183,6 +183,9 @@ func syntaxProblem(file string, data []byte, err error) Problem {
 	if m := yamlLine.FindStringSubmatch(text); m != nil {
 		p.Line, _ = strconv.Atoi(m[1])
 		text = text[len(m[0]):]
+	}
+	if strings.HasPrefix(text, "did not find expected") {
+		p.Line++ // the library counts the lines of these from 0
 	}
 	lines := strings.Split(string(data), "\n")
 	p.Line = min(p.Line, len(lines))

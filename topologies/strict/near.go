@@ -36,10 +36,13 @@ func Nearest(word string, words []string) string {
 	plain := func(s string) string {
 		return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(s))
 	}
+	const most = 256 // words looked at: a file may have very many names, and wrong ones
 	best, bestDistance := "", 1<<30
-	for _, w := range words {
-		d := distance(plain(word), plain(w))
-		limit := max(1, min(len(word), len(w))/3)
+	for _, w := range words[:min(len(words), most)] {
+		d, limit := 1<<20, max(1, min(len(word), len(w))/3)
+		if n := len(plain(word)) - len(plain(w)); -limit <= n && n <= limit {
+			d = distance(plain(word), plain(w))
+		}
 		if len(word) >= 3 && strings.HasPrefix(plain(w), plain(word)) {
 			d = min(d, limit) // the beginning of a word stands for it
 		}

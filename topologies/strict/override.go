@@ -76,7 +76,7 @@ func (d *Document) Override(shape *Shape, o Override) {
 				return
 			}
 			shape = f.Shape
-			node = child(node, step, last && value == nil)
+			node = d.child(node, step, last && value == nil, at.Origin)
 		case shape.Each != nil && (node.Kind == yaml.MappingNode || isNull(node)):
 			if !shape.New && !hasKey(node, step) {
 				var keys []string
@@ -87,7 +87,7 @@ func (d *Document) Override(shape *Shape, o Override) {
 				return
 			}
 			shape = shape.Each
-			node = child(node, step, last && value == nil)
+			node = d.child(node, step, last && value == nil, at.Origin)
 		case shape.Items != nil && node.Kind == yaml.SequenceNode:
 			n, err := strconv.Atoi(step)
 			if err != nil || n < 1 || n > len(node.Content) {
@@ -130,7 +130,7 @@ func (d *Document) mark(n *yaml.Node, o Origin) {
 
 // child returns the value of a key, made where it is not there. With remove it
 // takes the key away and returns nil.
-func child(n *yaml.Node, key string, remove bool) *yaml.Node {
+func (d *Document) child(n *yaml.Node, key string, remove bool, from Origin) *yaml.Node {
 	if isNull(n) {
 		n.Kind, n.Tag, n.Value, n.Style = yaml.MappingNode, "!!map", "", yaml.FlowStyle
 	}
@@ -146,8 +146,9 @@ func child(n *yaml.Node, key string, remove bool) *yaml.Node {
 	if remove {
 		return nil
 	}
-	value := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Line: n.Line, Column: n.Column}
-	n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key, Line: n.Line, Column: n.Column}, value)
+	name, value := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key}, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"}
+	d.origins[name], d.origins[value] = from, from
+	n.Content = append(n.Content, name, value)
 	return value
 }
 

@@ -11,8 +11,9 @@ import (
 // A Shape says what a value may be. It may be more than one of a scalar, a
 // mapping and a sequence: which it is, the file shows.
 type Shape struct {
-	Ref  string // the name of its definition in the schema; empty: written in place
-	Name string // with its article, for messages: a link, a list of nodes
+	Ref     string // the name of its definition in the schema; empty: written in place
+	Name    string // with its article, for messages: a link, a list of nodes
+	Example string // for hints; empty: made from what is below
 
 	Scalar *Scalar
 
@@ -62,9 +63,10 @@ func (t *Trouble) Error() string { return t.What }
 // that was left out: its methods say so.
 type Value struct {
 	Origin
-	Path string // as Override takes it: links.lte.delay
-	Text string // of a scalar, as written
-	Bad  bool   // has been complained of: nothing more need be said
+	Path string   // as Override takes it: links.lte.delay
+	Text string   // of a scalar, as written
+	Bad  bool     // has been complained of: nothing more need be said
+	Lost []string // keys that have been complained of and left out
 
 	column int
 	node   *yaml.Node
@@ -317,7 +319,7 @@ func (d *Document) readFields(n *yaml.Node, v *Value, shape *Shape, depth int) *
 		v.pairs = append(v.pairs, pair{key, value})
 	})
 	for _, f := range shape.Fields {
-		if f.Required && (kind == "" || f.For == nil || slices.Contains(f.For, kind)) && !hasKey(n, f.Key) {
+		if f.Required && !hasKey(n, "<<") && (kind == "" || f.For == nil || slices.Contains(f.For, kind)) && !hasKey(n, f.Key) {
 			d.missing(v, fmt.Sprintf("add %s: %s", f.Key, f.Shape.sample()), "%s needs the key %q", shape.name(), f.Key)
 		}
 	}
@@ -374,6 +376,9 @@ func (s *Shape) field(key string) *Field {
 	return nil
 }
 
+// Keys returns the keys that such a mapping may have.
+func (s *Shape) Keys() []string { return s.keys("") }
+
 // keys returns the keys that may stand with this value of the Switch key.
 func (s *Shape) keys(kind string) []string {
 	var keys []string
@@ -390,6 +395,7 @@ func (d *Document) readEach(n *yaml.Node, v *Value, shape *Shape, depth int) *Va
 	d.pairs(n, v.Path, func(key *Value, k, node *yaml.Node) {
 		if shape.EachKey != nil {
 			if checked := d.readScalar(k, d.value(k, v.Path), shape.EachKey); checked.Bad {
+				v.Lost = append(v.Lost, key.Text)
 				return
 			}
 		}
@@ -456,6 +462,8 @@ func (d *Document) readScalar(n *yaml.Node, v *Value, s *Scalar) *Value {
 			hint = "write true or false"
 		case s.Words != nil:
 			hint = Suggest(n.Value, "words here", s.Words)
+		case s.Pattern != "":
+			hint = "choose another word"
 		}
 		return d.bad(v, hint, "%q is a word that some YAML readers take for a boolean", n.Value)
 	}
@@ -523,6 +531,8 @@ func (s *Shape) example() string {
 
 func (s *Shape) sample() string {
 	switch {
+	case s.Example != "":
+		return s.Example
 	case s.Scalar != nil && len(s.Scalar.Words) > 0:
 		return strings.Join(s.Scalar.Words, " or ")
 	case s.Scalar != nil && len(s.Scalar.Examples) > 0:

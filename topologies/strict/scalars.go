@@ -159,7 +159,10 @@ func quantity(name, example string, units []unit, least, most int64) *Scalar {
 			m := shape.FindStringSubmatch(text)
 			if m == nil {
 				hint := "write a number with its unit, such as " + example + "; units here: " + strings.Join(names, ", ")
+				bits := strings.TrimSuffix(text, "bps") + "bit/s"
 				switch u := unitedNumber.FindStringSubmatch(text); {
+				case strings.HasSuffix(text, "bps") && shape.MatchString(bits):
+					hint = "write " + bits
 				case plainNumber.MatchString(text):
 					return nil, &Trouble{text + " has no unit", hint}
 				case spacedNumber.MatchString(text):
@@ -224,10 +227,13 @@ func Percent() *Scalar {
 			m := percentShape.FindStringSubmatch(text)
 			if m == nil {
 				hint := "write a number and %, such as 0.5%"
-				if x, err := strconv.ParseFloat(text, 64); err == nil && x >= 0 && x <= 1 {
-					return nil, &Trouble{text + " has no unit", "write " + strconv.FormatFloat(math.Round(x*1e8)/1e6, 'g', -1, 64) + "%"}
+				if x, err := strconv.ParseFloat(text, 64); err == nil && x > 0 && x < 1 {
+					return nil, &Trouble{text + " has no unit", fmt.Sprintf("write %s%%, or %s%% if that is meant", text, strconv.FormatFloat(math.Round(x*1e8)/1e6, 'g', -1, 64))}
 				} else if err == nil {
 					return nil, &Trouble{text + " has no unit", "write " + text + "%"}
+				}
+				if m := spacedNumber.FindStringSubmatch(text); m != nil && m[3] == "%" {
+					return nil, &Trouble{fmt.Sprintf("%s has a space before the unit", quote(text)), "write " + m[1] + "%"}
 				}
 				return nil, &Trouble{fmt.Sprintf("%s is not a share", quote(text)), hint}
 			}
