@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"s2clab/nodes/wire/icmp6"
 	"s2clab/nodes/wire/ipv6"
 	"s2clab/nodes/wire/mh"
 )
@@ -50,4 +51,17 @@ func (m *Machine) bindingError(now time.Time, to netip.Addr, status mh.BindingEr
 	}
 }
 
-func (m *Machine) parameterProblem(now time.Time, octets []byte, code uint8, pointer int) {}
+// parameterProblem sends an ICMPv6 Parameter Problem about the packet, straight
+// to where it came from: RFC 6275, section 9.2, and RFC 4443, section 3.4.
+func (m *Machine) parameterProblem(now time.Time, octets []byte, to netip.Addr, code uint8, pointer int) {
+	if !m.errors.mayTell(now, to) {
+		return
+	}
+	problem := &icmp6.ParameterProblem{Code: code, Pointer: uint32(pointer), Invoking: octets[:min(len(octets), icmp6.MaxInvoking)]}
+	header, err := icmp6.Append(m.answer.header[:0], problem, m.address, to)
+	if err != nil {
+		return
+	}
+	m.answer.header = header
+	m.send(&ipv6.Packet{Src: m.address, Dst: to, HopLimit: hopLimit, Next: ipv6.ICMPv6, Payload: header})
+}

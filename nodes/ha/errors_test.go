@@ -1,11 +1,13 @@
 package ha
 
 import (
+	"bytes"
 	"net/netip"
 	"testing"
 	"time"
 
 	"s2clab/nodes/session/association"
+	"s2clab/nodes/wire/icmp6"
 	"s2clab/nodes/wire/ipv6"
 	"s2clab/nodes/wire/mh"
 )
@@ -171,5 +173,43 @@ func TestPacketsToOtherAddressesAreOthersBusiness(t *testing.T) {
 	s.step(&Received{Octets: s.carry(ipv6.Packet{Src: careOfWLAN, Dst: homeB, HomeAddress: homeA, Next: ipv6.UDP, Payload: make([]byte, 8)})})
 	if len(s.out) > 0 {
 		t.Error(s.words())
+	}
+}
+
+func TestAMalformedHeaderIsAnsweredByAParameterProblemThatPointsAtTheField(t *testing.T) {
+	for name, c := range map[string]struct {
+		alter   func(header []byte)
+		pointer uint32
+	}{
+		"payload proto": {func(h []byte) { h[0] = ipv6.UDP }, 40 + 24},
+		"header len":    {func(h []byte) { h[1] = 0 }, 40 + 24 + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := tell(t, configuration())
+			header, err := mh.Append(nil, &mh.BindingUpdate{Seq: 1}, homeA, homeAgent)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.alter(header)
+			length := (int(header[1]) + 1) * 8
+			mh.SetChecksum(header[:length], homeA, homeAgent)
+			octets := s.carry(ipv6.Packet{Src: careOfWLAN, HomeAddress: homeA, Next: ipv6.Mobility, Payload: header})
+			s.step(&Received{Octets: append(octets, 0, 0, 0)}) // as Ethernet pads
+			list := s.replies()
+			if len(list) != 1 || list[0].packet.Next != ipv6.ICMPv6 || list[0].packet.Dst != careOfWLAN {
+				t.Fatal(s.words())
+			}
+			message, err := icmp6.Parse(list[0].packet.Payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, ok := message.(*icmp6.ParameterProblem)
+			if !ok || p.Code != ipv6.ErroneousField || p.Pointer != c.pointer || !bytes.Equal(p.Invoking, octets) {
+				t.Errorf("%+v", message)
+			}
+			header[4] ^= 1 // with a wrong checksum: silence
+			s.step(&Received{Octets: s.carry(ipv6.Packet{Src: careOfLTE, HomeAddress: homeA, Next: ipv6.Mobility, Payload: header})})
+			s.wantSilence("malformed-header")
+		})
 	}
 }

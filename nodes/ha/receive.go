@@ -1,6 +1,7 @@
 package ha
 
 import (
+	"encoding/binary"
 	"errors"
 	"net/netip"
 	"time"
@@ -32,10 +33,11 @@ func (m *Machine) receive(now time.Time, octets []byte) {
 	p, err := ipv6.Parse(octets)
 	if err != nil {
 		var problem *ipv6.ParameterProblem
-		if errors.As(err, &problem) && !problem.NotMulticast {
-			m.parameterProblem(now, octets, problem.Code, problem.Pointer)
+		src := source(octets)
+		if errors.As(err, &problem) && destination(octets) == m.address {
+			m.parameterProblem(now, octets, src, problem.Code, problem.Pointer)
 		}
-		m.discard(now, p.Src, "malformed-packet")
+		m.discardFor(now, src, "malformed-packet", err.Error())
 		return
 	}
 	if p.Dst != m.address {
@@ -54,6 +56,22 @@ func (m *Machine) receive(now time.Time, octets []byte) {
 			m.homeAddressOption(now, &p)
 		}
 	}
+}
+
+// source gives the source of a packet that does not parse, if it is long enough.
+func source(octets []byte) netip.Addr {
+	if len(octets) < ipv6.HeaderLen {
+		return netip.Addr{}
+	}
+	return netip.AddrFrom16([16]byte(octets[8:]))
+}
+
+// destination is source, for the destination.
+func destination(octets []byte) netip.Addr {
+	if len(octets) < ipv6.HeaderLen {
+		return netip.Addr{}
+	}
+	return netip.AddrFrom16([16]byte(octets[24:]))
 }
 
 // homeAddressOption takes a packet with a Home Address option and anything but
@@ -88,7 +106,8 @@ func (m *Machine) mobility(now time.Time, octets []byte, p *ipv6.Packet) {
 	if err != nil {
 		var problem *mh.Problem
 		if errors.As(err, &problem) && checksumOK(p) {
-			m.parameterProblem(now, octets, ipv6.ErroneousField, len(octets)-len(p.Payload)+problem.Pointer)
+			end := ipv6.HeaderLen + int(binary.BigEndian.Uint16(octets[4:])) // of the packet; padding may follow
+			m.parameterProblem(now, octets[:end], p.Src, ipv6.ErroneousField, end-len(p.Payload)+problem.Pointer)
 		}
 		m.discard(now, p.Src, "malformed-header")
 		return
