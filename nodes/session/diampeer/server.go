@@ -1,0 +1,264 @@
+package diampeer
+
+import (
+	"hash/maphash"
+	"slices"
+	"strings"
+	"time"
+
+	"s2clab/nodes/wire/diameter"
+)
+
+// A Server keeps the connections that Diameter clients open, and gives their
+// requests to its owner, who answers each by Answer before the next Step.
+//
+// A request that comes again, by its Origin-Host and End-to-End Identifier, is
+// answered here as it was the first time: RFC 6733, section 3.
+//
+// What strangers can make it hold is bounded: connections in all, connections
+// that have not said who they are (the oldest gives way to a new one), and
+// answers kept.
+type Server struct {
+	local   *Local
+	most    int
+	peers   map[uint64]*peer
+	order   []uint64 // of peers, the oldest first
+	kept    map[uint64]*keptAnswer
+	line    []*keptAnswer // the oldest first, from head on
+	head    int
+	octets  int // held by line
+	seed    maphash.Seed
+	current *diameter.Message // the request that was delivered last
+	key     uint64            // of it
+	stopped bool
+	out     []Output
+}
+
+// ServerOptions is what a Server needs to know.
+type ServerOptions struct {
+	Local Local
+	Most  int // connections; 0: 256
+}
+
+const (
+	defaultConnections = 256
+	mostStrangers      = 32              // connections whose CER has not come
+	keepAnswers        = 4 * time.Minute // RFC 6733, section 3: End-to-End Identifiers are unique for so long
+	mostAnswers        = 4096
+	mostAnswerOctets   = 1 << 20
+)
+
+type keptAnswer struct {
+	key    uint64
+	at     time.Time
+	octets []byte
+}
+
+// NewServer makes a Server without connections.
+func NewServer(o ServerOptions) *Server {
+	s := &Server{local: &o.Local, most: o.Most, peers: map[uint64]*peer{}, kept: map[uint64]*keptAnswer{}, seed: maphash.MakeSeed()}
+	if s.most <= 0 {
+		s.most = defaultConnections
+	}
+	return s
+}
+
+// Deadline is when Tick has something to do; zero: never.
+func (s *Server) Deadline() (first time.Time) {
+	for _, p := range s.peers {
+		if !p.at.IsZero() && (first.IsZero() || p.at.Before(first)) {
+			first = p.at
+		}
+	}
+	return first
+}
+
+// Step takes one Input.
+func (s *Server) Step(now time.Time, in Input) []Output {
+	s.out, s.current = s.out[:0], nil
+	switch in := in.(type) {
+	case Accepted:
+		s.accepted(now, in)
+	case Received:
+		if p := s.peers[in.Conn]; p != nil {
+			p.received(now, in.Octets)
+			s.collect(now, p)
+		}
+	case Closed:
+		if p := s.peers[in.Conn]; p != nil {
+			p.ended(now, in.Reason)
+			s.collect(now, p)
+		}
+	case Stop:
+		s.stopped = true
+		for _, id := range slices.Clone(s.order) {
+			p := s.peers[id]
+			p.stop(now, in.Cause)
+			s.collect(now, p)
+		}
+	}
+	return s.out
+}
+
+// Tick does what is due.
+func (s *Server) Tick(now time.Time) []Output {
+	s.out = s.out[:0]
+	for _, id := range slices.Clone(s.order) {
+		if p := s.peers[id]; p != nil {
+			p.tick(now)
+			s.collect(now, p)
+		}
+	}
+	return s.out
+}
+
+// Quiet says that there is no connection.
+func (s *Server) Quiet() bool { return len(s.peers) == 0 }
+
+func (s *Server) accepted(now time.Time, in Accepted) {
+	if s.stopped {
+		s.out = append(s.out, Close{Conn: in.Conn})
+		return
+	}
+	strangers, oldest := 0, uint64(0)
+	for _, id := range s.order {
+		if s.peers[id].state == waitCER {
+			if strangers == 0 {
+				oldest = id
+			}
+			strangers++
+		}
+	}
+	if strangers >= mostStrangers || len(s.peers) >= s.most && strangers > 0 {
+		p := s.peers[oldest]
+		p.reject(now, "too-many-connections")
+		s.collect(now, p)
+	}
+	if len(s.peers) >= s.most {
+		s.out = append(s.out, Rejected{Conn: in.Conn, Reason: "too-many-connections"}, Close{Conn: in.Conn, Abort: true})
+		return
+	}
+	p := &peer{local: s.local, accept: s.admit(now)}
+	p.accepted(now, in)
+	s.peers[in.Conn] = p
+	s.order = append(s.order, in.Conn)
+}
+
+// admit decides on a second connection with one peer, which RFC 6733 does not
+// let be (section 5.6: R-Reject in R-Open). A client that has lost its state and
+// says so by its Origin-State-Id (section 8.16) has lost the first connection
+// too, and takes its place.
+func (s *Server) admit(now time.Time) func(*peer, *diameter.Capabilities) *diameter.Failure {
+	return func(_ *peer, told *diameter.Capabilities) *diameter.Failure {
+		if s.stopped {
+			return &diameter.Failure{Result: diameter.UnableToComply, What: "going away"}
+		}
+		for _, id := range slices.Clone(s.order) {
+			old := s.peers[id]
+			if old.state != open || !strings.EqualFold(old.host, told.Host) {
+				continue
+			}
+			if told.State <= old.told.State && old.health == okay {
+				return &diameter.Failure{Result: diameter.UnableToComply, What: "there is a connection with " + told.Host}
+			}
+			old.fail(now, "replaced", true)
+			s.collect(now, old)
+		}
+		return nil
+	}
+}
+
+// collect takes over what a peer has to say, and forgets one that has ended.
+func (s *Server) collect(now time.Time, p *peer) {
+	for _, o := range p.out {
+		switch o := o.(type) {
+		case Deliver:
+			if s.repeated(now, o) {
+				continue
+			}
+		case answered:
+			s.out = append(s.out, Ignored{Conn: p.conn, Peer: p.host, Reason: "answer-to-nothing"})
+			continue
+		}
+		s.out = append(s.out, o)
+	}
+	p.out = p.out[:0]
+	if p.state == closed {
+		delete(s.peers, p.conn)
+		if i := slices.Index(s.order, p.conn); i >= 0 {
+			s.order = slices.Delete(s.order, i, i+1)
+		}
+	}
+}
+
+// repeated answers a request that has been answered before.
+func (s *Server) repeated(now time.Time, d Deliver) bool {
+	s.current, s.key = d.Message, s.keyOf(d.Message)
+	kept := s.kept[s.key]
+	if kept == nil || now.Sub(kept.at) > keepAnswers {
+		return false
+	}
+	octets := slices.Clone(kept.octets)
+	diameter.SetHopByHop(octets, d.Message.HopByHop)
+	s.out = append(s.out, Ignored{Conn: d.Conn, Peer: d.Peer, Reason: "duplicate-request"}, Write{Conn: d.Conn, Octets: octets})
+	return true
+}
+
+// keyOf names a request: by Origin-Host and End-to-End Identifier (RFC 6733,
+// section 3), and by what it asks, so that a client that draws an identifier
+// again too soon is not given another's answer. The seed keeps others from
+// choosing keys.
+func (s *Server) keyOf(m *diameter.Message) uint64 {
+	var h maphash.Hash
+	h.SetSeed(s.seed)
+	header := [...]uint32{m.EndToEnd, uint32(m.Command), uint32(m.Application)}
+	for _, v := range header {
+		h.Write([]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)})
+	}
+	for i := range m.AVPs {
+		a := &m.AVPs[i]
+		if a.Code == diameter.RouteRecord || a.Code == diameter.ProxyInfo {
+			continue // agents on another way add others
+		}
+		n := len(a.Data)
+		h.Write([]byte{byte(a.Code >> 24), byte(a.Code >> 16), byte(a.Code >> 8), byte(a.Code), byte(n >> 16), byte(n >> 8), byte(n)})
+		h.Write(a.Data)
+	}
+	return h.Sum64()
+}
+
+// Answer sends the answer to the request that was delivered last. Unless final
+// says that it will always be so, another like it is delivered again.
+func (s *Server) Answer(now time.Time, conn uint64, octets []byte, final bool) []Output {
+	s.out = s.out[:0]
+	p := s.peers[conn]
+	if p == nil || p.state != open {
+		return s.out
+	}
+	s.out = append(s.out, Write{Conn: conn, Octets: octets})
+	if s.current == nil || !final {
+		return s.out
+	}
+	for s.head < len(s.line) {
+		first := s.line[s.head]
+		if len(s.line)-s.head < mostAnswers && s.octets+len(octets) <= mostAnswerOctets && now.Sub(first.at) <= keepAnswers {
+			break
+		}
+		s.octets -= len(first.octets)
+		if s.kept[first.key] == first {
+			delete(s.kept, first.key)
+		}
+		s.line[s.head] = nil
+		s.head++
+	}
+	if s.head > len(s.line)/2 {
+		s.line = slices.Delete(s.line, 0, s.head)
+		s.head = 0
+	}
+	k := &keptAnswer{key: s.key, at: now, octets: octets}
+	s.kept[k.key] = k
+	s.line = append(s.line, k)
+	s.octets += len(octets)
+	s.current = nil
+	return s.out
+}

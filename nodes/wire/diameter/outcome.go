@@ -1,0 +1,73 @@
+package diameter
+
+import "fmt"
+
+// An Outcome is what every answer says of its request: RFC 6733, section 7.
+type Outcome struct {
+	Result ResultCode
+	Text   string // Error-Message, for people; empty: none
+	Failed []AVP  // in Failed-AVP: what was wrong with the request
+}
+
+// Refused makes the Outcome that tells of a Failure.
+func (f *Failure) Refused() Outcome {
+	return Outcome{Result: f.Result, Text: f.What, Failed: f.failed()}
+}
+
+func (o *Outcome) append(b []byte) []byte {
+	return appendUint32(b, ResultCodeAVP, uint32(o.Result))
+}
+
+func (o *Outcome) appendRest(b []byte) []byte {
+	if o.Text != "" {
+		b = appendOctets(b, ErrorMessage, o.Text)
+	}
+	if len(o.Failed) > 0 {
+		b = appendGroup(b, FailedAVP, func(b []byte) []byte { return appendAll(b, o.Failed) })
+	}
+	return b
+}
+
+func parseOutcome(avps []AVP) Outcome {
+	o := Outcome{Result: ResultCode(number(avps, ResultCodeAVP)), Text: text(avps, ErrorMessage)}
+	for _, group := range all(avps, FailedAVP) {
+		inner, _ := ParseAVPs(group.Data) // as much as can be read
+		o.Failed = append(o.Failed, inner...)
+	}
+	return o
+}
+
+// with sets the E bit where the result is a protocol error's: RFC 6733, section 7.2.
+func (h Header) with(r ResultCode) Header {
+	h.Flags &^= Error
+	if r.ProtocolError() {
+		h.Flags |= Error
+	}
+	return h
+}
+
+// checkAs is Check, for a message that must be of that command and, by the R
+// bit, a request or an answer. Answers with the E bit have the form of errors
+// and are read by ParseError.
+func checkAs(m *Message, c Command, f Flags) error {
+	if m.Command != c || m.Flags&Request != f&Request {
+		return &Failure{Result: CommandUnsupported, What: fmt.Sprintf("%s where another message was wanted", m.Name())}
+	}
+	if m.Flags&Error != 0 && f&Request == 0 {
+		return &Failure{Result: InvalidHeaderBits, What: m.Name() + " with the E bit"}
+	}
+	return Check(m)
+}
+
+// ParseError checks and reads an answer that has the E bit, or any other answer
+// of which only the outcome is wanted. Errors are *Failure.
+func ParseError(m *Message) (*Outcome, Identity, error) {
+	if m.IsRequest() {
+		return nil, Identity{}, &Failure{Result: InvalidHeaderBits, What: m.Name() + " where an answer was wanted"}
+	}
+	if err := Check(m); err != nil {
+		return nil, Identity{}, err
+	}
+	o := parseOutcome(m.AVPs)
+	return &o, parseIdentity(m.AVPs), nil
+}

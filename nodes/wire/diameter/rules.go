@@ -1,0 +1,231 @@
+package diameter
+
+import "fmt"
+
+// A rule says how often an AVP may stand in a command or a Grouped AVP.
+type rule struct {
+	code Code
+	min  uint8
+	max  uint8 // many: without limit
+}
+
+const many = 255
+
+// A grammar is a Command Code Format: RFC 6733, section 3.2. All of them end in
+// *[ AVP ]: AVPs that are not named may stand there too, unless they have the M
+// bit, for then they must be understood.
+type grammar struct {
+	command     Command
+	application Application
+	flags       Flags // Request, Proxiable; as the definition has them
+	rules       []rule
+}
+
+// Grammars of commands: RFC 6733, sections 5.3 to 5.5 and 8.4; RFC 5778,
+// sections 5.2 and 8.1. MIA names MIP-Agent-Info where section 8.1 has
+// MIP6-Agent-Info, which is meant; it lists MIP-MSA-Lifetime as a must of its
+// own, which stands inside MIP-MN-HA-MSA.
+var grammars = [...]grammar{
+	{CapabilitiesExchange, Base, Request, []rule{
+		{OriginHost, 1, 1}, {OriginRealm, 1, 1}, {HostIPAddress, 1, many}, {VendorID, 1, 1}, {ProductName, 1, 1},
+		{OriginStateID, 0, 1}, {SupportedVendorID, 0, many}, {AuthApplicationID, 0, many}, {InbandSecurityID, 0, many},
+		{AcctApplicationID, 0, many}, {VendorSpecificApplicationID, 0, many}, {FirmwareRevision, 0, 1},
+		{ResultCodeAVP, 0, 0}, {FailedAVP, 0, 0}, {SessionID, 0, 0}, {DestinationHost, 0, 0}, {DestinationRealm, 0, 0},
+	}},
+	{CapabilitiesExchange, Base, 0, []rule{
+		{ResultCodeAVP, 1, 1},
+		{OriginHost, 1, 1}, {OriginRealm, 1, 1}, {HostIPAddress, 1, many}, {VendorID, 1, 1}, {ProductName, 1, 1},
+		{OriginStateID, 0, 1}, {ErrorMessage, 0, 1}, {FailedAVP, 0, 1}, {SupportedVendorID, 0, many},
+		{AuthApplicationID, 0, many}, {InbandSecurityID, 0, many},
+		{AcctApplicationID, 0, many}, {VendorSpecificApplicationID, 0, many}, {FirmwareRevision, 0, 1},
+		{SessionID, 0, 0}, {DestinationHost, 0, 0}, {DestinationRealm, 0, 0},
+	}},
+	{DeviceWatchdog, Base, Request, []rule{
+		{OriginHost, 1, 1}, {OriginRealm, 1, 1}, {OriginStateID, 0, 1},
+		{ResultCodeAVP, 0, 0}, {SessionID, 0, 0},
+	}},
+	{DeviceWatchdog, Base, 0, []rule{
+		{ResultCodeAVP, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {ErrorMessage, 0, 1}, {FailedAVP, 0, 1}, {OriginStateID, 0, 1},
+	}},
+	{DisconnectPeer, Base, Request, []rule{
+		{OriginHost, 1, 1}, {OriginRealm, 1, 1}, {DisconnectCauseAVP, 1, 1},
+		{ResultCodeAVP, 0, 0}, {SessionID, 0, 0},
+	}},
+	{DisconnectPeer, Base, 0, []rule{
+		{ResultCodeAVP, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {ErrorMessage, 0, 1}, {FailedAVP, 0, 1},
+	}},
+	{SessionTermination, MIP6A, Request | Proxiable, []rule{
+		{SessionID, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {DestinationRealm, 1, 1}, {AuthApplicationID, 1, 1},
+		{TerminationCause, 1, 1}, {UserName, 0, 1}, {DestinationHost, 0, 1}, {Class, 0, many}, {OriginStateID, 0, 1},
+		{ProxyInfo, 0, many}, {RouteRecord, 0, many},
+		{ResultCodeAVP, 0, 0},
+	}},
+	{SessionTermination, MIP6A, Proxiable, []rule{
+		{SessionID, 1, 1}, {ResultCodeAVP, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {UserName, 0, 1}, {Class, 0, many},
+		{ErrorMessage, 0, 1}, {ErrorReportingHost, 0, 1}, {FailedAVP, 0, many}, {OriginStateID, 0, 1}, {RedirectHost, 0, many},
+		{RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many},
+	}},
+	{MIP6, MIP6A, Request | Proxiable, []rule{
+		{SessionID, 1, 1}, {AuthApplicationID, 1, 1}, {UserName, 1, 1}, {DestinationRealm, 1, 1}, {OriginHost, 1, 1},
+		{OriginRealm, 1, 1}, {AuthRequestType, 1, 1}, {DestinationHost, 0, 1}, {OriginStateID, 0, 1}, {NASIdentifier, 0, 1},
+		{NASIPAddress, 0, 1}, {NASIPv6Address, 0, 1}, {NASPortType, 0, 1}, {CalledStationID, 0, 1}, {CallingStationID, 0, 1},
+		{MIP6FeatureVector, 0, 1}, {MIP6AuthMode, 1, 1}, {MIPMNAAASPI, 0, 1}, {MIPMNHASPI, 0, 1}, {MIPMobileNodeAddress, 1, 2},
+		{MIP6AgentInfo, 1, 1}, {MIPCareofAddress, 1, 1}, {MIPAuthenticator, 0, 1}, {MIPMACMobilityData, 0, 1}, {MIPTimestamp, 0, 1},
+		{QoSCapability, 0, 1}, {QoSResources, 0, many}, {ChargeableUserIdentity, 0, 1}, {ServiceSelection, 0, 1},
+		{AuthorizationLifetime, 0, 1}, {AuthSessionState, 0, 1}, {ProxyInfo, 0, many}, {RouteRecord, 0, many},
+		{ResultCodeAVP, 0, 0}, {MIPMNHAMSA, 0, 0}, {MIPSessionKey, 0, 0}, {MIPMSALifetime, 0, 0}, // section 8.1
+	}},
+	{MIP6, MIP6A, Proxiable, []rule{
+		{SessionID, 1, 1}, {AuthApplicationID, 1, 1}, {ResultCodeAVP, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1},
+		{AuthRequestType, 1, 1}, {UserName, 0, 1}, {AuthorizationLifetime, 0, 1}, {AuthSessionState, 0, 1}, {ErrorMessage, 0, 1},
+		{ErrorReportingHost, 0, 1}, {ReAuthRequestType, 0, 1}, {MIP6FeatureVector, 0, 1}, {MIP6AgentInfo, 0, 1},
+		{MIPMobileNodeAddress, 0, 2}, {MIPMNHAMSA, 0, 1}, {MIPTimestamp, 0, 1}, {QoSResources, 0, many},
+		{ChargeableUserIdentity, 0, 1}, {ServiceSelection, 0, 1}, {OriginStateID, 0, 1}, {ProxyInfo, 0, many}, {RedirectHost, 0, many},
+		{RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, {FailedAVP, 0, many},
+		{DestinationHost, 0, 0}, {DestinationRealm, 0, 0}, // RFC 6733, section 6.2
+		{MIPMNAAASPI, 0, 0}, {MIPMNHASPI, 0, 0}, {MIPCareofAddress, 0, 0}, {MIPAuthenticator, 0, 0}, {MIPMACMobilityData, 0, 0},
+		{QoSCapability, 0, 0}, {MIP6AuthMode, 0, 0},
+	}},
+}
+
+// errorRules are what an answer with the E bit holds, whatever its command:
+// RFC 6733, section 7.2.
+var errorRules = [...]rule{
+	{SessionID, 0, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {ResultCodeAVP, 1, 1}, {OriginStateID, 0, 1}, {ErrorMessage, 0, 1},
+	{ErrorReportingHost, 0, 1}, {FailedAVP, 0, 1}, {ExperimentalResult, 0, 1}, {ProxyInfo, 0, many},
+	{RedirectHost, 0, many}, {RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, // with 3006: section 6.1.8
+}
+
+// Grammars of Grouped AVPs.
+var (
+	vendorApplicationRules  = [...]rule{{VendorID, 1, 1}, {AuthApplicationID, 0, 1}, {AcctApplicationID, 0, 1}}                                             // RFC 6733, section 6.11
+	proxyInfoRules          = [...]rule{{ProxyHost, 1, 1}, {ProxyState, 1, 1}}                                                                              // RFC 6733, section 6.7.2
+	experimentalResultRules = [...]rule{{VendorID, 1, 1}, {ExperimentalResultCode, 1, 1}}                                                                   // RFC 6733, section 7.6
+	homeAgentHostRules      = [...]rule{{DestinationRealm, 1, 1}, {DestinationHost, 1, 1}}                                                                  // RFC 4004, section 7.11
+	agentInfoRules          = [...]rule{{MIPHomeAgentAddress, 0, 2}, {MIPHomeAgentHost, 0, 1}, {MIP6HomeLinkPrefix, 0, 1}}                                  // RFC 5447, section 4.2.1
+	associationRules        = [...]rule{{MIPSessionKey, 1, 1}, {MIPMSALifetime, 1, 1}, {MIPMNHASPI, 0, 1}, {MIPAlgorithmType, 0, 1}, {MIPReplayMode, 0, 1}} // RFC 5778, section 6.12
+)
+
+// grammarOf finds the grammar of a command; nil: it is not known. A command of
+// the base protocol that an application uses (STR) is known with it alone.
+func grammarOf(c Command, a Application, f Flags) *grammar {
+	for i := range grammars {
+		if g := &grammars[i]; g.command == c && g.application == a && g.flags&Request == f&Request {
+			return g
+		}
+	}
+	return nil
+}
+
+// Check says whether m follows its command's definition. The error is a
+// *Failure with the first thing that is wrong: RFC 6733, section 7.
+func Check(m *Message) error {
+	if m.Flags&(Request|Error) == Request|Error {
+		return &Failure{Result: InvalidHeaderBits, What: "a request with the E bit"} // section 3
+	}
+	if m.Flags&(Request|Error) == Error {
+		return checkAll(m.AVPs, errorRules[:], nil)
+	}
+	g := grammarOf(m.Command, m.Application, m.Flags)
+	if g == nil {
+		for i := range grammars {
+			if grammars[i].application == m.Application {
+				return &Failure{Result: CommandUnsupported, What: fmt.Sprintf("%v is not a command of application %d here", m.Command, m.Application)}
+			}
+		}
+		return &Failure{Result: ApplicationUnsupported, What: fmt.Sprintf("application %d is not served here", m.Application)}
+	}
+	if m.IsRequest() && m.Flags&Proxiable != g.flags&Proxiable {
+		return &Failure{Result: InvalidHeaderBits, What: m.Name() + " with the wrong P bit"}
+	}
+	if err := checkAll(m.AVPs, g.rules, nil); err != nil {
+		return err
+	}
+	// RFC 6733, section 6.8: the two must match.
+	if a := m.Find(AuthApplicationID); a != nil && m.Command != CapabilitiesExchange && Application(a.Uint32()) != m.Application {
+		return &Failure{Result: InvalidAVPValue, AVP: a, What: fmt.Sprintf("Auth-Application-Id %d in a message of application %d", a.Uint32(), m.Application)}
+	}
+	return nil
+}
+
+// deepest is how many Grouped AVPs may stand in one another.
+const deepest = 8
+
+// checkAll holds AVPs to the rules of the command or group that they stand in.
+// Nil rules allow anything.
+func checkAll(avps []AVP, rules []rule, within []*AVP) error {
+	var counts [48]uint8
+	for i := range avps {
+		a := &avps[i]
+		d := define(a.Code, a.Vendor)
+		at := -1
+		for j := range rules {
+			if rules[j].code == a.Code && a.Vendor == 0 {
+				at = j
+				break
+			}
+		}
+		switch {
+		case d == nil || at < 0 && rules != nil:
+			if a.Flags&Mandatory != 0 && rules != nil {
+				return fail(AVPUnsupported, a, within, "%v with the M bit is not understood here", a.Code)
+			}
+			continue
+		case at >= 0 && rules[at].max == 0:
+			return fail(AVPNotAllowed, a, within, "%v may not stand here", a.Code)
+		case at >= 0 && counts[at] >= rules[at].max && rules[at].max != many:
+			return fail(AVPTooManyTimes, a, within, "%v more than %d times", a.Code, rules[at].max)
+		}
+		if at >= 0 && counts[at] < many {
+			counts[at]++
+		}
+		if rules == nil {
+			continue // well-formed is all that can be said
+		}
+		if err := checkValue(a, d, within); err != nil {
+			return err
+		}
+	}
+	for j := range rules {
+		if counts[j] < rules[j].min {
+			missing := AVP{Code: rules[j].code, Flags: flagsOf(rules[j].code)}
+			return fail(MissingAVP, missing.example(), within, "%v is missing", rules[j].code)
+		}
+	}
+	return nil
+}
+
+func checkValue(a *AVP, d *definition, within []*AVP) error {
+	if d.kind != grouped {
+		switch result := d.kind.check(a.Data); result {
+		case 0:
+			return nil
+		case InvalidAVPLength:
+			return fail(result, a, within, "%v with a value of %d octets", a.Code, len(a.Data))
+		default:
+			return fail(result, a, within, "%v with a value that its type does not have", a.Code)
+		}
+	}
+	if a.Code == FailedAVP {
+		return nil // it shows what was wrong, and need not be right
+	}
+	if len(within) >= deepest {
+		return fail(UnableToComply, within[0], nil, "Grouped AVPs more than %d deep", deepest)
+	}
+	inner, err := ParseAVPs(a.Data)
+	if f, ok := err.(*Failure); ok {
+		return fail(f.Result, f.AVP, append(within, a), "in %v: %s", a.Code, f.What)
+	}
+	return checkAll(inner, d.group, append(within, a))
+}
+
+// fail makes a Failure whose Failed-AVP holds the groups around the AVP and, of
+// their contents, it alone: RFC 6733, section 7.5.
+func fail(result ResultCode, a *AVP, within []*AVP, what string, args ...any) error {
+	for i := len(within) - 1; i >= 0; i-- {
+		group := *within[i]
+		group.Data = a.append(nil)
+		a = &group
+	}
+	return &Failure{Result: result, AVP: a, What: fmt.Sprintf(what, args...)}
+}

@@ -1,0 +1,75 @@
+package diameter
+
+// A SessionTerminationRequest (STR) tells a server that keeps state that a
+// session of MIP6A has ended: RFC 6733, section 8.4.1; RFC 5778, section 4.3.1.
+type SessionTerminationRequest struct {
+	Session string
+	Identity
+	DestinationRealm string
+	DestinationHost  string // empty: not told
+	User             string // empty: not told
+	Cause            uint32 // Termination-Cause: 1 is DIAMETER_LOGOUT
+}
+
+// AppendTo appends the whole message; of h, the identifiers and the T bit are taken.
+func (r *SessionTerminationRequest) AppendTo(b []byte, h Header) ([]byte, error) {
+	h.Flags, h.Command, h.Application = h.Flags&Retransmitted|Request|Proxiable, SessionTermination, MIP6A
+	start := len(b)
+	b = appendOctets(h.append(b), SessionID, r.Session)
+	b = r.Identity.append(b)
+	b = appendOctets(b, DestinationRealm, r.DestinationRealm)
+	b = appendUint32(b, AuthApplicationID, uint32(MIP6A))
+	b = appendUint32(b, TerminationCause, r.Cause)
+	if r.User != "" {
+		b = appendOctets(b, UserName, r.User)
+	}
+	if r.DestinationHost != "" {
+		b = appendOctets(b, DestinationHost, r.DestinationHost)
+	}
+	return finish(r.appendState(b), start)
+}
+
+// ParseSessionTerminationRequest checks and reads m. Errors are *Failure.
+func ParseSessionTerminationRequest(m *Message) (*SessionTerminationRequest, error) {
+	if err := checkAs(m, SessionTermination, Request); err != nil {
+		return nil, err
+	}
+	return &SessionTerminationRequest{
+		Session:          text(m.AVPs, SessionID),
+		Identity:         parseIdentity(m.AVPs),
+		DestinationRealm: text(m.AVPs, DestinationRealm),
+		DestinationHost:  text(m.AVPs, DestinationHost),
+		User:             text(m.AVPs, UserName),
+		Cause:            number(m.AVPs, TerminationCause),
+	}, nil
+}
+
+// A SessionTerminationAnswer (STA) acknowledges it: RFC 6733, section 8.4.2.
+type SessionTerminationAnswer struct {
+	Session string
+	Outcome
+	Identity
+	ProxyInfo []AVP // of the request, in its order
+}
+
+// AppendTo appends the whole message; h is the request's header.
+func (a *SessionTerminationAnswer) AppendTo(b []byte, h Header) ([]byte, error) {
+	start := len(b)
+	b = appendOctets(h.answerTo().with(a.Result).append(b), SessionID, a.Session)
+	b = a.Identity.append(a.Outcome.append(b))
+	b = appendAll(a.appendState(a.appendRest(b)), a.ProxyInfo)
+	return finish(b, start)
+}
+
+// ParseSessionTerminationAnswer checks and reads m. Errors are *Failure.
+func ParseSessionTerminationAnswer(m *Message) (*SessionTerminationAnswer, error) {
+	if err := checkAs(m, SessionTermination, 0); err != nil {
+		return nil, err
+	}
+	return &SessionTerminationAnswer{
+		Session:   text(m.AVPs, SessionID),
+		Outcome:   parseOutcome(m.AVPs),
+		Identity:  parseIdentity(m.AVPs),
+		ProxyInfo: all(m.AVPs, ProxyInfo),
+	}, nil
+}
