@@ -412,5 +412,7 @@ func Judged(events []journal.Event) []journal.Event {
 		{At: at, Name: "expectation-judged", Fields: fields{"expectation": "measure: interruption, node: ue, at-most: 100ms", "held": false, "wanted": "at most 100 ms", "found": "121.9 ms", "line": 23.0,
 			"evidence": []any{"ue moves from lte to wlan: <b>121.9 ms</b> towards ue, from 4.997 s"}}},
 	}
-	return slices.Insert(slices.Clone(events), end, judged...)
+	events = slices.Insert(slices.Clone(events), end, judged...)
+	events[len(events)-1].Fields = fields{"verdict": "not-held"}
+	return events
 }

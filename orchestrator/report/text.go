@@ -1,0 +1,235 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"s2clab/orchestrator/report/analysis"
+)
+
+// Text tells the run on a terminal: the table of handovers, the flows, the
+// expectations, and what it came to. Without colour it is plain text, the same
+// for the same run.
+func (r *Report) Text(colour bool) string {
+	p := &printer{colour: colour}
+	p.handovers(r)
+	p.flows(r)
+	p.expectations(r)
+	for _, note := range r.Notes {
+		p.linef("note: %s", note)
+	}
+	if len(r.Notes) > 0 {
+		p.linef("")
+	}
+	p.verdict(r)
+	return p.b.String()
+}
+
+type printer struct {
+	b      strings.Builder
+	colour bool
+}
+
+// The colours of a terminal.
+const (
+	bold  = "1"
+	dim   = "2"
+	red   = "31"
+	green = "32"
+)
+
+func (p *printer) paint(code, text string) string {
+	if !p.colour || text == "" {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+func (p *printer) linef(format string, args ...any) {
+	p.b.WriteString(printable(fmt.Sprintf(format, args...)))
+	p.b.WriteByte('\n')
+}
+
+// printable keeps what came from packets and files from commanding the terminal.
+// The colours are put on afterwards.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// handovers prints a row a handover. All lengths are milliseconds; a part that
+// the journal does not hold is a dash.
+func (p *printer) handovers(r *Report) {
+	if len(r.Handovers) == 0 {
+		return
+	}
+	t := table{head: []string{"", "node", "handover", "at", "silence", "gap", "detect", "address", "signal", "first", "lost", "dup", "reord", "bound", "excess"}}
+	t.left = map[int]bool{1: true, 2: true}
+	for i := range r.Handovers {
+		h := &r.Handovers[i]
+		row := []string{fmt.Sprint(h.Number), h.Node, moveName(h), fmt.Sprintf("%.3f s", h.Start.Seconds())}
+		w := h.Worst()
+		switch {
+		case w == nil:
+			row = append(row, "-")
+		case w.Open:
+			row = append(row, ">"+milliseconds(w.Length))
+		default:
+			row = append(row, milliseconds(w.Length))
+		}
+		for _, name := range analysis.PhaseNames {
+			text := "-"
+			if phase, ok := h.Phase(name); ok {
+				text = milliseconds(phase.Length())
+			}
+			row = append(row, text)
+		}
+		if w == nil {
+			row = append(row, "-", "-", "-")
+		} else {
+			lost, duplicated, reordered := costs(h)
+			row = append(row, fmt.Sprint(lost), fmt.Sprint(duplicated), fmt.Sprint(reordered))
+		}
+		bound, excess := "-", "-"
+		if w != nil && w.Bound.Known {
+			bound = milliseconds(w.Bound.Total)
+			if e, ok := w.Excess(); ok {
+				excess = milliseconds(e)
+			}
+		}
+		t.rows = append(t.rows, append(row, bound, excess))
+	}
+	p.table(&t)
+	p.b.WriteString(p.paint(dim, "     lengths in ms; silence, bound and excess: of the direction that suffered most\n"+
+		"     silence is made of: link gap, movement detection, address configuration, signalling, first packet") + "\n")
+	for i := range r.Handovers {
+		if h := &r.Handovers[i]; h.Outcome != analysis.Completed {
+			p.linef("     %d: %s: %s", h.Number, h.Outcome, h.Reason)
+		}
+	}
+	p.linef("")
+}
+
+// costs adds up what a handover did to all flows.
+func costs(h *analysis.Handover) (lost, duplicated, reordered int) {
+	for _, n := range h.Interruptions {
+		lost += n.Lost
+		duplicated += n.Duplicated
+		reordered += n.Reordered
+	}
+	return lost, duplicated, reordered
+}
+
+// moveName is a handover in a few words.
+func moveName(h *analysis.Handover) string {
+	switch h.Kind {
+	case analysis.Attach:
+		return "attach " + h.To
+	case analysis.Again:
+		return "back on " + h.To
+	case analysis.Return:
+		return h.From + " to " + h.To + ", home"
+	}
+	return h.From + " to " + h.To
+}
+
+func (p *printer) flows(r *Report) {
+	if len(r.Flows) == 0 {
+		return
+	}
+	t := table{head: []string{"", "flow", "from", "to", "sent", "received", "lost", "dup", "reord", "delay ms: median", "95 %", "99 %", "most"}, left: map[int]bool{1: true, 2: true, 3: true}}
+	for i := range r.Flows {
+		d := &r.Flows[i]
+		sent := fmt.Sprint(d.Sent)
+		if !d.SentKnown {
+			sent = ">=" + sent
+		}
+		row := []string{"", d.Flow, d.From, d.To, sent, fmt.Sprint(d.Received), fmt.Sprint(d.Lost), fmt.Sprint(d.Duplicated), fmt.Sprint(d.Reordered)}
+		if d.Received > 0 {
+			row = append(row, milliseconds(d.Delay.P50), milliseconds(d.Delay.P95), milliseconds(d.Delay.P99), milliseconds(d.Delay.Max))
+		} else if d.Octets > 0 {
+			row[4], row[5] = "-", thousands(d.Octets)+" octets"
+			row = append(row, "-", "-", "-", "-")
+		} else {
+			row = append(row, "-", "-", "-", "-")
+		}
+		t.rows = append(t.rows, row)
+	}
+	p.table(&t)
+	p.linef("")
+}
+
+func (p *printer) expectations(r *Report) {
+	for _, x := range r.Expectations {
+		mark, code := "held", green
+		if !x.Held {
+			mark, code = "FAILED", red
+		}
+		p.b.WriteString(p.paint(code, fmt.Sprintf("  %-6s", mark)))
+		p.b.WriteString(printable("  " + x.What))
+		if x.Found != "" {
+			p.b.WriteString(p.paint(dim, printable(": "+x.Found)))
+		}
+		p.b.WriteByte('\n')
+	}
+	if len(r.Expectations) > 0 {
+		p.linef("")
+	}
+}
+
+func (p *printer) verdict(r *Report) {
+	switch r.Outcome() {
+	case Held:
+		p.b.WriteString(p.paint(green, fmt.Sprintf("held: all %d expectations", len(r.Expectations))))
+	case NotHeld:
+		p.b.WriteString(p.paint(red, fmt.Sprintf("not held: %d of %d expectations failed", len(r.Expectations)-r.held(), len(r.Expectations))))
+	case Failed:
+		p.b.WriteString(p.paint(red, "failed: the run did not come to its end"))
+	default:
+		p.b.WriteString("not judged: the scenario expects nothing")
+	}
+	p.b.WriteByte('\n')
+}
+
+// A table has columns as wide as what is in them.
+type table struct {
+	head []string
+	rows [][]string
+	left map[int]bool // columns of words; the others are numbers
+}
+
+func (p *printer) table(t *table) {
+	widths := make([]int, len(t.head))
+	for _, row := range append([][]string{t.head}, t.rows...) {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(printable(cell)))
+		}
+	}
+	print := func(row []string, code string) {
+		var b strings.Builder
+		for i, cell := range row {
+			b.WriteString("  ")
+			cell = printable(cell)
+			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if t.left[i] {
+				b.WriteString(cell + pad)
+			} else {
+				b.WriteString(pad + cell)
+			}
+		}
+		line := strings.TrimRight(b.String(), " ")
+		if code != "" {
+			line = p.paint(code, line)
+		}
+		p.b.WriteString(line + "\n")
+	}
+	print(t.head, bold)
+	for _, row := range t.rows {
+		print(row, "")
+	}
+}
