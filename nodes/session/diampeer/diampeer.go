@@ -60,6 +60,7 @@ type Accepted struct {
 type Received struct {
 	Conn   uint64
 	Octets []byte
+	At     time.Time // when it was read
 }
 
 // Closed says that a connection has ended, or never came to be. None follows a
