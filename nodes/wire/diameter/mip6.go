@@ -1,6 +1,7 @@
 package diameter
 
 import (
+	"crypto/sha1"
 	"fmt"
 	"math"
 	"net/netip"
@@ -132,9 +133,12 @@ func ParseMIP6Request(m *Message) (*MIP6Request, error) {
 	r.Home = firstIPv6(r.Homes)
 	agent := find(avps, MIP6AgentInfo)
 	inner, _ := ParseAVPs(agent.Data) // Check has parsed it
-	if held := addresses(inner, MIPHomeAgentAddress); len(held) > 0 {
-		r.HomeAgent = firstIPv6(held)
+	held := addresses(inner, MIPHomeAgentAddress)
+	if len(held) == 0 { // RFC 5778, section 6.6: where the Binding Update went
+		missing := AVP{Code: MIPHomeAgentAddress, Flags: Mandatory}
+		return nil, fail(MissingAVP, missing.example(), []*AVP{agent}, "%v is missing in %v", MIPHomeAgentAddress, MIP6AgentInfo)
 	}
+	r.HomeAgent = firstIPv6(held)
 	if r.Mode != AuthMNAAA {
 		return r, nil
 	}
@@ -143,6 +147,9 @@ func ParseMIP6Request(m *Message) (*MIP6Request, error) {
 			missing := AVP{Code: c, Flags: flagsOf(c)}
 			return nil, &Failure{Result: MissingAVP, AVP: missing.example(), What: fmt.Sprintf("%v is missing, which mode MIP6_AUTH_MN_AAA needs", c)}
 		}
+	}
+	if len(r.MobilityData) != sha1.Size { // RFC 4285, section 5.2
+		return nil, &Failure{Result: InvalidAVPValue, AVP: find(avps, MIPMACMobilityData), What: fmt.Sprintf("%v of %d octets, want %d", MIPMACMobilityData, len(r.MobilityData), sha1.Size)}
 	}
 	if r.Type != AuthorizeAuthenticate { // RFC 5778, section 6.20
 		return nil, &Failure{Result: InvalidAVPValue, AVP: find(avps, AuthRequestType), What: fmt.Sprintf("Auth-Request-Type %d, want AUTHORIZE_AUTHENTICATE (3)", r.Type)}

@@ -1,0 +1,126 @@
+package aaa
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"time"
+
+	"s2clab/nodes/control"
+	"s2clab/nodes/keys"
+	"s2clab/nodes/wire/diameter"
+)
+
+// An authority decides on MIP6-Requests: RFC 5778, section 4.2. It keeps nothing
+// of them but the last SPI it gave.
+type authority struct {
+	identity    diameter.Identity
+	keyLifetime time.Duration
+	subscribers map[string]*control.Subscriber // by NAI
+	realms      map[string]bool                // served here, in lower case
+	stranger    []byte                         // a key that nobody has
+	spi         uint32                         // of the association handed out last
+}
+
+// firstSPI is the first that is not reserved: RFC 4285, section 8.
+const firstSPI = 256
+
+func newAuthority(cfg *control.AAA, identity diameter.Identity, rng *rand.Rand) *authority {
+	a := &authority{
+		identity:    identity,
+		keyLifetime: max(cfg.KeyLifetime.Truncate(time.Second), time.Second),
+		subscribers: map[string]*control.Subscriber{},
+		realms:      map[string]bool{strings.ToLower(identity.Realm): true},
+		stranger:    make([]byte, 16),
+		// Not from the first one on: keys of a former life, or of another
+		// server, may still be in use under those.
+		spi: firstSPI + rng.Uint32N(1<<20),
+	}
+	for i := range a.stranger {
+		a.stranger[i] = byte(rng.Uint32())
+	}
+	for i := range cfg.Subscribers {
+		s := &cfg.Subscribers[i]
+		a.subscribers[s.NAI] = s
+		if at := strings.LastIndexByte(s.NAI, '@'); at >= 0 {
+			a.realms[strings.ToLower(s.NAI[at+1:])] = true
+		}
+	}
+	return a
+}
+
+// decide answers a request that follows its definition. A *diameter.Failure
+// stands in place of an answer that cannot have the form of a MIP6-Answer.
+func (a *authority) decide(r *diameter.MIP6Request) (*diameter.MIP6Answer, *diameter.Failure) {
+	switch { // RFC 6733, section 6.1.4: is it for us at all?
+	case r.DestinationHost != "" && !strings.EqualFold(r.DestinationHost, a.identity.Host):
+		return nil, &diameter.Failure{Result: diameter.UnableToDeliver, What: "there is no way from here to " + r.DestinationHost}
+	case !a.realms[strings.ToLower(r.DestinationRealm)]:
+		return nil, &diameter.Failure{Result: diameter.RealmNotServed, What: "realm " + r.DestinationRealm + " is not served here"}
+	}
+	answer := &diameter.MIP6Answer{
+		Session:  r.Session,
+		Outcome:  diameter.Outcome{Result: diameter.Success},
+		Identity: a.identity,
+		User:     r.User,
+		State:    diameter.NoStateMaintained,
+	}
+	refuse := func(result diameter.ResultCode, why string) (*diameter.MIP6Answer, *diameter.Failure) {
+		answer.Outcome = diameter.Outcome{Result: result, Text: why}
+		return answer, nil
+	}
+	if r.Mode != diameter.AuthMNAAA { // RFC 5778, section 6.20
+		return refuse(diameter.ErrorMIP6AuthMode, fmt.Sprintf("MIP6-Auth-Mode %d is not supported", r.Mode))
+	}
+	s := a.subscribers[r.User]
+	if !a.authentic(s, r) {
+		// Neither RFC 5778 nor RFC 6733 has a code for a user who is not known.
+		// RFC 6733, section 7.1.4, gives this one where the authentication of
+		// the user failed, and it does not tell a stranger whom we know.
+		return refuse(diameter.AuthenticationRejected, "the MN-AAA authenticator is not right")
+	}
+	if s.Barred { // RFC 6733, section 7.1.5
+		return refuse(diameter.AuthorizationRejected, "the subscriber is barred")
+	}
+	home := s.HomeAddress
+	switch {
+	case home.IsValid() && !r.Home.IsUnspecified() && r.Home != home:
+		return refuse(diameter.AuthorizationRejected, fmt.Sprintf("home address %v is not the subscriber's", r.Home))
+	case !home.IsValid() && r.Home.IsUnspecified():
+		// RFC 5778, section 6.5: the server is to assign one, and has none.
+		return refuse(diameter.UnableToComply, "no home address to assign")
+	case !home.IsValid():
+		home = r.Home
+	}
+	answer.Homes = []netip.Addr{home}
+	answer.Timestamp = r.Timestamp
+	answer.Service = r.Service
+	answer.MSA = a.associate(s, r)
+	return answer, nil
+}
+
+// authentic verifies the MN-AAA authenticator: RFC 4285, section 5.2. It takes
+// as long for a subscriber who is not known.
+func (a *authority) authentic(s *control.Subscriber, r *diameter.MIP6Request) bool {
+	key, known := a.stranger, false
+	if s != nil && s.MNAAASPI == r.SPI {
+		key, known = s.MNAAAKey, true
+	}
+	want := keys.MNAAA(key, [keys.MNAAASize]byte(r.MobilityData))
+	return keys.Equal(r.Authenticator, want[:]) && known
+}
+
+// associate makes the MN-HA security association: RFC 5778, section 6.12. The
+// mobile node makes the same key of what it sent.
+func (a *authority) associate(s *control.Subscriber, r *diameter.MIP6Request) *diameter.MSA {
+	freshness, replay := [8]byte(r.MobilityData), diameter.ReplayNone
+	if r.Timestamp != nil {
+		freshness, replay = [8]byte(r.Timestamp), diameter.ReplayTimestamp
+	}
+	key := keys.SessionKey(s.MNAAAKey, r.User, r.HomeAgent, freshness)
+	if a.spi++; a.spi < firstSPI {
+		a.spi = firstSPI
+	}
+	return &diameter.MSA{Key: key[:], Lifetime: a.keyLifetime, SPI: a.spi, Algorithm: diameter.HMACSHA1, Replay: replay}
+}

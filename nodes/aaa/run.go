@@ -1,0 +1,117 @@
+package aaa
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"s2clab/nodes/control"
+	"s2clab/nodes/host"
+	"s2clab/nodes/session/diampeer"
+	"s2clab/nodes/wire/diameter"
+)
+
+// farewell is how long home agents may take to agree that a connection ends.
+const farewell = 300 * time.Millisecond
+
+// Run is role aaa: it serves until ctx or the lab ends, then takes leave of its peers.
+func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
+	now := func() time.Time { return time.Now().Add(cfg.Clock) }
+	m, err := New(cfg, now())
+	if err != nil {
+		return err
+	}
+	transport := host.NewDiameterTransport(context.WithoutCancel(ctx))
+	defer transport.Close()
+	var problems []error
+	for _, at := range cfg.AAA.Listen {
+		if _, err := transport.Listen(at); err != nil {
+			problems = append(problems, fmt.Errorf("listen for Diameter: %w", err))
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	c.Event("ready", nil)
+	return serve(ctx, m, transport, c, c.Commands())
+}
+
+// A teller carries events and answers to the lab: a *control.Conn.
+type teller interface {
+	Event(name string, fields map[string]any)
+	Reply(id uint64, value any, err error)
+}
+
+// A carrier acts on connections: a *host.DiameterTransport.
+type carrier interface {
+	Inputs() <-chan diampeer.Input
+	Act(diampeer.Output)
+}
+
+// serve owns the machine until ctx or commands end. Nothing in the machine asks
+// what time it is in the world, so it gets the process's clock.
+func serve(ctx context.Context, m *Machine, connections carrier, lab teller, commands <-chan control.Command) error {
+	act := func(out []diampeer.Output, events []Event) {
+		for _, o := range out {
+			connections.Act(o)
+		}
+		for _, e := range events {
+			lab.Event(e.Name, e.Fields)
+		}
+	}
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	over := ctx.Done()
+	var end <-chan time.Time
+	var cause error
+	leave := func() {
+		over, commands, end = nil, nil, time.After(farewell)
+		act(m.Step(time.Now(), diampeer.Stop{Cause: diameter.Rebooting}))
+	}
+	for over != nil || !m.Quiet() {
+		timer.Stop()
+		if d := m.Deadline(); !d.IsZero() {
+			timer.Reset(time.Until(d))
+		}
+		select {
+		case <-over:
+			cause = context.Cause(ctx)
+			leave()
+		case <-end:
+			return cause
+		case in := <-connections.Inputs():
+			act(m.Step(time.Now(), in))
+		case <-timer.C:
+			act(m.Tick(time.Now()))
+		case command, ok := <-commands:
+			if !ok { // the lab has gone
+				leave()
+				break
+			}
+			value, err := m.command(command)
+			lab.Reply(command.ID, value, err)
+		}
+	}
+	return cause
+}
+
+// command does what the lab asks: state tells Counts; set-busy {busy} turns
+// TOO_BUSY as the answer to everything on or off.
+func (m *Machine) command(c control.Command) (any, error) {
+	switch c.Name {
+	case "state":
+		return m.Counts(), nil
+	case "set-busy":
+		var args struct {
+			Busy *bool `json:"busy"`
+		}
+		if err := json.Unmarshal(c.Args, &args); err != nil || args.Busy == nil {
+			return nil, errors.New("set-busy: want {busy: true} or {busy: false}")
+		}
+		m.SetBusy(*args.Busy)
+		return nil, nil
+	}
+	return nil, fmt.Errorf("an AAA server has no command %q: want state or set-busy", c.Name)
+}
