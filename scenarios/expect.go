@@ -117,9 +117,6 @@ func (p *parser) pattern(v *strict.Value, key string, events bool) Pattern {
 
 // nearWords suggests names; with none near it says where they all are.
 func (p *parser) nearWords(name string, all []string) string {
-	if near := strict.Nearest(name, all); near != "" {
-		return fmt.Sprintf("did you mean %q?", near)
-	}
 	// A part of a name finds the names that have it.
 	var having []string
 	for _, w := range all {
@@ -127,8 +124,11 @@ func (p *parser) nearWords(name string, all []string) string {
 			having = append(having, w)
 		}
 	}
-	if having != nil {
+	if len(having) > 1 {
 		return "did you mean one of these: " + strings.Join(having, ", ") + "?"
+	}
+	if near := strict.Nearest(name, append(having, all...)); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return "docs/scenario.md lists them, such as binding-update, binding-acknowledgement, binding-accepted"
 }

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -67,7 +68,7 @@ var format = sync.OnceValue(func() *strict.Shape {
 		return &strict.Shape{Ref: ref, Name: "what to " + ref, Short: "message", Fields: append(pattern("message", "The message, by name: binding-update, binding-acknowledgement and so on.", false), own...)}
 	}
 
-	step := &strict.Shape{Ref: "step", Name: "a step", OneOf: verbs}
+	step := &strict.Shape{Ref: "step", Name: "a step", Example: "{at: 5s, move: {node: ue, to: wlan}}", OneOf: verbs}
 	step.Fields = []strict.Field{
 		{Key: "at", Shape: span(), Doc: "When, since the run began; in a repeat, since its round began. Left out: when the step before has ended."},
 		{Key: "after", Shape: strict.Of(&strict.Scalar{Name: "previous, or a duration", JSON: "string", Pattern: `^(previous|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`, Examples: []string{"previous"},
@@ -75,7 +76,11 @@ var format = sync.OnceValue(func() *strict.Shape {
 				if text == "previous" {
 					return time.Duration(0), nil
 				}
-				return strict.Duration(0, maxTime).Parse(text)
+				d, err := strict.Duration(0, maxTime).Parse(text)
+				if err != nil && strings.Trim(text, "0123456789.") == text {
+					return nil, &strict.Trouble{What: fmt.Sprintf("%q is neither the word previous nor a duration", text), Hint: "write after: previous, or after: 500ms"}
+				}
+				return d, err
 			}}), Doc: "In place of at: previous, when the step before has ended, or so long after that."},
 
 		{Key: "attach", Shape: &strict.Shape{Name: "a node and a link", Fields: []strict.Field{
@@ -161,7 +166,7 @@ var format = sync.OnceValue(func() *strict.Shape {
 		return strict.Of(&strict.Scalar{Name: "a number with its unit", JSON: "string|integer", Examples: []string{"1.8s"}})
 	}
 	events := of("saw", "never", "count")
-	expectation := &strict.Shape{Ref: "expectation", Name: "an expectation", OneOf: []string{"saw", "never", "count", "order", "measure"}}
+	expectation := &strict.Shape{Ref: "expectation", Name: "an expectation", Example: "{saw: binding-update, node: pgw, after: 5s}", OneOf: []string{"saw", "never", "count", "order", "measure"}}
 	expectation.Fields = []strict.Field{
 		{Key: "saw", For: of("saw"), Shape: name("an event or a message", "binding-update"), Doc: "Such an event or message was there at least once."},
 		{Key: "never", For: of("never"), Shape: name("an event or a message", "icmp6-unreachable"), Doc: "There was none."},

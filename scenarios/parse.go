@@ -59,11 +59,7 @@ func Parse(file string, data []byte, overrides ...topologies.Override) (*Scenari
 
 // keys are the top level's keys, by which overrides are told apart.
 func keys() []string {
-	var out []string
-	for _, f := range format().Fields {
-		out = append(out, f.Key)
-	}
-	return out
+	return format().Keys()
 }
 
 func open(file string, data []byte, overrides []topologies.Override) (doc *strict.Document, rest []topologies.Override) {
@@ -71,6 +67,11 @@ func open(file string, data []byte, overrides []topologies.Override) (doc *stric
 	if have := doc.Keys(); slices.Contains(have, "nodes") && !slices.Contains(have, "steps") {
 		doc = &strict.Document{File: file}
 		doc.Complain(nil, "a scenario names it: topology: "+filepath.Base(file), "is a topology, not a scenario")
+		return doc, nil
+	}
+	if have := doc.Keys(); len(have) > 0 && !slices.ContainsFunc(have, func(k string) bool { return slices.Contains(keys(), k) }) {
+		doc = &strict.Document{File: file}
+		doc.Complain(nil, "a scenario has the keys "+strings.Join(keys(), ", "), "is not a scenario: it has the keys %.80s", strings.Join(have[:min(len(have), 5)], ", "))
 		return doc, nil
 	}
 	for _, o := range overrides {
@@ -109,18 +110,27 @@ func (p *parser) topology(root *strict.Value, rest []topologies.Override) bool {
 		return false
 	}
 	name := strict.Or(v, "")
-	beside := path.Join(path.Dir(filepath.ToSlash(p.s.File)), name)
-	if path.IsAbs(name) {
-		beside = name
+	if !strings.ContainsAny(name, "/.") {
+		file, err := topologies.FindShipped(name)
+		if err != nil {
+			p.complain(v, strict.Suggest(name, "shipped topologies", topologies.Shipped())+"; a file is named with its ending: "+name+".yaml", "%q is not a shipped topology", name)
+			return false
+		}
+		return p.read(v, root, file, rest)
 	}
-	file, err := topologies.Find(beside)
-	if err != nil && !strings.ContainsAny(name, "/.") {
-		file, err = topologies.Find(name)
+	file := name
+	if !path.IsAbs(name) {
+		file = path.Join(path.Dir(filepath.ToSlash(p.s.File)), name)
 	}
-	if err != nil {
-		p.complain(v, "the name is relative to "+p.s.File+"; shipped topologies have a name alone: "+strings.Join(topologies.Shipped(), ", "), "topology: there is no file %s", beside)
+	if _, err := topologies.Find(file); err != nil {
+		p.complain(v, "the name is relative to "+p.s.File+"; shipped topologies have a name alone: "+strings.Join(topologies.Shipped(), ", "), "topology: there is no file %s", file)
 		return false
 	}
+	return p.read(v, root, file, rest)
+}
+
+// read reads the topology in a file that v has named.
+func (p *parser) read(v, root *strict.Value, file string, rest []topologies.Override) bool {
 	set := root.Get("set")
 	for _, key := range set.Keys() {
 		value := set.Get(key.Text)

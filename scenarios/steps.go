@@ -26,7 +26,11 @@ func (p *parser) collectFlows(items []*strict.Value) {
 	for _, v := range items {
 		verb, do := verbOf(v)
 		if verb == "repeat" {
-			p.collectFlows(v.Get("steps").Items())
+			for _, x := range v.Get("steps").Items() {
+				if t := x.Key("traffic"); t != nil {
+					p.complain(t, "start it before the repeat, with for: or until it is stopped", "%s: traffic has a name of its own, so it cannot begin again in each round", x.Path)
+				}
+			}
 			continue
 		}
 		if verb != "traffic" || !do.Good() {

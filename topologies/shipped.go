@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -49,20 +50,26 @@ func Find(name string) (string, error) {
 	if strings.HasPrefix(name, ShippedRoot) {
 		return name, nil
 	}
-	if _, err := os.Stat(name); err == nil {
+	if info, err := os.Stat(name); err == nil && !info.IsDir() {
 		return name, nil
 	}
 	plain := strings.TrimSuffix(path.Base(name), ".yaml")
 	if !strings.Contains(name, "/") || strings.HasPrefix(name, "topologies/") {
-		if _, err := shipped.Open(plain + ".yaml"); err == nil {
-			return shippedHere + plain + ".yaml", nil
-		}
-		if lineName.MatchString(plain) {
-			return shippedHere + plain + ".yaml", nil
+		if file, err := FindShipped(plain); err == nil {
+			return file, nil
 		}
 	}
 	return "", Problems{{File: name, What: "there is no such file, and no shipped topology of that name",
 		Hint: strict.Suggest(plain, "shipped topologies", append(Shipped(), "line-50"))}}
+}
+
+// FindShipped returns the file of the shipped topology of that name, also of
+// one made on the spot such as line-50.
+func FindShipped(name string) (string, error) {
+	if slices.Contains(Shipped(), name) || lineName.MatchString(name) {
+		return shippedHere + name + ".yaml", nil
+	}
+	return "", Problems{{File: name, What: "there is no shipped topology of that name", Hint: strict.Suggest(name, "shipped topologies", append(Shipped(), "line-50"))}}
 }
 
 // ReadFile reads a file from disk, or one that is in the program.

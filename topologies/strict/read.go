@@ -320,7 +320,7 @@ func (d *Document) readFields(n *yaml.Node, v *Value, shape *Shape, depth int) *
 	})
 	for _, f := range shape.Fields {
 		if f.Required && !hasKey(n, "<<") && (kind == "" || f.For == nil || slices.Contains(f.For, kind)) && !hasKey(n, f.Key) {
-			d.missing(v, fmt.Sprintf("add %s: %s", f.Key, f.Shape.sample()), "%s needs the key %q", shape.name(), f.Key)
+			d.missing(v, fmt.Sprintf("add %s: %s", f.Key, f.Shape.sample()), "the key %q is missing", f.Key)
 		}
 	}
 	if shape.OneOf != nil {
@@ -339,7 +339,7 @@ func (d *Document) readFields(n *yaml.Node, v *Value, shape *Shape, depth int) *
 				}
 			}
 			if unknown == "" {
-				d.missing(v, "", "%s needs one of the keys %s", shape.name(), strings.Join(shape.OneOf, ", "))
+				d.missing(v, shape.example(), "one of these keys is missing: %s", strings.Join(shape.OneOf, ", "))
 			}
 			v.Bad = true
 		case len(there) > 1:

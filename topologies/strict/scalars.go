@@ -104,9 +104,13 @@ func duration(text string) *Trouble {
 		return &Trouble{text + " has no unit", fmt.Sprintf("write %sms or %ss", text, text)}
 	case spacedNumber.MatchString(text):
 		m := spacedNumber.FindStringSubmatch(text)
-		return &Trouble{fmt.Sprintf("%s has a space before the unit", quote(text)), "write " + m[1] + m[3]}
+		hint = "write " + m[1] + m[3]
+		if t := duration(m[1] + m[3]); !durationShape.MatchString(m[1] + m[3]) {
+			hint = t.Hint
+		}
+		return &Trouble{fmt.Sprintf("%s has a space before the unit", quote(text)), hint}
 	case m != nil:
-		right := map[string]string{"sec": "s", "secs": "s", "second": "s", "seconds": "s", "msec": "ms", "min": "m", "mins": "m", "minutes": "m", "S": "s", "MS": "ms", "Ms": "ms", "hours": "h", "hour": "h", "usec": "us"}[m[3]]
+		right := map[string]string{"sec": "s", "secs": "s", "second": "s", "seconds": "s", "msec": "ms", "min": "m", "mins": "m", "minutes": "m", "S": "s", "MS": "ms", "Ms": "ms", "hours": "h", "hour": "h", "usec": "us", "minute": "m"}[m[3]]
 		if right != "" {
 			hint = "write " + m[1] + right
 		}
