@@ -1,0 +1,158 @@
+package link
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"s2clab/nodes/netns"
+	"s2clab/nodes/netns/netnstest"
+	"s2clab/topologies"
+)
+
+// The main thread must never live in a Space, and the loops want processors to
+// return to.
+func init() {
+	runtime.LockOSThread()
+	runtime.GOMAXPROCS(Processors())
+}
+
+const device = 2 // index of each node's device
+
+// A host is a node with one device and one address.
+type host struct {
+	name  string
+	space *netns.Space
+	port  *netns.Port
+	addr  netip.Addr
+}
+
+// makeHosts gives hosts with a port each. Their addresses have known neighbours.
+func makeHosts(tb testing.TB, names ...string) []*host {
+	tb.Helper()
+	var all []*host
+	for i, name := range names {
+		s, err := netns.New(name, "")
+		if errors.Is(err, unix.EPERM) {
+			netnstest.Lacking(tb, "netns", err)
+		}
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(s.Close)
+		all = append(all, &host{name: name, space: s, addr: netip.MustParseAddr(fmt.Sprintf("2001:db8::%d", i+1))})
+	}
+	return all
+}
+
+func (h *host) openPort(tb testing.TB) {
+	tb.Helper()
+	o := h.addr.As16()
+	p, err := h.space.OpenPort(netns.PortConfig{Name: "link", Index: device, MAC: [6]byte{2, 0, 0, 0, 0, o[15]}, MTU: 1500})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(p.Close)
+	h.port = p
+	h.address(tb)
+}
+
+func (h *host) address(tb testing.TB) {
+	tb.Helper()
+	var b netns.Batch
+	b.AddAddress(device, netip.PrefixFrom(h.addr, 64))
+	if err := h.space.Configure(&b); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// socket makes a socket in the host, bound to port 9 of its address.
+func (h *host) socket(tb testing.TB, kind int) int {
+	tb.Helper()
+	fd := -1
+	err := h.space.Do(func() (err error) {
+		if fd, err = unix.Socket(unix.AF_INET6, kind|unix.SOCK_CLOEXEC, 0); err != nil {
+			return err
+		}
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20)
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 5})
+		return unix.Bind(fd, &unix.SockaddrInet6{Port: 9, Addr: h.addr.As16()})
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { unix.Close(fd) })
+	return fd
+}
+
+func (h *host) dest() *unix.SockaddrInet6 { return &unix.SockaddrInet6{Port: 9, Addr: h.addr.As16()} }
+
+// joinHosts joins hosts by a link on which all are attached.
+func joinHosts(tb testing.TB, o Options, hosts []*host, i topologies.Impairment) (Engine, Link) {
+	tb.Helper()
+	engine, err := NewEngine(o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(engine.Close)
+	cfg := Config{Name: "wlan", From: map[string]topologies.Impairment{}}
+	for _, h := range hosts {
+		h.openPort(tb)
+		cfg.Ends = append(cfg.Ends, End{Node: h.name, Port: h.port})
+		cfg.From[h.name] = i
+	}
+	made, err := engine.Join(cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, h := range hosts {
+		if err := made.Attach(h.name); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return engine, made
+}
+
+// ask sends a datagram and waits for its echo.
+func roundTrip(tb testing.TB, from, to int, dest *unix.SockaddrInet6) time.Duration {
+	tb.Helper()
+	buf := make([]byte, 2048)
+	began := time.Now()
+	if err := unix.Sendto(from, buf[:100], 0, dest); err != nil {
+		tb.Fatal(err)
+	}
+	n, source, err := unix.Recvfrom(to, buf, 0)
+	if err != nil {
+		tb.Fatalf("the datagram did not come: %v", err)
+	}
+	if err := unix.Sendto(to, buf[:n], 0, source); err != nil {
+		tb.Fatal(err)
+	}
+	if _, _, err := unix.Recvfrom(from, buf, 0); err != nil {
+		tb.Fatalf("the answer did not come: %v", err)
+	}
+	return time.Since(began)
+}
+
+func TestALinkDelaysWhatItCarriesBothWays(t *testing.T) {
+	hosts := makeHosts(t, "ue", "gw")
+	const delay = 20 * time.Millisecond
+	_, made := joinHosts(t, Options{}, hosts, topologies.Impairment{Delay: delay})
+	a, b := hosts[0].socket(t, unix.SOCK_DGRAM), hosts[1].socket(t, unix.SOCK_DGRAM)
+	roundTrip(t, a, b, hosts[1].dest()) // neighbours are found
+	if took := roundTrip(t, a, b, hosts[1].dest()); took < 2*delay {
+		t.Errorf("there and back took %v, want no less than %v", took, 2*delay)
+	}
+	if late := made.Late("ue"); late.Frames == 0 {
+		t.Error("lateness was not measured")
+	}
+	if c := made.Counters("ue"); c.Sent == 0 || c.Arrived == 0 {
+		t.Errorf("counters: %+v", c)
+	}
+}
