@@ -27,21 +27,24 @@ func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
 		return err
 	}
 	defer k.close()
+	if k.tunnel, err = h.NewTunnel(host.TunnelConfig{Engine: cfg.MobileNode.Tunnel, Side: host.MobileSide, HomeAddress: cfg.MobileNode.HomeAddress}); err != nil {
+		return err
+	}
+	if err := k.nowhere(); err != nil {
+		return err
+	}
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	inputs := make(chan Input, 64)
-	go k.watch(ctx, inputs)
-	go k.hear(ctx, inputs, cancel)
-	go k.receive(ctx, inputs, cancel)
-	go k.refusals(ctx, inputs)
+	k.listen(ctx, inputs, cancel)
 	c.Event("ready", nil)
 	l := &loop{machine: m, offset: cfg.Clock, hands: k, teller: c}
 	return l.run(ctx, inputs, c.Commands())
 }
 
-// openKernel opens ports and tunnel, and takes from the kernel what is ours to
-// do: it shall not configure addresses by itself.
+// openKernel opens the ports, and takes from the kernel what is ours to do: it
+// shall not configure addresses by itself.
 func openKernel(h *host.Host, cfg *control.Config, t teller) (*kernel, error) {
 	home := cfg.MobileNode.HomeAddress
 	k := &kernel{host: h, home: home, teller: t, ready: map[string]bool{}}
@@ -56,16 +59,25 @@ func openKernel(h *host.Host, cfg *control.Config, t teller) (*kernel, error) {
 	if k.nd, err = h.NDPort(); err != nil {
 		errs = append(errs, err)
 	}
-	if k.tunnel, err = h.NewTunnel(host.TunnelConfig{Engine: cfg.MobileNode.Tunnel, Side: host.MobileSide, HomeAddress: home}); err != nil {
-		errs = append(errs, err)
-	} else {
-		errs = append(errs, h.ReplaceRoute(host.Route{Dev: host.TunnelDevice, Src: home, Metric: metricNowhere}))
-	}
 	if err := errors.Join(errs...); err != nil {
 		k.close()
 		return nil, err
 	}
 	return k, nil
+}
+
+// nowhere gives applications a way while there is none, so that they keep what
+// they have open.
+func (k *kernel) nowhere() error {
+	return k.host.ReplaceRoute(host.Route{Dev: host.TunnelDevice, Src: k.home, Metric: metricNowhere})
+}
+
+// listen begins to tell the loop what happens.
+func (k *kernel) listen(ctx context.Context, inputs chan<- Input, fail context.CancelCauseFunc) {
+	go k.watch(ctx, inputs)
+	go k.hear(ctx, inputs, fail)
+	go k.receive(ctx, inputs, fail)
+	go k.refusals(ctx, inputs)
 }
 
 func (k *kernel) close() {

@@ -1,0 +1,416 @@
+package mn
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/containernetworking/plugins/pkg/ns"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"s2clab/nodes/control"
+	"s2clab/nodes/host"
+	"s2clab/nodes/netns/netnstest"
+	"s2clab/nodes/session/association"
+	"s2clab/nodes/wire/icmp6"
+	"s2clab/nodes/wire/ipv6"
+	"s2clab/nodes/wire/mh"
+)
+
+// A field is a mobile node in a namespace of its own, and another namespace with
+// the far ends of its links, where the test plays routers and home agent.
+type field struct {
+	t      *testing.T
+	mobile ns.NetNS
+	net    ns.NetNS
+
+	far      *host.Host
+	nd       *host.NDPort
+	mobility *host.MobilityPort
+	key      *association.Association
+
+	mu       sync.Mutex
+	happened []told
+	news     chan struct{}
+
+	updates chan arrived
+	solicit chan string // device that a Router Solicitation came by
+	unasked chan *icmp6.NeighborAdvertisement
+}
+
+// An arrived is a Binding Update that has arrived.
+type arrived struct {
+	at     time.Time
+	dev    string
+	packet ipv6.Packet
+	*mh.BindingUpdate
+}
+
+// told is an event and when it came.
+type told struct {
+	name   string
+	fields map[string]any
+	at     time.Time
+}
+
+func (f *field) Event(name string, fields map[string]any) {
+	f.mu.Lock()
+	f.happened = append(f.happened, told{name, fields, time.Now()})
+	f.mu.Unlock()
+	select {
+	case f.news <- struct{}{}:
+	default:
+	}
+}
+
+func (f *field) Reply(uint64, any, error) {}
+
+// wait waits for the nth event of a name.
+func (f *field) wait(name string, nth int) told {
+	f.t.Helper()
+	deadline := time.After(20 * time.Second)
+	for {
+		f.mu.Lock()
+		n := 0
+		for _, e := range f.happened {
+			if e.name == name {
+				if n++; n == nth {
+					f.mu.Unlock()
+					return e
+				}
+			}
+		}
+		f.mu.Unlock()
+		select {
+		case <-f.news:
+		case <-deadline:
+			f.t.Fatalf("no %s number %d; happened: %v", name, nth, f.happened)
+		}
+	}
+}
+
+var links = []string{"lte", "wlan", "wimax"}
+
+func farEnd(dev string) string { return dev + "-gw" }
+
+// open makes the namespaces and starts the mobile node.
+func open(t *testing.T, cfg *control.Config, tunnel func(h *host.Host) (host.Tunnel, error)) *field {
+	t.Helper()
+	f := &field{t: t, mobile: netnstest.New(t), net: netnstest.New(t), news: make(chan struct{}, 1),
+		key: association.New(cfg.MobileNode.MNHASPI, cfg.MobileNode.MNHAKey), updates: make(chan arrived, 16),
+		solicit: make(chan string, 64), unasked: make(chan *icmp6.NeighborAdvertisement, 16)}
+	far := &control.Config{}
+	for i, dev := range links {
+		netnstest.Pair(t, f.mobile, dev, f.net, farEnd(dev))
+		f.carrier(dev, false)
+		netnstest.In(t, f.mobile, func() error {
+			l, err := netlink.LinkByName(dev)
+			if err != nil {
+				return err
+			}
+			cfg.Interfaces[i].Index, cfg.Interfaces[i].MAC = l.Attrs().Index, l.Attrs().HardwareAddr.String()
+			return nil
+		})
+		netnstest.In(t, f.net, func() error {
+			l, err := netlink.LinkByName(farEnd(dev))
+			if err != nil {
+				return err
+			}
+			far.Interfaces = append(far.Interfaces, control.Interface{Name: farEnd(dev), Index: l.Attrs().Index})
+			return nil
+		})
+	}
+	netnstest.In(t, f.net, func() (err error) {
+		if f.far, err = host.Open(far); err != nil {
+			return err
+		}
+		if err := f.far.SetForwarding(true); err != nil {
+			return err
+		}
+		if f.nd, err = f.far.NDPort(); err != nil {
+			return err
+		}
+		f.mobility, err = f.far.MobilityPort(homeAgent)
+		return err
+	})
+	t.Cleanup(func() { f.nd.Close(); f.mobility.Close(); f.far.Close() })
+	go f.hear()
+	go f.receive()
+
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan error, 1)
+	opened := make(chan error, 1)
+	go func() {
+		// The loop stays in the namespace: some of what it does needs that.
+		ended <- f.mobile.Do(func(ns.NetNS) error {
+			h, err := host.Open(cfg)
+			if err != nil {
+				opened <- err
+				return err
+			}
+			defer h.Close()
+			k, err := openKernel(h, cfg, f)
+			if err == nil {
+				defer k.close()
+				k.tunnel, err = tunnel(h)
+			}
+			if _, fake := k.tunnel.(*noTunnel); err == nil && !fake {
+				err = k.nowhere()
+			}
+			opened <- err
+			if err != nil {
+				return err
+			}
+			m, err := New(cfg)
+			if err != nil {
+				return err
+			}
+			inputs := make(chan Input, 64)
+			k.listen(ctx, inputs, cancel)
+			return (&loop{machine: m, hands: k, teller: f}).run(ctx, inputs, nil)
+		})
+	}()
+	if err := <-opened; err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel(context.Canceled)
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("the loop ended with %v", err)
+		}
+	})
+	return f
+}
+
+// noTunnel stands for the tunnel where that is not what is looked at.
+type noTunnel struct{ host.Tunnel }
+
+func (*noTunnel) Set(host.Binding) error        { return nil }
+func (*noTunnel) Clear(netip.Addr) error        { return nil }
+func (*noTunnel) Engine() (string, string)      { return "none", "" }
+func (*noTunnel) Refusals() <-chan host.Refusal { return nil }
+func (*noTunnel) Close() error                  { return nil }
+
+// without gives the loopback device the home address, which the tunnel's device
+// would have.
+func without(*host.Host) (host.Tunnel, error) {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return nil, err
+	}
+	return &noTunnel{}, netlink.AddrAdd(lo, &netlink.Addr{IPNet: hostNet(homeAddress), Flags: unix.IFA_F_NODAD})
+}
+
+func (f *field) in(space ns.NetNS, g func() error) { f.t.Helper(); netnstest.In(f.t, space, g) }
+
+// carrier lets the mobile's end of a link gain or lose its carrier. A look at
+// each end makes the kernel finish the change at once, the far end first.
+func (f *field) carrier(dev string, up bool) {
+	f.t.Helper()
+	f.in(f.net, func() error {
+		l, err := netlink.LinkByName(farEnd(dev))
+		if err != nil {
+			return err
+		}
+		if !up {
+			return netlink.LinkSetDown(l)
+		}
+		if err := netlink.LinkSetUp(l); err != nil {
+			return err
+		}
+		_, err = netlink.LinkByName(farEnd(dev))
+		return err
+	})
+	f.in(f.mobile, func() error {
+		_, err := netlink.LinkByName(dev)
+		return err
+	})
+}
+
+func (f *field) hear() {
+	for {
+		messages, err := f.nd.Receive()
+		if err != nil {
+			return
+		}
+		for _, d := range messages {
+			m, err := icmp6.Parse(d.Message)
+			if err != nil {
+				continue
+			}
+			switch m := m.(type) {
+			case *icmp6.RouterSolicitation:
+				f.solicit <- d.Dev
+			case *icmp6.NeighborAdvertisement:
+				if d.Dst.IsMulticast() && m.Override {
+					f.unasked <- m
+				}
+			}
+		}
+	}
+}
+
+func (f *field) receive() {
+	for {
+		packets, err := f.mobility.Receive()
+		if err != nil {
+			return
+		}
+		for _, d := range packets {
+			p, err := ipv6.Parse(slices.Clone(d.Packet))
+			if err != nil {
+				continue
+			}
+			if m, err := mh.Parse(p.Payload); err == nil {
+				if bu, ok := m.(*mh.BindingUpdate); ok {
+					f.updates <- arrived{time.Now(), d.Dev, p, bu}
+				}
+			}
+		}
+	}
+}
+
+// advertise sends a Router Advertisement as soon as it is asked for one.
+func (f *field) advertise(dev string, prefix netip.Prefix) time.Time {
+	f.t.Helper()
+	for asked := ""; asked != farEnd(dev); {
+		select {
+		case asked = <-f.solicit:
+		case <-time.After(20 * time.Second):
+			f.t.Fatalf("no router solicitation on %s", dev)
+		}
+	}
+	mac, err := f.far.HardwareAddr(farEnd(dev))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	address := join(prefix, 1)
+	if prefix == homePrefix {
+		address = homeAgent
+	}
+	m := &icmp6.RouterAdvertisement{Lifetime: time.Hour, Options: []icmp6.Option{
+		icmp6.SourceLinkAddress{Address: mac[:]},
+		icmp6.PrefixInformation{Prefix: netip.PrefixFrom(address, 64), OnLink: true, Autonomous: true, RouterAddress: true, Valid: Forever, Preferred: Forever},
+	}}
+	b, err := icmp6.Append(nil, m, routerLL, allNodes)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	at := time.Now()
+	if err := f.nd.Send(farEnd(dev), routerLL, allNodes, b); err != nil {
+		f.t.Fatal(err)
+	}
+	return at
+}
+
+func (f *field) update() arrived {
+	f.t.Helper()
+	select {
+	case u := <-f.updates:
+		return u
+	case <-time.After(20 * time.Second):
+		f.t.Fatalf("no binding update; happened: %v", f.happened)
+	}
+	panic("not reached")
+}
+
+// acknowledge answers as the home agent.
+func (f *field) acknowledge(u arrived) {
+	f.t.Helper()
+	careOf, _ := mh.Find[mh.AlternateCareOf](u.Options)
+	ba := &mh.BindingAcknowledgement{Seq: u.Seq, Lifetime: u.Lifetime}
+	if r, ok := mh.Find[mh.ReplayProtection](u.Options); ok {
+		ba.Options = append(ba.Options, r)
+	}
+	header, err := association.SealMNHA(nil, ba, f.key, careOf.Address, homeAddress, homeAgent, homeAddress)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	p := &ipv6.Packet{Src: homeAgent, Dst: u.packet.Src, HopLimit: 64, Next: ipv6.Mobility, Payload: header}
+	if u.packet.Src != homeAddress {
+		p.RoutingHome, p.SegmentsLeft = homeAddress, 1
+	}
+	b, err := ipv6.Append(nil, p)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.in(f.net, func() error { // the way back
+		l, err := netlink.LinkByName(u.dev)
+		if err != nil {
+			return err
+		}
+		return netlink.RouteReplace(&netlink.Route{LinkIndex: l.Attrs().Index, Dst: hostNet(u.packet.Src)})
+	})
+	if err := f.mobility.Send(b); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func TestInRealNamespacesAMobileLeavesHomeMovesAndReturns(t *testing.T) {
+	for _, dad := range []string{"none", "optimistic", "full"} {
+		t.Run(dad, func(t *testing.T) {
+			cfg := config()
+			cfg.MobileNode.DAD = dad
+			f := open(t, cfg, without)
+
+			f.carrier("lte", true)
+			f.advertise("lte", homePrefix)
+			f.wait("attached", 1)
+			f.carrier("lte", false)
+			f.wait("carrier-lost", 1)
+
+			f.carrier("wlan", true)
+			asked := f.advertise("wlan", wlanPrefix)
+			u := f.update()
+			t.Logf("binding update %v after the advertisement", u.at.Sub(asked))
+			if u.dev != "wlan-gw" || !wlanPrefix.Contains(u.packet.Src) || u.packet.HomeAddress != homeAddress {
+				t.Errorf("got %+v by %s", u.packet, u.dev)
+			}
+			f.acknowledge(u)
+			f.wait("bound", 1)
+
+			f.carrier("wimax", true)
+			asked = f.advertise("wimax", wimaxPrefix)
+			u = f.update()
+			t.Logf("binding update %v after the advertisement", u.at.Sub(asked))
+			f.acknowledge(u)
+			f.wait("bound", 2)
+			f.carrier("wlan", false)
+			f.wait("carrier-lost", 2)
+
+			f.carrier("wimax", false)
+			f.carrier("lte", true)
+			asked = f.advertise("lte", homePrefix)
+			u = f.update()
+			t.Logf("de-registration %v after the advertisement", u.at.Sub(asked))
+			if u.dev != "lte-gw" || u.packet.Src != homeAddress || u.Lifetime != 0 {
+				t.Errorf("got %+v by %s", u, u.dev)
+			}
+			f.acknowledge(u)
+			f.wait("returned-home", 1)
+			select {
+			case n := <-f.unasked:
+				if n.Target != homeAddress || n.Solicited {
+					t.Errorf("got %+v", n)
+				}
+			case <-time.After(20 * time.Second):
+				t.Error("no unsolicited neighbor advertisement")
+			}
+			for _, e := range f.happened {
+				if e.name == "action-failed" || e.name == "message-ignored" {
+					t.Errorf("%s %v", e.name, e.fields)
+				}
+			}
+		})
+	}
+}
+
+func hostNet(a netip.Addr) *net.IPNet {
+	return &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(128, 128)}
+}
