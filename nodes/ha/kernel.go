@@ -1,0 +1,150 @@
+package ha
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"s2clab/nodes/host"
+	"s2clab/nodes/session/diampeer"
+	"s2clab/nodes/wire/diameter"
+	"s2clab/nodes/wire/icmp6"
+)
+
+// kernel is the hands of a home agent over nodes/host.
+type kernel struct {
+	host     *host.Host
+	mobility *host.MobilityPort
+	nd       *host.NDPort
+	tunnel   *host.Tunnel
+	client   *host.DiameterClient // nil: there is no AAA
+	address  netip.Addr           // of the home agent
+	answers  func(Input)          // takes what comes of a question
+}
+
+// do does what the machine says.
+func (k *kernel) do(o Output) error {
+	switch o := o.(type) {
+	case SetTunnel:
+		return k.tunnel.Set(host.Binding{Inner: o.Home, Local: k.address, Remote: o.CareOf})
+	case ClearTunnel:
+		return k.tunnel.Clear(o.Home)
+	case SetProxy:
+		return k.host.AddProxyNeighbor(o.Dev, o.Address)
+	case ClearProxy:
+		return k.host.RemoveProxyNeighbor(o.Dev, o.Address)
+	case WatchAddress:
+		return k.nd.Join(o.Dev, host.SolicitedNode(o.Address))
+	case UnwatchAddress:
+		return k.nd.Leave(o.Dev, host.SolicitedNode(o.Address))
+	case SolicitNeighbor:
+		return k.discover(o.Dev, &icmp6.NeighborSolicitation{Target: o.Target}, netip.IPv6Unspecified(), host.SolicitedNode(o.Target))
+	case AdvertiseNeighbor:
+		return k.advertise(o)
+	}
+	return fmt.Errorf("no way to do %T", o)
+}
+
+func (k *kernel) advertise(o AdvertiseNeighbor) error {
+	mac, err := k.host.HardwareAddr(o.Dev)
+	if err != nil {
+		return err
+	}
+	return k.discover(o.Dev, &icmp6.NeighborAdvertisement{
+		Override: true, Target: o.Target, Options: []icmp6.Option{icmp6.TargetLinkAddress{Address: mac[:]}},
+	}, o.Source, netip.IPv6LinkLocalAllNodes())
+}
+
+func (k *kernel) discover(dev string, m icmp6.Message, src, dst netip.Addr) error {
+	b, err := icmp6.Append(make([]byte, 0, 64), m, src, dst)
+	if err != nil {
+		return err
+	}
+	return k.nd.Send(dev, src, dst, b)
+}
+
+func (k *kernel) send(dev string, packets ...[]byte) error {
+	return k.mobility.SendOn(dev, packets...)
+}
+
+func (k *kernel) counters() any {
+	name, why := k.tunnel.Engine()
+	c := k.tunnel.Counters()
+	return map[string]any{
+		"engine": name, "why": why, "wrong-outer": c.WrongOuter, "wrong-inner": c.WrongInner,
+		"sent-packets": c.SentPackets, "received-packets": c.ReceivedPackets,
+	}
+}
+
+// ask sends a MIP6-Request.
+func (k *kernel) ask(a *AskAAA) {
+	id := a.ID
+	k.client.Ask(&diameter.MIP6Request{
+		User: a.NAI, Mode: diameter.AuthMNAAA, SPI: a.SPI, Home: a.HomeAddress, HomeAgent: k.address, CareOf: a.CareOf,
+		Authenticator: a.Authenticator, MobilityData: a.MobilityData[:], Timestamp: a.Timestamp, Service: a.Service,
+		// An association ends by its own lifetime, here and there: no
+		// Session-Termination-Request is sent.
+		NoState: true,
+	}, func(o diampeer.Outcome) { k.answers(outcome(id, o)) })
+}
+
+// outcome says in the machine's terms what became of a question.
+func outcome(id uint64, o diampeer.Outcome) Input {
+	switch {
+	case o.Result == 0:
+		return AAAFailed{ID: id, Reason: o.Reason}
+	case o.Result == diameter.Success && o.Answer == nil:
+		return AAAFailed{ID: id, Reason: "malformed-answer"}
+	}
+	in := &AAAAnswered{ID: id, Peer: o.Peer, Result: uint32(o.Result)}
+	if o.Answer == nil {
+		return in
+	}
+	for _, home := range o.Answer.Homes {
+		if home.Is6() {
+			in.HomeAddress = home
+			break
+		}
+	}
+	if s := o.Answer.MSA; s != nil && s.Algorithm == diameter.HMACSHA1 {
+		in.Session = &Session{Key: s.Key, SPI: s.SPI, Lifetime: s.Lifetime, Timestamp: s.Replay == diameter.ReplayTimestamp}
+	}
+	return in
+}
+
+// claim says whose address a neighbour discovery message claims: see
+// NeighborClaimed.
+func claim(m *host.NDMessage) (NeighborClaimed, bool) {
+	message, err := icmp6.Parse(m.Message)
+	if err != nil || icmp6.Check(message, m.Src, m.Dst, 255) != nil {
+		return NeighborClaimed{}, false
+	}
+	switch message := message.(type) {
+	case *icmp6.NeighborAdvertisement:
+		return NeighborClaimed{Dev: m.Dev, Address: message.Target}, true
+	case *icmp6.NeighborSolicitation:
+		return NeighborClaimed{Dev: m.Dev, Address: message.Target}, m.Src.IsUnspecified()
+	}
+	return NeighborClaimed{}, false
+}
+
+// peerEvent gives the event that tells of a Diameter peer; an empty name: none.
+func peerEvent(o diampeer.Output) (name string, fields map[string]any) {
+	switch o := o.(type) {
+	case diampeer.Up:
+		return "peer-up", map[string]any{"peer": o.Peer}
+	case diampeer.Down:
+		return "peer-down", map[string]any{"peer": o.Peer, "reason": o.Reason}
+	case diampeer.Suspected:
+		return "peer-suspected", map[string]any{"peer": o.Peer}
+	case diampeer.Restored:
+		return "peer-restored", map[string]any{"peer": o.Peer}
+	case diampeer.Rejected:
+		return "peer-rejected", map[string]any{"peer": o.Peer, "reason": o.Reason}
+	}
+	return "", nil
+}
+
+// originState is the Origin-State-Id of a start at a time: it grows with each,
+// RFC 6733, section 8.16.
+func originState(start time.Time) uint32 { return uint32(start.Unix()) }

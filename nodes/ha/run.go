@@ -1,0 +1,180 @@
+package ha
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"time"
+
+	"s2clab/nodes/control"
+	"s2clab/nodes/host"
+	"s2clab/nodes/session/diampeer"
+	"s2clab/nodes/wire/diameter"
+)
+
+// Run is role ha: it runs until ctx or the lab ends.
+func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
+	return run(ctx, c, c.Commands(), cfg)
+}
+
+func run(ctx context.Context, t teller, commands <-chan control.Command, cfg *control.Config) error {
+	m, err := New(cfg)
+	if err != nil {
+		return err
+	}
+	h, err := host.Open(cfg)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	k := &kernel{host: h, address: cfg.HomeAgent.Address}
+	defer k.close()
+	if err := k.open(cfg); err != nil {
+		return err
+	}
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel(nil)
+	bursts, inputs := make(chan burst), make(chan Input, 64)
+	if len(cfg.HomeAgent.AAA) > 0 {
+		k.answers = func(in Input) { give(ctx, inputs, in) }
+		if err := k.connect(cfg, t); err != nil {
+			return err
+		}
+		running.Go(func() { k.client.Run(ctx) })
+	}
+	go k.receive(ctx, bursts, cancel)
+	go k.hear(ctx, inputs, cancel)
+	go k.strangers(ctx, inputs)
+	t.Event("ready", nil)
+	l := &loop{machine: m, hands: k, teller: t}
+	return l.run(ctx, bursts, inputs, commands)
+}
+
+// open opens the ports and the tunnel.
+func (k *kernel) open(cfg *control.Config) (err error) {
+	if k.mobility, err = k.host.MobilityPort(k.address); err != nil {
+		return err
+	}
+	if k.nd, err = k.host.NDPort(); err != nil {
+		return err
+	}
+	k.tunnel, err = k.host.NewTunnel(host.TunnelConfig{Engine: cfg.HomeAgent.Tunnel, Side: host.AgentSide})
+	return err
+}
+
+func (k *kernel) close() {
+	if k.tunnel != nil {
+		k.tunnel.Close()
+	}
+	if k.nd != nil {
+		k.nd.Close()
+	}
+	if k.mobility != nil {
+		k.mobility.Close()
+	}
+}
+
+// connect makes the Diameter client.
+func (k *kernel) connect(cfg *control.Config, t teller) error {
+	h, start := cfg.HomeAgent, time.Now()
+	o := diampeer.ClientOptions{
+		Local: diampeer.Local{
+			Identity:     diameter.Identity{Host: h.Host, Realm: h.Realm, State: originState(start)},
+			Product:      "s2clab",
+			Applications: []diameter.Application{diameter.MIP6A},
+			Watchdog:     h.Watchdog,
+			Rand:         rand.New(rand.NewPCG(cfg.Seed, 0xaaa)),
+		},
+		Timeout: h.AAATimeout,
+		Most:    2 * maxQuestions,
+		Now:     start,
+	}
+	for _, p := range h.AAA {
+		o.Servers = append(o.Servers, diampeer.Remote{Host: p.Host, Realm: p.Realm, Address: p.Address})
+	}
+	var err error
+	k.client, err = host.NewDiameterClient(o, func(o diampeer.Output) {
+		if name, fields := peerEvent(o); name != "" {
+			t.Event(name, fields)
+		}
+	})
+	return err
+}
+
+// give hands an input to the loop, unless that has ended.
+func give(ctx context.Context, inputs chan<- Input, in Input) {
+	select {
+	case inputs <- in:
+	case <-ctx.Done():
+	}
+}
+
+// receive hands packets to the loop, and waits until it has done with them.
+func (k *kernel) receive(ctx context.Context, bursts chan<- burst, fail context.CancelCauseFunc) {
+	done := make(chan struct{}, 1)
+	for {
+		packets, err := k.mobility.Receive()
+		if err != nil {
+			failed(fail, err)
+			return
+		}
+		select {
+		case bursts <- burst{packets: packets, done: done}:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// hear tells the loop who claims addresses on a link.
+func (k *kernel) hear(ctx context.Context, inputs chan<- Input, fail context.CancelCauseFunc) {
+	for {
+		messages, err := k.nd.Receive()
+		if err != nil {
+			failed(fail, err)
+			return
+		}
+		for i := range messages {
+			if in, ok := claim(&messages[i]); ok {
+				give(ctx, inputs, in)
+			}
+		}
+	}
+}
+
+// strangers tells the loop of tunnelled packets that came from no care-of
+// address.
+func (k *kernel) strangers(ctx context.Context, inputs chan<- Input) {
+	for {
+		select {
+		case r, ok := <-k.tunnel.Refusals():
+			if !ok {
+				return
+			}
+			if r.Reason == "wrong-outer-source" {
+				give(ctx, inputs, StrangerTunnelled{Source: r.Outer, Inner: r.Inner})
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// failed ends the role because a port does not receive any more, unless it was
+// closed since the role ends.
+func failed(fail context.CancelCauseFunc, err error) {
+	if !errors.Is(err, os.ErrClosed) {
+		fail(fmt.Errorf("receive: %w", err))
+	}
+}
