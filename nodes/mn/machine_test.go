@@ -331,3 +331,26 @@ func FuzzStory(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkAdvertisementToBindingUpdate is what the machine adds between a Router
+// Advertisement and the Binding Update that it causes.
+func BenchmarkAdvertisementToBindingUpdate(b *testing.B) {
+	m, err := New(config())
+	if err != nil {
+		b.Fatal(err)
+	}
+	now := start
+	links := []struct {
+		dev    string
+		prefix netip.Prefix
+	}{{"wlan", wlanPrefix}, {"wimax", wimaxPrefix}}
+	for i := 0; b.Loop(); i++ {
+		l, other := links[i%2], links[1-i%2]
+		now = now.Add(time.Second)
+		b.StopTimer()
+		m.Step(now, CarrierChanged{Dev: other.dev})
+		m.Step(now, CarrierChanged{Dev: l.dev, Up: true})
+		b.StartTimer()
+		m.Step(now, advertised(l.dev, l.prefix))
+	}
+}
