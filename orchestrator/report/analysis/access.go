@@ -38,7 +38,7 @@ const noticeWithin = 2 * time.Second
 func (r *reading) changesOf(node string) []*change {
 	var all []*change
 	for _, e := range r.events {
-		if nodeOf(e) != node {
+		if NodeOf(e) != node {
 			continue
 		}
 		byLab, up := false, false

@@ -119,8 +119,8 @@ func (r *reading) note(format string, args ...any) {
 	}
 }
 
-// nodeOf is the node that an event is about.
-func nodeOf(e journal.Event) string {
+// NodeOf is the node that an event is about.
+func NodeOf(e journal.Event) string {
 	if n := fields(e.Fields).text("node"); n != "" {
 		return n
 	}
@@ -136,7 +136,7 @@ func (r *reading) overview() {
 		switch e.Name {
 		case "run-started":
 			for name, value := range e.Fields {
-				if text := show(value); text != "" {
+				if text := Show(value); text != "" {
 					r.Environment = append(r.Environment, Fact{name, text})
 				}
 			}
@@ -147,8 +147,8 @@ func (r *reading) overview() {
 		case "step-started":
 			r.Steps = append(r.Steps, Step{e.At, f.text("what", "verb", "step")})
 		case "node-died":
-			r.Deaths = append(r.Deaths, Death{e.At, nodeOf(e), f.text("role"), f.text("exit"), f.text("log")})
-			r.note("node %s died at %.3f s: what follows shows a lab without it", nodeOf(e), e.At.Seconds())
+			r.Deaths = append(r.Deaths, Death{e.At, NodeOf(e), f.text("role"), f.text("exit"), f.text("log")})
+			r.note("node %s died at %.3f s: what follows shows a lab without it", NodeOf(e), e.At.Seconds())
 		case "expectation-judged":
 			r.Expectations = append(r.Expectations, expectation(e))
 		case "link-changed":
@@ -195,7 +195,7 @@ func expectation(e journal.Event) Expectation {
 		Line:     max(f.count("line"), 0),
 	}
 	if n, ok := f.number("found"); ok {
-		x.Found = show(n)
+		x.Found = Show(n)
 	}
 	return x
 }

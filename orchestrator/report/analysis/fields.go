@@ -119,8 +119,8 @@ func triple(v any, want int) (t [3]int64, ok bool) {
 	return t, false
 }
 
-// show prints a value as a person would write it.
-func show(v any) string {
+// Show prints a value as a person would write it.
+func Show(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return ""
@@ -134,7 +134,7 @@ func show(v any) string {
 	case []any:
 		parts := make([]string, len(v))
 		for i := range v {
-			parts[i] = show(v[i])
+			parts[i] = Show(v[i])
 		}
 		return strings.Join(parts, ", ")
 	}

@@ -110,7 +110,7 @@ func (r *reading) readFlows() {
 			continue
 		}
 		f := fields(e.Fields)
-		name, node := f.text("flow"), nodeOf(e)
+		name, node := f.text("flow"), NodeOf(e)
 		w := byName[name]
 		if w == nil {
 			w = &flowReading{

@@ -117,13 +117,13 @@ func (h *Handover) Excess() (excess time.Duration, ok bool) {
 func (r *reading) readHandovers() {
 	mobiles := r.net.mobiles()
 	for _, e := range r.events { // those that the topology does not know
-		if n := nodeOf(e); n != "" && (e.Name == "link-attached" || e.Name == "carrier-gained") && !slices.Contains(mobiles, n) && len(r.net.order) == 0 {
+		if n := NodeOf(e); n != "" && (e.Name == "link-attached" || e.Name == "carrier-gained") && !slices.Contains(mobiles, n) && len(r.net.order) == 0 {
 			mobiles = append(mobiles, n)
 		}
 	}
 	byNode := map[string][]journal.Event{}
 	for _, e := range r.events {
-		if n := nodeOf(e); n != "" && e.Name != "packet" && e.Name != "flow-samples" {
+		if n := NodeOf(e); n != "" && e.Name != "packet" && e.Name != "flow-samples" {
 			byNode[n] = append(byNode[n], e)
 		}
 	}
