@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"unsafe"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -44,7 +43,7 @@ type MobilityPort struct {
 	own []netip.Addr
 
 	sending sync.Mutex // of the fields below
-	batch   outgoing
+	batch   outgoing   // empty between calls
 }
 
 // MobilityPort opens the port, for packets to the addresses named here and in
@@ -206,12 +205,15 @@ func (p *MobilityPort) SendOn(dev string, packets ...[]byte) error {
 	p.sending.Lock()
 	defer p.sending.Unlock()
 	var errs []error
-	for len(packets) > 0 {
-		n := min(len(packets), mobilityBurst)
-		if err := p.batch.send(p.out, packets[:n], index); err != nil {
+	for i, b := range packets {
+		if err := p.batch.addWhole(b, index); err != nil {
 			errs = append(errs, fmt.Errorf("mobility port: %w", err))
 		}
-		packets = packets[n:]
+		if p.batch.full() || i == len(packets)-1 {
+			if err := p.batch.send(p.out); err != nil {
+				errs = append(errs, fmt.Errorf("mobility port: %w", err))
+			}
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -224,81 +226,4 @@ func (p *MobilityPort) Close() error {
 		}
 	}
 	return nil
-}
-
-// outgoing is what sendmmsg needs for whole packets, kept between calls.
-type outgoing struct {
-	messages []mmsghdr
-	vectors  []unix.Iovec
-	names    []unix.RawSockaddrInet6
-	controls []byte
-
-	from   int // the first message not sent yet
-	failed error
-	write  func(fd uintptr) bool
-}
-
-// send sends packets, at most mobilityBurst.
-func (o *outgoing) send(f *os.File, packets [][]byte, index int) error {
-	if o.messages == nil {
-		o.messages = make([]mmsghdr, 0, mobilityBurst)
-		o.vectors = make([]unix.Iovec, mobilityBurst)
-		o.names = make([]unix.RawSockaddrInet6, mobilityBurst)
-		o.controls = make([]byte, mobilityBurst*packetInfoSpace)
-		o.write = o.writeOnce
-	}
-	o.messages = o.messages[:0]
-	var errs []error
-	for _, b := range packets {
-		if len(b) < ipv6.HeaderLen {
-			errs = append(errs, fmt.Errorf("packet of %d octets, want %d or more", len(b), ipv6.HeaderLen))
-			continue
-		}
-		i := len(o.messages)
-		src, dst := netip.AddrFrom16([16]byte(b[8:])), netip.AddrFrom16([16]byte(b[24:]))
-		o.vectors[i].Base = &b[0]
-		o.vectors[i].SetLen(len(b))
-		scope := 0
-		if dst.IsLinkLocalUnicast() || dst.IsMulticast() {
-			scope = index
-		}
-		o.names[i] = sockaddr(dst, scope)
-		control := o.controls[i*packetInfoSpace : (i+1)*packetInfoSpace]
-		putPacketInfo(control, src, index)
-		var m mmsghdr
-		m.header.Name, m.header.Namelen = (*byte)(unsafe.Pointer(&o.names[i])), unix.SizeofSockaddrInet6
-		m.header.Iov = &o.vectors[i]
-		m.header.SetIovlen(1)
-		m.header.Control = &control[0]
-		m.header.SetControllen(packetInfoSpace)
-		o.messages = append(o.messages, m)
-	}
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	for o.from = 0; o.from < len(o.messages); {
-		if err := raw.Write(o.write); err != nil {
-			return closedOr(err)
-		}
-		if o.failed != nil {
-			errs = append(errs, fmt.Errorf("to %v: %w", netip.AddrFrom16(o.names[o.from].Addr), o.failed))
-			o.from++
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (o *outgoing) writeOnce(fd uintptr) bool {
-	sent, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&o.messages[o.from])), uintptr(len(o.messages)-o.from), unix.MSG_DONTWAIT, 0, 0)
-	o.failed = nil
-	switch errno {
-	case 0:
-		o.from += int(sent)
-	case unix.EAGAIN, unix.EINTR:
-		return false
-	default:
-		o.failed = errno
-	}
-	return true
 }

@@ -174,7 +174,7 @@ func (p *NDPort) Send(dev string, src, dst netip.Addr, message []byte) error {
 	}
 	if !dst.IsMulticast() {
 		var o outgoing
-		return inDevice(dev, o.send(p.raw, [][]byte{packet}, index))
+		return inDevice(dev, allOf(o.addWhole(packet, index), o.send(p.raw)))
 	}
 	to := unix.RawSockaddrLinklayer{
 		Family: unix.AF_PACKET, Protocol: htons(unix.ETH_P_IPV6), Ifindex: int32(index), Halen: 6,

@@ -2,12 +2,15 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"s2clab/nodes/wire/ipv6"
 )
 
 // mmsghdr is struct mmsghdr.
@@ -80,8 +83,8 @@ func newBurst(f *os.File, n, size, control int) (*burst, error) {
 // receive waits for messages and returns how many there are.
 func (b *burst) receive() (int, error) {
 	for {
-		if err := b.raw.Read(b.read); err != nil {
-			return 0, closedOr(err)
+		if b.raw.Read(b.read) != nil { // it was closed: nothing else ends the wait
+			return 0, os.ErrClosed
 		}
 		switch b.failed {
 		case unix.ENETDOWN: // a device that the socket listens to went down
@@ -113,28 +116,112 @@ func (b *burst) ancillary(i int, f func(level, kind int32, value []byte)) {
 	}
 }
 
-func closedOr(err error) error {
-	if errors.Is(err, os.ErrClosed) {
-		return os.ErrClosed
+// Ancillary data of a message that is sent: its source and device, and its
+// traffic class.
+const (
+	packetInfoSpace = unix.SizeofCmsghdr + (unix.SizeofInet6Pktinfo+7)&^7
+	classSpace      = unix.SizeofCmsghdr + 8
+	controlSpace    = packetInfoSpace + classSpace
+)
+
+// outgoing are packets on their way into one sendmmsg. The zero value is empty.
+type outgoing struct {
+	messages []mmsghdr
+	vectors  [outgoingMost]unix.Iovec
+	names    [outgoingMost]unix.RawSockaddrInet6
+	controls [outgoingMost * controlSpace]byte
+
+	from   int // the first message not sent yet
+	failed error
+	write  func(fd uintptr) bool
+}
+
+const outgoingMost = 64
+
+func (o *outgoing) full() bool { return len(o.messages) == outgoingMost }
+
+// add adds what is to be sent from src to dst, by a device where index is not 0.
+// The octets must stay as they are until send.
+func (o *outgoing) add(b []byte, src, dst netip.Addr, index int, class uint8) {
+	i := len(o.messages)
+	o.vectors[i].Base = &b[0]
+	o.vectors[i].SetLen(len(b))
+	scope := 0
+	if dst.IsLinkLocalUnicast() || dst.IsMulticast() {
+		scope = index
 	}
-	return err
-}
-
-func sockaddr(a netip.Addr, scope int) unix.RawSockaddrInet6 {
-	return unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: a.As16(), Scope_id: uint32(scope)}
-}
-
-// packetInfoSpace is what a struct in6_pktinfo takes as ancillary data.
-const packetInfoSpace = unix.SizeofCmsghdr + (unix.SizeofInet6Pktinfo+7)&^7
-
-// putPacketInfo writes ancillary data that names the source, and the device
-// where it is not 0, into b.
-func putPacketInfo(b []byte, src netip.Addr, device int) {
-	header := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
+	o.names[i] = unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: dst.As16(), Scope_id: uint32(scope)}
+	control := o.controls[i*controlSpace : (i+1)*controlSpace]
+	header := (*unix.Cmsghdr)(unsafe.Pointer(&control[0]))
 	header.Level, header.Type = unix.IPPROTO_IPV6, unix.IPV6_PKTINFO
 	header.SetLen(unix.SizeofCmsghdr + unix.SizeofInet6Pktinfo)
-	info := (*unix.Inet6Pktinfo)(unsafe.Pointer(&b[unix.SizeofCmsghdr]))
-	info.Addr, info.Ifindex = src.As16(), uint32(device)
+	info := (*unix.Inet6Pktinfo)(unsafe.Pointer(&control[unix.SizeofCmsghdr]))
+	info.Addr, info.Ifindex = src.As16(), uint32(index)
+	header = (*unix.Cmsghdr)(unsafe.Pointer(&control[packetInfoSpace]))
+	header.Level, header.Type = unix.IPPROTO_IPV6, unix.IPV6_TCLASS
+	header.SetLen(unix.SizeofCmsghdr + 4)
+	native.PutUint32(control[packetInfoSpace+unix.SizeofCmsghdr:], uint32(class))
+
+	var m mmsghdr
+	m.header.Name, m.header.Namelen = (*byte)(unsafe.Pointer(&o.names[i])), unix.SizeofSockaddrInet6
+	m.header.Iov = &o.vectors[i]
+	m.header.SetIovlen(1)
+	m.header.Control = &control[0]
+	m.header.SetControllen(controlSpace)
+	if o.messages == nil {
+		o.messages = make([]mmsghdr, 0, outgoingMost)
+	}
+	o.messages = append(o.messages, m)
+}
+
+// addWhole adds a packet that has its IPv6 header, for a socket that sends such.
+func (o *outgoing) addWhole(b []byte, index int) error {
+	if len(b) < ipv6.HeaderLen {
+		return fmt.Errorf("packet of %d octets, want %d or more", len(b), ipv6.HeaderLen)
+	}
+	o.add(b, netip.AddrFrom16([16]byte(b[8:])), netip.AddrFrom16([16]byte(b[24:])), index, 0)
+	return nil
+}
+
+// send sends all that was added and forgets it. What cannot be sent does not
+// hold back the others.
+func (o *outgoing) send(f *os.File) error {
+	if len(o.messages) == 0 {
+		return nil
+	}
+	defer func() { o.messages = o.messages[:0] }()
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if o.write == nil {
+		o.write = o.writeOnce
+	}
+	var errs []error
+	for o.from = 0; o.from < len(o.messages); {
+		if raw.Write(o.write) != nil {
+			return os.ErrClosed
+		}
+		if o.failed != nil {
+			errs = append(errs, fmt.Errorf("to %v: %w", netip.AddrFrom16(o.names[o.from].Addr), o.failed))
+			o.from++
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (o *outgoing) writeOnce(fd uintptr) bool {
+	sent, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&o.messages[o.from])), uintptr(len(o.messages)-o.from), unix.MSG_DONTWAIT, 0, 0)
+	o.failed = nil
+	switch errno {
+	case 0:
+		o.from += int(sent)
+	case unix.EAGAIN, unix.EINTR:
+		return false
+	default:
+		o.failed = errno
+	}
+	return true
 }
 
 func htons(v uint16) uint16 { return v<<8 | v>>8 }

@@ -1,0 +1,282 @@
+package host
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// virtioHeader is struct virtio_net_hdr, which stands before each packet at the
+// device: what its sender left to do.
+const virtioHeader = 10 // octets
+
+const (
+	needsChecksum = unix.VIRTIO_NET_HDR_F_NEEDS_CSUM
+	segmentsTCP6  = unix.VIRTIO_NET_HDR_GSO_TCPV6
+	ecnMarked     = unix.VIRTIO_NET_HDR_GSO_ECN
+)
+
+// offload is a virtioHeader in the clear. Offsets count from the IPv6 header.
+type offload struct {
+	flags, kind    uint8
+	headers        int // octets before the payload
+	segment        int // octets of payload in each segment
+	checksumStart  int
+	checksumOffset int
+}
+
+// A packetDevice is TunnelDevice seen from the outside: what the node sends into
+// it is read from file, behind a virtioHeader and as many octets of link header.
+// It is a TUN device, or, where /dev/net/tun is denied, a packet socket on the
+// far end of a veth pair.
+type packetDevice struct {
+	file  *os.File
+	raw   syscall.RawConn
+	link  int // octets of link header
+	mac   [6]byte
+	index int
+	host  *Host
+	far   int // index of the far end of the veth pair; 0: a TUN device
+}
+
+// linkMost is the longest link header.
+const linkMost = 14
+
+func (h *Host) openPacketDevice() (*packetDevice, error) {
+	d, err := h.openTUN()
+	if err == nil {
+		return d, nil
+	}
+	veth, second := h.openVethDevice()
+	if second != nil {
+		return nil, fmt.Errorf("%w; and instead of it: %w", err, second)
+	}
+	return veth, nil
+}
+
+func (h *Host) openTUN() (*packetDevice, error) {
+	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("/dev/net/tun: %w", err)
+	}
+	d := &packetDevice{host: h}
+	req, err := unix.NewIfreq(TunnelDevice)
+	if err == nil {
+		req.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR | unix.IFF_TUN_EXCL)
+		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, req)
+	}
+	if err == nil {
+		err = unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, unix.TUN_F_CSUM|unix.TUN_F_TSO6|unix.TUN_F_TSO_ECN)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("TUN device %s: %w", TunnelDevice, err)
+	}
+	if d.index, err = h.Index(TunnelDevice); err == nil {
+		err = h.setUpTunnelDevice(d.index)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	d.file = os.NewFile(uintptr(fd), TunnelDevice)
+	d.raw, err = d.file.SyscallConn()
+	return d, err
+}
+
+// setUpTunnelDevice brings the device up without a link-local address, which
+// would only make the kernel send into it by itself.
+func (h *Host) setUpTunnelDevice(index int) error {
+	var b batch
+	b.linkUp(index, 0)
+	return h.nl.do(&b)
+}
+
+// linkUp brings a device up; no address is made for it. An MTU of 0 stays.
+func (b *batch) linkUp(index, mtu int) {
+	start := b.begin("address generation", unix.RTM_NEWLINK, 0, linkHeader(index, 0, 0))
+	b.noAddressGeneration()
+	b.end(start)
+	start = b.begin("up", unix.RTM_NEWLINK, 0, linkHeader(index, unix.IFF_UP, unix.IFF_UP))
+	if mtu != 0 {
+		b.number(unix.IFLA_MTU, mtu)
+	}
+	b.end(start)
+}
+
+// look makes the kernel act on a change of the device's carrier at once, which it
+// may otherwise put off for up to a second (Linux 6.8 and later).
+func (b *batch) look(index int) {
+	b.end(b.begin("look", unix.RTM_GETLINK, 0, linkHeader(index, 0, 0)))
+}
+
+func (b *batch) noAddressGeneration() {
+	const inet6Mode, none = 8, 1 // IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE
+	families := b.nest(unix.IFLA_AF_SPEC)
+	inet6 := b.nest(unix.AF_INET6)
+	b.attribute(inet6Mode, []byte{none})
+	b.unnest(inet6)
+	b.unnest(families)
+}
+
+// addVeth makes the pair of TunnelDevice and tunnelFar. Both have the same
+// link-layer address and ask for none.
+func (h *Host) addVeth() (near, far link, err error) {
+	var b batch
+	const ethernetNoARP = unix.IFF_NOARP
+	start := b.begin("veth pair "+TunnelDevice, unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, linkHeader(0, ethernetNoARP, ethernetNoARP))
+	b.attribute(unix.IFLA_IFNAME, append([]byte(TunnelDevice), 0))
+	b.attribute(unix.IFLA_ADDRESS, tunnelMAC[:])
+	info := b.nest(unix.IFLA_LINKINFO)
+	b.attribute(unix.IFLA_INFO_KIND, []byte("veth"))
+	data := b.nest(unix.IFLA_INFO_DATA)
+	peer := b.nest(1) // VETH_INFO_PEER
+	b.octets = append(b.octets, linkHeader(0, ethernetNoARP, ethernetNoARP)...)
+	b.attribute(unix.IFLA_IFNAME, append([]byte(tunnelFar), 0))
+	b.attribute(unix.IFLA_ADDRESS, tunnelMAC[:])
+	b.unnest(peer)
+	b.unnest(data)
+	b.unnest(info)
+	b.end(start)
+	if err = h.nl.do(&b); err != nil {
+		return near, far, err
+	}
+	for name, l := range map[string]*link{TunnelDevice: &near, tunnelFar: &far} {
+		if *l, err = h.nl.link(0, name); err != nil {
+			return near, far, err
+		}
+		h.learn(l.index, l.name)
+	}
+	b = batch{}
+	b.linkUp(near.index, 0)
+	b.linkUp(far.index, 0)
+	b.look(near.index)
+	b.look(far.index)
+	return near, far, h.nl.do(&b)
+}
+
+// tunnelMAC is the link-layer address of both ends of the veth pair, which no
+// other node ever sees.
+var tunnelMAC = [6]byte{0x02, 'm', 'i', 'p', 0, 0}
+
+func (h *Host) removeLink(index int) {
+	if index == 0 {
+		return
+	}
+	var b batch
+	b.end(b.begin("remove", unix.RTM_DELLINK, 0, linkHeader(index, 0, 0), unix.ENODEV))
+	h.nl.do(&b)
+	h.forget(index)
+}
+
+func (h *Host) openVethDevice() (*packetDevice, error) {
+	near, far, err := h.addVeth()
+	if err != nil {
+		return nil, err
+	}
+	d := &packetDevice{host: h, index: near.index, far: far.index, link: linkMost, mac: near.mac}
+	if err := d.openFar(); err != nil {
+		h.removeLink(far.index)
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *packetDevice) openFar() error {
+	if err := d.host.SetSysctl("conf/"+tunnelFar+"/disable_ipv6", "1"); err != nil {
+		return err
+	}
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	d.file = os.NewFile(uintptr(fd), TunnelDevice)
+	for _, option := range []int{unix.PACKET_VNET_HDR, unix.PACKET_IGNORE_OUTGOING} {
+		if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, option, 1); err != nil {
+			return err
+		}
+	}
+	largeBuffer(fd, 8<<20)
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_IPV6), Ifindex: d.far}); err != nil {
+		return err
+	}
+	d.raw, err = d.file.SyscallConn()
+	return err
+}
+
+// close takes the device away; one that never opened may be nil.
+func (d *packetDevice) close() {
+	if d == nil {
+		return
+	}
+	if d.file != nil {
+		d.file.Close()
+	}
+	d.host.removeLink(d.far)
+	d.host.forget(d.index)
+}
+
+// prefix is how many octets stand before a packet read from the device.
+func (d *packetDevice) prefix() int { return virtioHeader + d.link }
+
+// parseOffload reads the header before a packet.
+func (d *packetDevice) parseOffload(b []byte) offload {
+	return offload{
+		flags: b[0], kind: b[1],
+		headers:        int(native.Uint16(b[2:])) - d.link,
+		segment:        int(native.Uint16(b[4:])),
+		checksumStart:  int(native.Uint16(b[6:])) - d.link,
+		checksumOffset: int(native.Uint16(b[8:])),
+	}
+}
+
+// appendPrefix appends what stands before a packet written to the device.
+func (d *packetDevice) appendPrefix(b []byte, o offload) []byte {
+	b = append(b, o.flags, o.kind)
+	if o.flags&needsChecksum == 0 {
+		b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
+	} else {
+		b = native.AppendUint16(b, uint16(o.headers+d.link))
+		b = native.AppendUint16(b, uint16(o.segment))
+		b = native.AppendUint16(b, uint16(o.checksumStart+d.link))
+		b = native.AppendUint16(b, uint16(o.checksumOffset))
+	}
+	if d.link == 0 {
+		return b
+	}
+	b = append(append(b, d.mac[:]...), d.mac[:]...)
+	return binary.BigEndian.AppendUint16(b, unix.ETH_P_IPV6)
+}
+
+// writev is one packet on its way into the device, in pieces.
+type writev struct {
+	vectors []unix.Iovec
+	errno   unix.Errno
+	write   func(fd uintptr) bool
+}
+
+func (w *writev) add(b []byte) {
+	v := unix.Iovec{Base: &b[0]}
+	v.SetLen(len(b))
+	w.vectors = append(w.vectors, v)
+}
+
+// to writes the packet and forgets it.
+func (w *writev) to(d *packetDevice) error {
+	if w.write == nil {
+		w.write = func(fd uintptr) bool {
+			_, _, w.errno = unix.Syscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&w.vectors[0])), uintptr(len(w.vectors)))
+			return w.errno != unix.EAGAIN && w.errno != unix.EINTR
+		}
+	}
+	err := d.raw.Write(w.write)
+	w.vectors = w.vectors[:0]
+	if err == nil && w.errno != 0 {
+		return w.errno
+	}
+	return err
+}
