@@ -75,7 +75,9 @@ func Check(m Message) error {
 }
 
 // CheckOctets is Check on the octets of a header, which it does not copy; it
-// does not allocate unless it fails.
+// does not allocate unless it fails. It sees padding too, of which one rule
+// speaks: none follows a BindingAuthorization. After an Authentication it is let
+// through, though RFC 4285 has that option last as well.
 func CheckOctets(b []byte) error {
 	b, err := Octets(b)
 	if err != nil {
@@ -83,7 +85,9 @@ func CheckOctets(b []byte) error {
 	}
 	c := checker{message: Type(b[2])}
 	w := WalkOptions(b)
+	last := 0
 	for w.Next() {
+		last = w.At + 2 + len(w.Data)
 		first := uint8(0)
 		if len(w.Data) > 0 {
 			first = w.Data[0]
@@ -94,6 +98,9 @@ func CheckOctets(b []byte) error {
 	}
 	if w.Err() != nil {
 		return w.Err()
+	}
+	if c.authorized && last != len(b) {
+		return c.broken(OptionBindingAuthorization, "has padding after it", "RFC 6275, section 6.2")
 	}
 	return c.end()
 }

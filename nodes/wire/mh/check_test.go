@@ -74,3 +74,21 @@ func TestOptionsThatBreakARuleAreRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestPaddingMayFollowAuthenticationButNotAuthorization(t *testing.T) {
+	for o, ok := range map[Option]bool{
+		&Authentication{Subtype: MNHA, SPI: 256, Data: twelve}: true,
+		&BindingAuthorization{Authenticator: twelve}:           false,
+	} {
+		b, err := Begin(nil, &BindingUpdate{Options: []Option{shortNAI, o}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err = End(append(b, 0), 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := CheckOctets(b); (err == nil) != ok {
+			t.Errorf("%v: %v", o.Type(), err)
+		}
+	}
+}
