@@ -386,3 +386,32 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A page must not give a command that is refused.
+func TestTheCommandsOfAPageAreInOrder(t *testing.T) {
+	for _, name := range Shipped() {
+		page, err := Page(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(page)) {
+			args := strings.Fields(line)
+			if !strings.HasPrefix(line, "    s2clab run ") {
+				continue
+			}
+			var overrides []topologies.Override
+			for i, a := range args {
+				if a == "--set" {
+					o, err := strict.ParseOverride(args[i+1])
+					if err != nil {
+						t.Fatal(err)
+					}
+					overrides = append(overrides, o)
+				}
+			}
+			if _, err := Load(args[2], overrides...); err != nil {
+				t.Errorf("%s: %s%v", name, line, err)
+			}
+		}
+	}
+}

@@ -39,7 +39,7 @@ var format = sync.OnceValue(func() *strict.Shape {
 			Doc: "What the node is: mn (mobile node), ha (home agent), aaa (AAA server), router, cn (correspondent node)."},
 		{Key: "count", Shape: strict.Of(strict.Integer("a number of nodes", 1, maxNodes)), For: []string{"mn", "cn"},
 			Doc: "So many nodes alike: ue with count 3 is ue1, ue2 and ue3, and ue means all of them. Left out: one, with the name as it stands."},
-		{Key: "clock-offset", Shape: strict.Of(strict.Duration(-100*365*24*time.Hour, 100*365*24*time.Hour)),
+		{Key: "clock-offset", Shape: strict.Of(span("1h", -100*365*24*time.Hour, 100*365*24*time.Hour)),
 			Doc: "How far the node's clock is off: 1h is an hour ahead, -1h an hour behind. Left out: it is right."},
 
 		{Key: "home-agent", For: mn, Shape: strict.Of(reference("a node with role ha", "pgw")), Doc: "The node that is its home agent. Left out: the only one there is."},
@@ -54,19 +54,19 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "mn-ha-key", For: mn, Shape: strict.Of(keyScalar(16, 16)), Doc: "The mobile's own copy of the key that it shares with its home agent (RFC 4285, section 5.1). Left out: the right one, so write it only to make it wrong."},
 		{Key: "mn-ha-spi", For: mn, Shape: strict.Of(spi()), Doc: "The SPI of that key, 256 or more. Left out: from 256 on with bootstrap static, else what the AAA server gives."},
 
-		{Key: "home-prefixes", For: ha, Shape: list(prefixScalar(16, 64), "a list of prefixes"), Doc: "Prefixes it is home agent for: each /64 in them is for one home link. Left out: 2001:db8:100::/48 for the first home agent, 2001:db8:101::/48 for the next."},
+		{Key: "home-prefixes", For: ha, Shape: list(homePrefix(), "a list of prefixes"), Doc: "Prefixes it is home agent for: each /64 in them is for one home link. Left out: 2001:db8:100::/48 for the first home agent, 2001:db8:101::/48 for the next."},
 		{Key: "aaa", For: ha, Shape: list(reference("a node with role aaa", "aaa"), "a list of nodes with role aaa"), Doc: "The AAA servers it asks, the preferred one first. Left out: all there are."},
 		{Key: "address", For: ha, Shape: strict.Of(addressScalar()), Doc: "The address mobiles send their Binding Updates to, one of its own. Left out: the one that accesses reach it at."},
 		{Key: "max-lifetime", For: ha, Shape: strict.Of(lifetime()), Doc: "The longest lifetime of a binding it grants, in steps of 4s. Left out: 10m."},
 		{Key: "max-bindings", For: ha, Shape: strict.Of(strict.Integer("a number of bindings", 1, 10_000_000)), Doc: "How many bindings it keeps at most. Left out: 10000."},
-		{Key: "replay-window", For: ha, Shape: strict.Of(strict.Duration(time.Millisecond, 24*time.Hour)), Doc: "How far the timestamp of a Binding Update may be from its clock. Left out: 7s (RFC 4285, section 6)."},
-		{Key: "aaa-timeout", For: ha, Shape: strict.Of(strict.Duration(10*time.Millisecond, 5*time.Minute)), Doc: "How long it waits for an answer from one AAA server. Left out: 2s."},
+		{Key: "replay-window", For: ha, Shape: strict.Of(span("7s", time.Millisecond, 24*time.Hour)), Doc: "How far the timestamp of a Binding Update may be from its clock. Left out: 7s (RFC 4285, section 6)."},
+		{Key: "aaa-timeout", For: ha, Shape: strict.Of(span("2s", 10*time.Millisecond, 5*time.Minute)), Doc: "How long it waits for an answer from one AAA server. Left out: 2s."},
 
 		{Key: "realm", For: []string{"ha", "aaa"}, Shape: strict.Of(realmScalar()), Doc: "Its Diameter realm. Left out: " + defaultRealm + "."},
-		{Key: "host", For: []string{"ha", "aaa"}, Shape: strict.Of(realmScalar()), Doc: "Its Diameter identity. Left out: its name, a dot and its realm."},
-		{Key: "watchdog", For: []string{"ha", "aaa"}, Shape: strict.Of(strict.Duration(6*time.Second, time.Hour)), Doc: "The interval of Device-Watchdog-Requests, 6s at least (RFC 3539, section 3.4.1). Left out: 30s."},
+		{Key: "host", For: []string{"ha", "aaa"}, Shape: &strict.Shape{Scalar: realmScalar(), Example: "pgw." + defaultRealm}, Doc: "Its Diameter identity. Left out: its name, a dot and its realm."},
+		{Key: "watchdog", For: []string{"ha", "aaa"}, Shape: strict.Of(span("30s", 6*time.Second, time.Hour)), Doc: "The interval of Device-Watchdog-Requests, 6s at least (RFC 3539, section 3.4.1). Left out: 30s."},
 		{Key: "port", For: aaa, Shape: strict.Of(strict.Integer("a TCP port", 1, 65535)), Doc: "The TCP port it listens at. Left out: 3868."},
-		{Key: "key-lifetime", For: aaa, Shape: strict.Of(strict.Duration(4*time.Second, 30*24*time.Hour)), Doc: "How long an MN-HA key that it hands out may be used. Left out: 1h."},
+		{Key: "key-lifetime", For: aaa, Shape: strict.Of(span("1h", 4*time.Second, 30*24*time.Hour)), Doc: "How long an MN-HA key that it hands out may be used. Left out: 1h."},
 		{Key: "subscribers", For: aaa, Shape: &strict.Shape{Name: "a list of subscribers, or the name of a file that holds one", Items: subscriberShape(), Scalar: fileScalar()},
 			Doc: "Whom it knows: a list, or a file beside this one. Left out: every mobile node of a home agent that asks it."},
 	}}
@@ -84,7 +84,7 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "mtu", Shape: strict.Of(strict.Integer("an MTU", 1280, 9000)), Doc: "The longest packet, in octets. Left out: 1500."},
 		{Key: "engine", Shape: strict.Of(&strict.Scalar{Name: "a link engine", JSON: "string", Words: engines, Later: map[string]string{"kernel": "leave it out: links are relays in user space"}}),
 			Doc: "What carries the frames: user (a relay in user space). Left out: user."},
-		{Key: "ra-interval", Shape: strict.Of(strict.Duration(70*time.Millisecond, 30*time.Minute)), Doc: "The longest time between Router Advertisements on the link; the shortest is half of it, 30ms at least. Left out: 1s."},
+		{Key: "ra-interval", Shape: strict.Of(span("1s", 70*time.Millisecond, 30*time.Minute)), Doc: "The longest time between Router Advertisements on the link; the shortest is half of it, 30ms at least. Left out: 1s."},
 		{Key: "from", Shape: &strict.Shape{Name: "ends with what the link does to their frames", Example: "{ue: {delay: 30ms}}", New: true, Each: &strict.Shape{Ref: "impairment", Name: "what the link does to frames", Fields: impairment}},
 			Doc: "What the link does to the frames that one end sends, where that differs from the keys beside this one."},
 	}, impairment...)}
@@ -117,7 +117,7 @@ func impairmentFields() []strict.Field {
 	return []strict.Field{
 		{Key: "delay", Shape: strict.Of(strict.Duration(0, time.Minute)), Doc: "How long each frame travels. Left out: no time."},
 		{Key: "jitter", Shape: &strict.Shape{Name: "a jitter such as 2ms", Short: "spread", Fields: []strict.Field{
-			{Key: "spread", Required: true, Shape: strict.Of(strict.Duration(0, time.Minute)), Doc: "How far: of uniform the half width, of normal the standard deviation, of pareto the scale."},
+			{Key: "spread", Required: true, Shape: strict.Of(span("2ms", 0, time.Minute)), Doc: "How far: of uniform the half width, of normal the standard deviation, of pareto the scale."},
 			{Key: "distribution", Shape: strict.Of(strict.Words("a distribution", "uniform", "normal", "pareto")), Doc: "How it is spread. Left out: uniform."},
 			{Key: "reorder", Shape: strict.Of(strict.Boolean()), Doc: "Whether frames may overtake one another by it. Left out: false."},
 		}}, Doc: "What is added to the delay, frame by frame: 2ms, or {spread: 2ms, distribution: normal, reorder: true}. Left out: nothing."},
@@ -130,7 +130,7 @@ func impairmentFields() []strict.Field {
 		}}, Doc: "The share of frames that are lost: 0.5%, or in bursts {good-bad: 1%, bad-good: 30%, loss-bad: 80%}. Left out: none."},
 		{Key: "rate", Shape: strict.Of(linkRate()), Doc: "How many bits pass in a second, or unlimited. Left out: unlimited."},
 		{Key: "queue", Shape: &strict.Shape{Name: "a queue such as 64kB", Short: "bytes", Fields: []strict.Field{
-			{Key: "bytes", Shape: strict.Of(strict.Size(1, 1<<30)), Doc: "How many octets wait at most."},
+			{Key: "bytes", Shape: &strict.Shape{Scalar: strict.Size(1, 1<<30), Example: "64kB"}, Doc: "How many octets wait at most."},
 			{Key: "packets", Shape: strict.Of(strict.Integer("a number of packets", 1, 1_000_000)), Doc: "How many packets wait at most."},
 		}}, Doc: "What waits where the rate is reached, drop-tail: 64kB, or {packets: 100}. Left out: 100ms at the rate."},
 		{Key: "duplicate", Shape: strict.Of(strict.Percent()), Doc: "The share of frames that arrive twice. Left out: none."},
@@ -172,11 +172,28 @@ var subscribersFormat = sync.OnceValue(func() *strict.Shape {
 	}}
 })
 
-func spi() *strict.Scalar { return strict.Integer("an SPI", 1, 1<<32-1) }
+func spi() *strict.Scalar {
+	s := strict.Integer("an SPI", 1, 1<<32-1)
+	s.Examples = []string{"256"}
+	return s
+}
+
+func homePrefix() *strict.Scalar {
+	s := prefixScalar(16, 64)
+	s.Examples = []string{"2001:db8:100::/48"}
+	return s
+}
+
+// span is a duration with an example of the size that is usual there.
+func span(example string, least, most time.Duration) *strict.Scalar {
+	s := strict.Duration(least, most)
+	s.Examples = []string{example}
+	return s
+}
 
 // lifetime is the lifetime of a binding, which the wire has in units of 4 s.
 func lifetime() *strict.Scalar {
-	s := strict.Duration(4*time.Second, maxLifetime)
+	s := span("60s", 4*time.Second, maxLifetime)
 	parse := s.Parse
 	s.Parse = func(text string) (any, error) {
 		x, err := parse(text)
