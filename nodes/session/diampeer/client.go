@@ -240,10 +240,12 @@ func (c *Client) collect(now time.Time, i int) {
 	p.out = nil
 	freed, gone := false, false
 	for _, o := range said {
-		switch o := o.(type) {
-		case answered:
-			c.answered(now, i, o)
+		if a, ok := o.(answered); ok {
+			c.answered(now, i, a)
 			continue
+		}
+		c.out = append(c.out, o)
+		switch o.(type) {
 		case Up, Restored:
 			freed = true
 		case Suspected:
@@ -253,7 +255,6 @@ func (c *Client) collect(now time.Time, i int) {
 		case Rejected:
 			freed = true // whoever waits for it need not
 		}
-		c.out = append(c.out, o)
 	}
 	p.out = said[:0]
 	if gone {
@@ -499,14 +500,12 @@ func (c *Client) read(m *diameter.Message, a *asked, o *Outcome) error {
 
 func (c *Client) stop(now time.Time, cause diameter.DisconnectCause) {
 	c.stopped = true
+	for _, a := range c.pending {
+		c.finish(a, Outcome{Reason: "stopped"})
+	}
 	for i, p := range c.peers {
 		p.stop(now, cause)
 		c.collect(now, i)
-	}
-	for len(c.pending) > 0 {
-		for _, a := range c.pending {
-			c.finish(a, Outcome{Reason: "stopped"})
-		}
 	}
 }
 

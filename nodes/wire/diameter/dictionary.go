@@ -139,6 +139,9 @@ func (k kind) check(b []byte) ResultCode {
 		if len(b) == 0 {
 			return InvalidAVPLength
 		}
+		if k == identity && len(b) > 255 { // a domain name
+			return InvalidAVPValue
+		}
 		for _, c := range b {
 			if c <= ' ' || c >= 0x7f { // ASCII: RFC 6733, section 4.3.1
 				return InvalidAVPValue

@@ -64,8 +64,9 @@ func AppendFailure(b []byte, request *Message, from Identity, f *Failure) ([]byt
 		session = nil
 	}
 	mip6 := h.Command == MIP6 && h.Application == MIP6A && session != nil
-	base := h.Application == Base && (h.Command == DeviceWatchdog || h.Command == DisconnectPeer)
-	if f.Result.ProtocolError() || !mip6 && !base {
+	plain := h.Application == Base && (h.Command == DeviceWatchdog || h.Command == DisconnectPeer) ||
+		h.Application == MIP6A && h.Command == SessionTermination && session != nil
+	if f.Result.ProtocolError() || !mip6 && !plain {
 		h.Flags |= Error
 		mip6 = false
 	}
@@ -82,7 +83,7 @@ func AppendFailure(b []byte, request *Message, from Identity, f *Failure) ([]byt
 	b = o.append(b)
 	b = from.append(b)
 	b = o.appendRest(b)
-	if !(base && h.Command == DisconnectPeer) {
+	if h.Command != DisconnectPeer {
 		b = from.appendState(b)
 	}
 	b = appendAll(b, all(request.AVPs, ProxyInfo)) // section 6.2: in the same order
