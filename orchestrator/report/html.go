@@ -86,11 +86,11 @@ type (
 	boundRow struct{ Title, To, Terms, Total string }
 
 	handoverRow struct {
-		Number                                     int
-		Node, Title, At, Silence                   string
-		Split                                      []string
-		Lost, Duplicated, Reordered, Bound, Excess string
-		Messages, Octets, Trips                    string
+		Number                                         string
+		Node, Title, At, Silence                       string
+		Split                                          []string
+		Lost, Duplicated, Reordered, Bound, Excess     string
+		Messages, Octets, Trips, Updates, AAA, Outcome string
 	}
 
 	// A bar is one handover, as parts of its track in percent.
@@ -232,7 +232,7 @@ func (p *page) figures(r *Report) {
 		}
 		add(sign+length(n.Length), fmt.Sprintf("longest silence, on the way to %s", h.To))
 		if lengths := r.interruptions(); len(lengths) > 2 {
-			add(length(analysis.PercentilesOf(lengths).P50), "silence in the middle of all handovers (median)")
+			add(length(analysis.PercentilesOf(lengths).P50), fmt.Sprintf("median silence of %d handovers", len(lengths)))
 		}
 	}
 	if sent, _, lost := r.totals(); sent > 0 {
@@ -267,9 +267,10 @@ func (p *page) handovers(r *Report) {
 	for i := range r.Handovers {
 		h := &r.Handovers[i]
 		row := handoverRow{
-			Number: h.Number, Node: h.Node, Title: title(h), At: fmt.Sprintf("%.3f", h.Start.Seconds()),
+			Number: numberOf(h), Node: h.Node, Title: title(h), At: fmt.Sprintf("%.3f", h.Start.Seconds()),
 			Silence: "–", Lost: "–", Duplicated: "–", Reordered: "–", Bound: "–", Excess: "–",
 			Messages: fmt.Sprint(h.Access.Messages), Octets: thousands(int64(h.Access.Octets)), Trips: fmt.Sprint(h.Access.RoundTrips),
+			Updates: fmt.Sprint(h.Attempts), AAA: fmt.Sprint(h.AAA), Outcome: string(h.Outcome),
 		}
 		for _, name := range analysis.PhaseNames {
 			text := "–"
@@ -303,12 +304,19 @@ func (p *page) handovers(r *Report) {
 			for _, t := range n.Bound.Terms {
 				terms = append(terms, fmt.Sprintf("%s %s", t.Name, milliseconds(t.Length)))
 			}
-			p.Bounds = append(p.Bounds, boundRow{fmt.Sprintf("%d %s", h.Number, title(h)), n.To, strings.Join(terms, "; "), milliseconds(n.Bound.Total) + " ms"})
+			p.Bounds = append(p.Bounds, boundRow{fmt.Sprintf("%s %s", numberOf(h), title(h)), n.To, strings.Join(terms, "; "), milliseconds(n.Bound.Total) + " ms"})
 		}
 	}
 	if spacing > 0 {
 		p.Spacing = length(spacing)
 	}
+}
+
+func numberOf(h *analysis.Handover) string {
+	if h.Number == 0 {
+		return ""
+	}
+	return fmt.Sprint(h.Number)
 }
 
 // title is a handover in few words, with an arrow.

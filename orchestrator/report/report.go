@@ -181,11 +181,11 @@ func (r *Report) Summary() []string {
 		all = append(all, fmt.Sprintf("%d of these handovers %s not completed.", failed, was(failed)))
 	}
 	if h, n := r.worst(); n != nil {
-		how := "the voice or data was silent longest, for " + length(n.Length)
 		if n.Open {
-			how = "the voice or data stopped and did not come back, for " + length(n.Length) + " until it ended"
+			all = append(all, fmt.Sprintf("When %s, traffic towards %s stopped and did not come back in the %s until it ended.", h.Name(), n.To, length(n.Length)))
+		} else {
+			all = append(all, fmt.Sprintf("The longest silence was %s, towards %s, when %s.", length(n.Length), n.To, h.Name()))
 		}
-		all = append(all, fmt.Sprintf("When %s, %s, towards %s.", h.Name(), how, n.To))
 		if e, ok := n.Excess(); ok && !n.Open {
 			all = append(all, boundSentence(n, e))
 		}

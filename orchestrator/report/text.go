@@ -72,7 +72,7 @@ func (p *printer) handovers(r *Report) {
 	t.left = map[int]bool{1: true, 2: true}
 	for i := range r.Handovers {
 		h := &r.Handovers[i]
-		row := []string{fmt.Sprint(h.Number), h.Node, moveName(h), fmt.Sprintf("%.3f s", h.Start.Seconds())}
+		row := []string{numberOf(h), h.Node, moveName(h), fmt.Sprintf("%.3f s", h.Start.Seconds())}
 		w := h.Worst()
 		switch {
 		case w == nil:
@@ -109,7 +109,7 @@ func (p *printer) handovers(r *Report) {
 		"     silence is made of: link gap, movement detection, address configuration, signalling, first packet") + "\n")
 	for i := range r.Handovers {
 		if h := &r.Handovers[i]; h.Outcome != analysis.Completed {
-			p.linef("     %d: %s: %s", h.Number, h.Outcome, h.Reason)
+			p.linef("     %s: %s: %s", h.Name(), h.Outcome, h.Reason)
 		}
 	}
 	p.linef("")

@@ -71,6 +71,13 @@ func (r *reading) bound(m *move) {
 	b.settle()
 }
 
+// atLeast raises a bound to what the difference of two ways sets.
+func (b *Bound) atLeast(longer time.Duration) {
+	if longer > b.Total {
+		b.add("the new way is longer than the old", longer-b.Total)
+	}
+}
+
 func (b *Bound) settle() { b.Total = max(b.Total, 0) }
 
 // boundOf is a move's bound for what one direction of a flow sees.
@@ -79,6 +86,9 @@ func (b *Bound) settle() { b.Total = max(b.Total, 0) }
 // acknowledgement: nothing is added. From the mobile, it leaves when the
 // acknowledgement has come, and needs its way to the other end; but there the
 // silence begins only when the last packet of the old link has come its way.
+//
+// Even where both links are there at once, the first packet of a longer way
+// comes later after its forerunner than this one did after its own.
 func (r *reading) boundOf(m *move, d *Direction) Bound {
 	b := Bound{Known: m.Bound.Known}
 	if !b.Known || m.Kind == Attach || d.Kind == "request" {
@@ -91,6 +101,11 @@ func (r *reading) boundOf(m *move, d *Direction) Bound {
 	if d.To == m.Node {
 		b.add("first packet, beside the acknowledgement", 0)
 		b.settle()
+		was, ok := r.net.oneWay(ha.Name, "", m.Node, m.From)
+		is, okIs := r.net.oneWay(ha.Name, "", m.Node, m.To)
+		if ok && okIs {
+			b.atLeast(is - was)
+		}
 		return b
 	}
 	there, ok := r.net.oneWay(m.Node, m.To, ha.Name, "")
@@ -105,5 +120,8 @@ func (r *reading) boundOf(m *move, d *Direction) Bound {
 		}
 	}
 	b.settle()
+	if was, ok := r.net.oneWay(m.Node, m.From, ha.Name, ""); ok {
+		b.atLeast(there - was)
+	}
 	return b
 }

@@ -12,7 +12,7 @@ import (
 // A Handover is one move of a mobile node: from one link to another, back to the
 // same one after it was gone, or onto its first.
 type Handover struct {
-	Number int // from 1, over all mobiles, in the order of beginning
+	Number int // from 1, over all mobiles, in the order of beginning; 0: a first attachment, which is none
 	Node   string
 	Kind   Kind
 	From   string // link; empty at an attach
@@ -140,8 +140,12 @@ func (r *reading) readHandovers() {
 		}
 	}
 	slices.SortStableFunc(r.Handovers, func(a, b Handover) int { return cmp.Compare(a.Start, b.Start) })
+	n := 0
 	for i := range r.Handovers {
-		r.Handovers[i].Number = i + 1
+		if r.Handovers[i].Kind != Attach {
+			n++
+			r.Handovers[i].Number = n
+		}
 	}
 	r.countMessages()
 }

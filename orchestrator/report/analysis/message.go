@@ -104,7 +104,7 @@ func (r *reading) readMessages() {
 			m := &r.Messages[waiting[i].at]
 			last := &m.Hops[len(m.Hops)-1]
 			wait := hop.Start - last.End
-			if hop.From == m.From || !slices.Contains(last.To, hop.From) || wait < -hopSlack || wait > hopWait {
+			if hop.From == m.From || last.Fate == "dropped" || !slices.Contains(last.To, hop.From) || wait < -hopSlack || wait > hopWait {
 				continue
 			}
 			m.Hops = append(m.Hops, hop)

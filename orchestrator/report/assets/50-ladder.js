@@ -46,9 +46,13 @@ function startLadder() {
     if (i === chosen.over) return;
     tall.querySelector(".msg.over")?.classList.remove("over");
     chosen.over = i;
-    if (i < 0) return;
-    byId("msg-" + i).classList.add("over");
-    if (chosen.on < 0) showMessage(i);
+    showMessage(i < 0 ? chosen.on : i);
+    byId("msg-" + i)?.classList.add("over");
+  });
+  lanes.addEventListener("pointerleave", () => {
+    tall.querySelector(".msg.over")?.classList.remove("over");
+    chosen.over = -1;
+    showMessage(chosen.on);
   });
   lanes.addEventListener("click", (e) => {
     const i = under(e);
@@ -76,7 +80,7 @@ function startLadder() {
     byId("protocols").append(make("label", { class: "chip", style: `--c: var(--${p})` }, box, `${data.words.protocols[p]} (${n})`));
   }
   byId("part").append(make("option", { value: 0 }, "the whole run"));
-  for (const m of data.moves) byId("part").append(make("option", { value: m.n }, `${m.n}: ${m.node}, ${m.title}`));
+  for (const m of data.moves.filter((m) => m.n)) byId("part").append(make("option", { value: m.n }, `${m.n}: ${m.node}, ${m.title}`));
   byId("whose").append(make("option", { value: -1 }, "every node"));
   data.actors.forEach((a, i) => byId("whose").append(make("option", { value: i }, "only " + a.Name)));
   const set = (id, f) => byId(id).addEventListener("change", (e) => {
@@ -109,7 +113,8 @@ function startLadder() {
   addEventListener("afterprint", () => { Object.assign(ladder, screen); again(); });
 
   byId("ladder").hidden = false;
-  showMessage(-1);
+  chosen.on = Math.max(data.messages.findIndex((m) => m.n === "binding-update"), 0); // so that the panel shows what it is for
+  showMessage(chosen.on);
   again();
   new ResizeObserver(() => { if (Math.abs(lanes.clientWidth - width) > 4) again(); }).observe(lanes);
 }

@@ -28,7 +28,7 @@ function startCharts() {
     const svg = draw("svg", { class: "chart", width, height: h, viewBox: `0 0 ${width} ${h}`, tabindex: 0, role: "img", "aria-label": `${kind.title(flows)}, over ${span.toFixed(1)} s. Values are read with the arrow keys; the table below has the totals.` });
     svg.append(draw("text", { class: "title", x: 0, y: 13 }, kind.title(flows)));
     for (const m of data.moves) {
-      if (m.title.startsWith("attach") || !flows.some((f) => f.from === m.node || f.to === m.node)) continue;
+      if (!m.n || !flows.some((f) => f.from === m.node || f.to === m.node)) continue;
       svg.append(draw("rect", { class: "move", x: x(m.s), y: head, width: Math.max(x(m.e) - x(m.s), 1.5), height: h - head - foot }, draw("title", {}, `${m.n}: ${m.node}, ${m.title}`)));
       if (kind.id === "rate") {
         const label = width / (data.moves.length + 1) > 110 ? `${m.n}  ${m.title}` : String(m.n);

@@ -65,6 +65,16 @@ func Default() Script {
 	}
 }
 
+// MakeBeforeBreak is the default scenario, but each new link is there for 300 ms
+// before the old one goes.
+func MakeBeforeBreak() Script {
+	s := Default()
+	for i := 1; i < len(s.Stops); i++ {
+		s.Stops[i].At -= 350 * time.Millisecond
+	}
+	return s
+}
+
 // A Link of the story, and what lies behind it.
 type access struct {
 	delay, behind time.Duration // of the link; from its router to the home agent
@@ -158,6 +168,7 @@ type teller struct {
 type binding struct {
 	at   time.Duration
 	link string
+	lost string // only if it was this one until then
 }
 
 // Events tells the whole story.
@@ -233,7 +244,7 @@ func (t *teller) stay(i int) {
 	if s.Off > 0 {
 		t.tell(s.Off, "ue", "link-detached", "link", s.Link)
 		t.tell(s.Off+Notice, "ue", "carrier-lost", "link", s.Link)
-		t.open = append(t.open, binding{s.Off, ""})
+		t.open = append(t.open, binding{at: s.Off, lost: s.Link})
 	}
 	at := s.At + Notice
 	t.tell(at, "ue", "carrier-gained", "link", s.Link)
@@ -249,8 +260,8 @@ func (t *teller) stay(i int) {
 	}
 	t.tell(at, "ue", "attached", "link", s.Link, "care-of", careOf, "home", home)
 	if i == 0 && home {
-		t.away = append(t.away, binding{0, "lte"})
-		t.open = append(t.open, binding{at, "lte"})
+		t.away = append(t.away, binding{link: "lte"})
+		t.open = append(t.open, binding{at: at, link: "lte"})
 		return
 	}
 	t.register(i, at+Update, len(t.away) < 2 && !home)
@@ -304,7 +315,7 @@ func (t *teller) register(i int, at time.Duration, first bool) {
 		} else {
 			t.tell(at, "pgw", "binding-accepted", "nai", NAI, "home-address", Home, "care-of", a.careOf, "seq", seq, "lifetime", lifetime, "spi", 4097.0, "new", first)
 		}
-		t.away = append(t.away, binding{at, s.Link})
+		t.away = append(t.away, binding{at: at, link: s.Link})
 		about := fields{"seq": seq, "status": 0.0, "lifetime": lifetime, "home-address": Home, "options": []any{"mn-identifier", "replay-protection", "authentication"}, "auth": "mn-ha", "nai": NAI}
 		if attempt <= lose {
 			about["lost-at"] = s.Link
@@ -316,7 +327,7 @@ func (t *teller) register(i int, at time.Duration, first bool) {
 			} else {
 				t.tell(got, "ue", "bound", "link", s.Link, "care-of", a.careOf, "lifetime", lifetime)
 			}
-			t.open = append(t.open, binding{got, s.Link})
+			t.open = append(t.open, binding{at: got, link: s.Link})
 			return
 		}
 		at, first = sent+wait, false
@@ -386,7 +397,7 @@ func (t *teller) carry(sent time.Duration, up bool) (time.Duration, bool) {
 func at(all []binding, when time.Duration) string {
 	link := ""
 	for _, b := range all {
-		if b.at <= when {
+		if b.at <= when && (b.lost == "" || b.lost == link) {
 			link = b.link
 		}
 	}
