@@ -174,7 +174,16 @@ func (m *Machine) enter(a *access) {
 
 func (m *Machine) configured(a *access) {
 	a.address.usable = true
+	m.greet(a, a.address.prefix.Addr())
 	m.event("address-configured", map[string]any{"link": a.link, "address": a.address.prefix.Addr().String(), "how": a.address.how})
+}
+
+// greet tells routers of an address before they have something for it, which
+// would else wait until they have asked: RFC 9131, section 6.1.2. Nobody who
+// knows better is overridden, so it may be done while duplicates are detected,
+// and while the home agent defends the address.
+func (m *Machine) greet(a *access, address netip.Addr) {
+	m.do(AdvertiseNeighbor{Dev: a.dev, Destination: netip.IPv6LinkLocalAllRouters(), Target: address, LinkLayer: a.mac})
 }
 
 // dropAddress takes the care-of address of an access out of use.

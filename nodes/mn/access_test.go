@@ -45,7 +45,7 @@ func TestAnAdvertisementBringsAddressAndBindingUpdateInOneStep(t *testing.T) {
 		s := begin(t, cfg)
 		s.carrier("wlan", true)
 		out := s.advertise("wlan", wlanPrefix)
-		want := []string{"router-found", "EnterAccess", "address-configured", "attached", "SendMobility", "binding-update-sent"}
+		want := []string{"router-found", "EnterAccess", "AdvertiseNeighbor", "address-configured", "attached", "SendMobility", "binding-update-sent"}
 		if got := names(out); !slices.Equal(got, want) {
 			t.Errorf("dad %s: got %v, want %v", dad, got, want)
 		}
@@ -418,5 +418,24 @@ func TestRoutersPrefixesAndEventsAreBounded(t *testing.T) {
 	s.step(Received{Dev: "wlan", Octets: []byte("rubbish")})
 	if e := s.mustHappen("events-suppressed"); e.Fields["count"].(int) < 900 {
 		t.Errorf("got %v", e)
+	}
+}
+
+func TestRoutersAreToldOfANewAddressWithoutOverridingAnyone(t *testing.T) {
+	for _, dad := range []string{"none", "optimistic", "full"} {
+		cfg := config()
+		cfg.MobileNode.DAD = dad
+		s := begin(t, cfg)
+		s.visit("wlan", wlanPrefix)
+		n, ok := find[AdvertiseNeighbor](s.out)
+		if dad == "full" {
+			if ok {
+				t.Error("an address was advertised while it was tentative")
+			}
+			n, ok = find[AdvertiseNeighbor](s.step(AddressChanged{Dev: "wlan", Address: careOfWLAN, State: Ready}))
+		}
+		if !ok || n.Target != careOfWLAN || n.Override || n.Destination != netip.IPv6LinkLocalAllRouters() {
+			t.Errorf("dad %s: got %+v: RFC 9131, section 6.1.2", dad, n)
+		}
 	}
 }

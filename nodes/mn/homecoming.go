@@ -40,6 +40,9 @@ func (m *Machine) comeHome(now time.Time, a *access) {
 	m.registration.abandon()
 	if !m.registration.mayBeHeld(now) {
 		m.enterHome(dadOf(m.cfg.DAD))
+		if dadOf(m.cfg.DAD) != FullDAD {
+			m.greet(a, m.cfg.HomeAddress)
+		}
 		h.told, h.done = true, true
 		m.useHome()
 		return
@@ -81,6 +84,7 @@ func (m *Machine) deregister(now time.Time) {
 	h.askAt = time.Time{}
 	m.enterHome(NoDAD)
 	m.register(now)
+	m.greet(h.access, m.cfg.HomeAddress)
 	h.told = true
 	if !m.tunnel.IsValid() {
 		m.useHome()
@@ -133,9 +137,12 @@ func (m *Machine) returned(now time.Time) {
 // advertiseHome tells everyone on the home link whose the home address is.
 func (m *Machine) advertiseHome(now time.Time) {
 	h := &m.homecoming
-	m.do(AdvertiseNeighbor{Dev: h.access.dev, Target: m.cfg.HomeAddress, LinkLayer: h.access.mac})
+	n := AdvertiseNeighbor{Dev: h.access.dev, Destination: netip.IPv6LinkLocalAllNodes(),
+		Target: m.cfg.HomeAddress, LinkLayer: h.access.mac, Override: true}
+	m.do(n)
 	if m.linkLocal {
-		m.do(AdvertiseNeighbor{Dev: h.access.dev, Target: h.access.linkLocal, LinkLayer: h.access.mac})
+		n.Target = h.access.linkLocal
+		m.do(n)
 	}
 	h.repeated++
 	h.advertiseAt = time.Time{}
@@ -153,10 +160,13 @@ func (m *Machine) leaveHome() {
 // Somebody else has it: that is the home agent, if this node has lost what it
 // knew of a binding, so that binding is deleted.
 func (m *Machine) homeAddressChanged(now time.Time, state AddressState) {
+	h := &m.homecoming
+	if state == Ready && h.done && dadOf(m.cfg.DAD) == FullDAD {
+		m.greet(h.access, m.cfg.HomeAddress)
+	}
 	if state != Duplicate {
 		return
 	}
-	h := &m.homecoming
 	m.event("address-failed", map[string]any{"link": h.access.link, "address": m.cfg.HomeAddress.String()})
 	if !h.done {
 		return

@@ -13,7 +13,7 @@ func TestAttachingAtHomeFirstNeedsNoBinding(t *testing.T) {
 	s := begin(t, config())
 	s.carrier("lte", true)
 	out := s.advertise("lte", homePrefix)
-	want := []string{"router-found", "attached", "EnterHome", "address-configured", "UseHome"}
+	want := []string{"router-found", "attached", "EnterHome", "address-configured", "AdvertiseNeighbor", "UseHome"}
 	if got := names(out); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -36,7 +36,7 @@ func TestReturningHomeDeletesTheBinding(t *testing.T) {
 	s.carrier("wlan", false)
 	s.carrier("lte", true)
 	out := s.advertise("lte", homePrefix)
-	want := []string{"router-found", "attached", "EnterHome", "address-configured", "SendMobility", "binding-update-sent", "UseHome"}
+	want := []string{"router-found", "attached", "EnterHome", "address-configured", "SendMobility", "binding-update-sent", "AdvertiseNeighbor", "UseHome"}
 	if got := names(out); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -52,7 +52,7 @@ func TestReturningHomeDeletesTheBinding(t *testing.T) {
 		t.Errorf("got %+v from %v", u.BindingUpdate, u.packet.Src)
 	}
 	out = s.answer(0)
-	if n, ok := find[AdvertiseNeighbor](out); !ok || n.Target != homeAddress {
+	if n, ok := find[AdvertiseNeighbor](out); !ok || n.Target != homeAddress || !n.Override || n.Destination != netip.IPv6LinkLocalAllNodes() {
 		t.Errorf("got %v, want a neighbor advertisement for the home address", names(out))
 	}
 	s.mustHappen("returned-home")

@@ -10,25 +10,30 @@ import (
 	"s2clab/nodes/wire/icmp6"
 )
 
-// Routes of the main table, the better ones first. Applications send by the home
-// link while that is used, else by the tunnel while there is one, whose routes
-// have the kernel's default metric of 1024; else to the tunnel's device, which
-// drops what it gets.
-const (
-	metricHome    = 512
-	metricNowhere = 8192
-)
+// metricHome is that of ways through the home link: better than the tunnel's, so
+// that applications send by the home link while that is used, else by the tunnel
+// while there is one, else to the tunnel's device, which drops what it gets.
+const metricHome = 50
 
 // firstTable and the index of a device make the number of its routing table: the
 // way out for packets whose source is a care-of address there.
 const firstTable = 1000
+
+// A tunnel is a *host.Tunnel.
+type tunnel interface {
+	Set(host.Binding) error
+	Clear(inner netip.Addr) error
+	Engine() (name, why string)
+	Refusals() <-chan host.Refusal
+	Close() error
+}
 
 // kernel is the hands of a mobile node over nodes/host.
 type kernel struct {
 	host     *host.Host
 	mobility *host.MobilityPort
 	nd       *host.NDPort
-	tunnel   host.Tunnel
+	tunnel   tunnel
 	home     netip.Addr // the home address
 	teller   teller
 
@@ -83,7 +88,7 @@ func (k *kernel) solicitRouter(o SolicitRouter) error {
 		// section 3.2.
 		m.Options, src = []icmp6.Option{icmp6.SourceLinkAddress{Address: o.LinkLayer[:]}}, o.Source
 	}
-	return k.discover(o.Dev, m, src, allRouters)
+	return k.discover(o.Dev, m, src, netip.IPv6LinkLocalAllRouters())
 }
 
 func (k *kernel) solicitNeighbor(o SolicitNeighbor) error {
@@ -95,14 +100,9 @@ func (k *kernel) solicitNeighbor(o SolicitNeighbor) error {
 }
 
 func (k *kernel) advertiseNeighbor(o AdvertiseNeighbor) error {
-	return k.discover(o.Dev, &icmp6.NeighborAdvertisement{Override: true, Target: o.Target,
-		Options: []icmp6.Option{icmp6.TargetLinkAddress{Address: o.LinkLayer[:]}}}, o.Target, allNodes)
+	return k.discover(o.Dev, &icmp6.NeighborAdvertisement{Override: o.Override, Target: o.Target,
+		Options: []icmp6.Option{icmp6.TargetLinkAddress{Address: o.LinkLayer[:]}}}, o.Target, o.Destination)
 }
-
-var (
-	allNodes   = netip.IPv6LinkLocalAllNodes()
-	allRouters = netip.IPv6LinkLocalAllRouters()
-)
 
 func (k *kernel) discover(dev string, m icmp6.Message, src, dst netip.Addr) error {
 	b, err := icmp6.Append(make([]byte, 0, 64), m, src, dst)
@@ -146,6 +146,7 @@ func (k *kernel) enterAccess(o EnterAccess) error {
 	}
 	careOf := o.Address.Addr()
 	return errors.Join(
+		k.hearQuestions(o.Dev, careOf),
 		k.neighbor(o.Dev, o.Router, o.LinkLayer),
 		k.host.AddAddress(o.Dev, o.Address, flagsOf(o.DAD)),
 		k.host.ReplaceRoute(host.Route{Dev: o.Dev, Via: o.Router, Table: table}),
@@ -164,10 +165,18 @@ func (k *kernel) leaveAccess(o LeaveAccess) error {
 	}
 	careOf := o.Address.Addr()
 	return errors.Join(
+		k.nd.Leave(o.Dev, icmp6.SolicitedNode(careOf)),
 		k.mobility.Ignore(careOf),
 		k.host.RemoveAddress(o.Dev, o.Address),
 		k.host.RemoveRule(rule(careOf, table)),
 	)
+}
+
+// hearQuestions joins the group in which others ask for an address. The kernel
+// does that too, but some time after it has taken the address, and a question
+// that comes before is repeated only after a second.
+func (k *kernel) hearQuestions(dev string, a netip.Addr) error {
+	return k.nd.Join(dev, icmp6.SolicitedNode(a))
 }
 
 // neighbor tells the kernel a link-layer address that an advertisement told us:
@@ -194,7 +203,7 @@ func (k *kernel) enterHome(o EnterHome) error {
 	}
 	way := k.toHomeAgent(o.Dev, o.HomeAgent, o.Router, o.OnLink)
 	way.Src = k.home
-	return errors.Join(err, k.host.AddAddress(o.Dev, o.Address, flagsOf(o.DAD)), k.host.ReplaceRoute(way))
+	return errors.Join(err, k.hearQuestions(o.Dev, k.home), k.host.AddAddress(o.Dev, o.Address, flagsOf(o.DAD)), k.host.ReplaceRoute(way))
 }
 
 // homeRoutes are the ways of applications through the home link.
@@ -219,6 +228,7 @@ func (k *kernel) leaveHome(o LeaveHome) error {
 		err = errors.Join(err, k.host.RemoveRoute(r))
 	}
 	return errors.Join(err,
+		k.nd.Leave(o.Dev, icmp6.SolicitedNode(k.home)),
 		k.host.RemoveRoute(k.toHomeAgent(o.Dev, o.HomeAgent, netip.Addr{}, true)),
 		k.host.RemoveAddress(o.Dev, o.Address))
 }

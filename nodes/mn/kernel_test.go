@@ -100,7 +100,7 @@ var links = []string{"lte", "wlan", "wimax"}
 func farEnd(dev string) string { return dev + "-gw" }
 
 // open makes the namespaces and starts the mobile node.
-func open(t *testing.T, cfg *control.Config, tunnel func(h *host.Host) (host.Tunnel, error)) *field {
+func open(t *testing.T, cfg *control.Config, with func(h *host.Host) (tunnel, error)) *field {
 	t.Helper()
 	f := &field{t: t, mobile: netnstest.New(t), net: netnstest.New(t), news: make(chan struct{}, 1),
 		key: association.New(cfg.MobileNode.MNHASPI, cfg.MobileNode.MNHAKey), updates: make(chan arrived, 16),
@@ -158,10 +158,7 @@ func open(t *testing.T, cfg *control.Config, tunnel func(h *host.Host) (host.Tun
 			k, err := openKernel(h, cfg, f)
 			if err == nil {
 				defer k.close()
-				k.tunnel, err = tunnel(h)
-			}
-			if _, fake := k.tunnel.(*noTunnel); err == nil && !fake {
-				err = k.nowhere()
+				k.tunnel, err = with(h)
 			}
 			opened <- err
 			if err != nil {
@@ -189,7 +186,7 @@ func open(t *testing.T, cfg *control.Config, tunnel func(h *host.Host) (host.Tun
 }
 
 // noTunnel stands for the tunnel where that is not what is looked at.
-type noTunnel struct{ host.Tunnel }
+type noTunnel struct{}
 
 func (*noTunnel) Set(host.Binding) error        { return nil }
 func (*noTunnel) Clear(netip.Addr) error        { return nil }
@@ -199,7 +196,7 @@ func (*noTunnel) Close() error                  { return nil }
 
 // without gives the loopback device the home address, which the tunnel's device
 // would have.
-func without(*host.Host) (host.Tunnel, error) {
+func without(*host.Host) (tunnel, error) {
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
 		return nil, err
@@ -298,12 +295,12 @@ func (f *field) advertise(dev string, prefix netip.Prefix) time.Time {
 		icmp6.SourceLinkAddress{Address: mac[:]},
 		icmp6.PrefixInformation{Prefix: netip.PrefixFrom(address, 64), OnLink: true, Autonomous: true, RouterAddress: true, Valid: Forever, Preferred: Forever},
 	}}
-	b, err := icmp6.Append(nil, m, routerLL, allNodes)
+	b, err := icmp6.Append(nil, m, routerLL, netip.IPv6LinkLocalAllNodes())
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	at := time.Now()
-	if err := f.nd.Send(farEnd(dev), routerLL, allNodes, b); err != nil {
+	if err := f.nd.Send(farEnd(dev), routerLL, netip.IPv6LinkLocalAllNodes(), b); err != nil {
 		f.t.Fatal(err)
 	}
 	return at

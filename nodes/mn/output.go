@@ -22,12 +22,14 @@ type SolicitNeighbor struct {
 	LinkLayer   [6]byte
 }
 
-// AdvertiseNeighbor multicasts an unsolicited Neighbor Advertisement that
-// overrides what others know of Target: RFC 6275, section 11.5.5.
+// AdvertiseNeighbor multicasts an unsolicited Neighbor Advertisement, from the
+// address that it is about.
 type AdvertiseNeighbor struct {
-	Dev       string
-	Target    netip.Addr
-	LinkLayer [6]byte
+	Dev         string
+	Destination netip.Addr
+	Target      netip.Addr
+	LinkLayer   [6]byte
+	Override    bool // what others know of Target
 }
 
 // EnterAccess takes a care-of address into use, with a way out of its own:

@@ -87,6 +87,12 @@ func (m *Machine) bindingError(now time.Time, p *ipv6.Packet, e *mh.BindingError
 	case p.Src != m.cfg.HomeAgent:
 		m.ignore(now, "binding error not from the home agent", map[string]any{"source": p.Src.String()})
 	case e.Status == mh.UnknownBinding && e.HomeAddress == m.cfg.HomeAddress:
+		if u := m.registration.waiting; u != nil && m.mayFallBack(u) {
+			// A home agent that was restarted answers so to an MN-HA option under
+			// a key that it has lost. Silence would mean the same, but later.
+			m.fallBack(now)
+			return
+		}
 		m.again(now, "binding error")
 	default:
 		// Unrecognised MH type: no extension is in use that could be left out.

@@ -277,6 +277,7 @@ func (m *Machine) refused(now time.Time, u *update, ba *mh.BindingAcknowledgemen
 		return // anybody can say so: the Binding Update goes on as if nothing had been heard
 	}
 	r.waiting = nil
+	m.security.learn(u)
 	switch ba.Status {
 	case mh.SequenceOutOfWindow:
 		r.seq = ba.Seq
@@ -305,13 +306,23 @@ func (m *Machine) refused(now time.Time, u *update, ba *mh.BindingAcknowledgemen
 // It is believed without proof: who does not have our key cannot prove that.
 func (m *Machine) authFailed(now time.Time, u *update) {
 	r := &m.registration
-	if u.proof.kind == proofMNHA && m.security.bootstrap && !r.fellBack {
-		r.fellBack = true
-		m.security.ending = true
-		m.transmit(now)
+	if m.mayFallBack(u) {
+		m.fallBack(now)
 		return
 	}
 	r.retryAt, r.held = time.Time{}, false
+}
+
+// mayFallBack says whether u may be sent again with MN-AAA in place of MN-HA:
+// once a registration, as what asks for it is not proven.
+func (m *Machine) mayFallBack(u *update) bool {
+	return u.proof.kind == proofMNHA && m.security.bootstrap && !m.registration.fellBack
+}
+
+func (m *Machine) fallBack(now time.Time) {
+	m.registration.fellBack = true
+	m.security.ending = true
+	m.transmit(now)
 }
 
 func (m *Machine) tickRegistration(now time.Time) {

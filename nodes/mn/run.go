@@ -30,9 +30,6 @@ func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
 	if k.tunnel, err = h.NewTunnel(host.TunnelConfig{Engine: cfg.MobileNode.Tunnel, Side: host.MobileSide, HomeAddress: cfg.MobileNode.HomeAddress}); err != nil {
 		return err
 	}
-	if err := k.nowhere(); err != nil {
-		return err
-	}
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -64,12 +61,6 @@ func openKernel(h *host.Host, cfg *control.Config, t teller) (*kernel, error) {
 		return nil, err
 	}
 	return k, nil
-}
-
-// nowhere gives applications a way while there is none, so that they keep what
-// they have open.
-func (k *kernel) nowhere() error {
-	return k.host.ReplaceRoute(host.Route{Dev: host.TunnelDevice, Src: k.home, Metric: metricNowhere})
 }
 
 // listen begins to tell the loop what happens.

@@ -191,15 +191,23 @@ func (s *security) verify(u *update, octets []byte) error {
 	return nil
 }
 
+// learn takes over the association that a proven acknowledgement of u was proven
+// by, whatever else it said: the home agent has it.
+func (s *security) learn(u *update) {
+	if u.proof.kind != proofMNAAA {
+		return
+	}
+	s.association, s.granted, s.ending = u.proof.association, 0, false
+	if len(s.cfg.MNHAKey) > 0 { // a wrong key on purpose
+		s.association = association.New(u.proof.association.SPI, s.cfg.MNHAKey)
+	}
+}
+
 // bound notes that u was accepted, for so long.
 func (s *security) bound(u *update, granted time.Duration) {
 	s.accepted = u.proof.timestamp
+	s.learn(u)
 	switch {
-	case u.proof.kind == proofMNAAA:
-		s.association, s.granted, s.ending = u.proof.association, granted, false
-		if len(s.cfg.MNHAKey) > 0 { // a wrong key on purpose
-			s.association = association.New(u.proof.association.SPI, s.cfg.MNHAKey)
-		}
 	case u.lifetime == 0 || !s.bootstrap:
 	case granted < min(s.granted, u.lifetime):
 		// The home agent grants less and less: not the binding ends but the key,

@@ -115,6 +115,33 @@ func TestAHomeAgentThatHasLostTheKeyIsBootstrappedAgainOnce(t *testing.T) {
 	}
 }
 
+func TestABindingErrorToAnMNHAOptionBootstrapsAgainOnce(t *testing.T) {
+	unknown := &mh.BindingError{Status: mh.UnknownBinding, HomeAddress: homeAddress}
+	s := begin(t, bootstrapped())
+	s.visit("wlan", wlanPrefix)
+	s.bootstrap()
+	s.until(45 * time.Second) // the home agent was restarted; this is the refresh
+	if authOf(s.last()).Subtype != mh.MNHA {
+		t.Fatal("want MN-HA")
+	}
+	s.bindingError(unknown, careOfWiMAX)
+	if len(s.sent) != 2 {
+		t.Error("believed a stranger")
+	}
+	s.bindingError(unknown, homeAgent)
+	if len(s.sent) != 3 || authOf(s.last()).Subtype != mh.MNAAA {
+		t.Fatalf("%d sent, the last with %v", len(s.sent), authOf(s.last()).Subtype)
+	}
+	s.bindingError(unknown, homeAgent)
+	if len(s.sent) != 3 {
+		t.Error("again for one error more")
+	}
+	s.bootstrap()
+	if !s.m.registration.bound {
+		t.Error("not bound")
+	}
+}
+
 func TestWithAStaticKeyStatus146EndsTheRegistrationButNotTheHopeForAnAnswer(t *testing.T) {
 	s := begin(t, config())
 	s.visit("wlan", wlanPrefix)
@@ -167,8 +194,8 @@ func TestAClockThatIsWrongIsSetByTheHomeAgentInOneRoundTrip(t *testing.T) {
 			if e := s.mustHappen("clock-resynchronised"); e.Fields["offset"] != -wrong.Seconds() {
 				t.Errorf("got %v", e.Fields)
 			}
-			if s.m.cfg.Security.Bootstrap == "mip-options" {
-				s.key = s.derive(s.last())
+			if kind := authOf(s.last()).Subtype; kind != mh.MNHA {
+				t.Errorf("%v: the second is proven by %v: the home agent has shown that it has the key", wrong, kind)
 			}
 			s.answer(0)
 			if !s.m.registration.bound {
