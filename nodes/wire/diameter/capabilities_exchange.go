@@ -123,7 +123,7 @@ type CapabilitiesExchangeAnswer struct {
 // AppendTo appends the whole message; h is the request's header.
 func (a *CapabilitiesExchangeAnswer) AppendTo(b []byte, h Header) ([]byte, error) {
 	start := len(b)
-	b = a.Outcome.append(h.answerTo().with(a.Result).append(b))
+	b = a.Outcome.append(h.answer(CapabilitiesExchange, Base, a.Result).append(b))
 	return finish(a.Outcome.appendRest(a.Capabilities.append(b)), start)
 }
 

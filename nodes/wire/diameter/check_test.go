@@ -130,7 +130,8 @@ func refused(t *testing.T, request *Message, f *Failure) {
 		m.Application != request.Application || m.Flags&Proxiable != request.Flags&Proxiable || m.IsRequest() {
 		t.Errorf("header %+v answers %+v", m.Header, request.Header)
 	}
-	if (f.AVP != nil) != (len(o.Failed) == 1) {
+	// One with the V bit and Vendor-ID 0 is shown as it came, and cannot be read.
+	if bad := f.AVP != nil && f.AVP.Flags&Vendor != 0 && f.AVP.Vendor == 0; !bad && (f.AVP != nil) != (len(o.Failed) == 1) {
 		t.Errorf("Failed-AVP %+v for %+v", o.Failed, f.AVP)
 	}
 }

@@ -27,7 +27,7 @@ type DeviceWatchdogAnswer struct {
 // AppendTo appends the whole message; h is the request's header.
 func (a *DeviceWatchdogAnswer) AppendTo(b []byte, h Header) ([]byte, error) {
 	start := len(b)
-	b = a.Outcome.append(h.answerTo().with(a.Result).append(b))
+	b = a.Outcome.append(h.answer(DeviceWatchdog, Base, a.Result).append(b))
 	return finish(a.appendState(a.appendRest(a.Identity.append(b))), start)
 }
 

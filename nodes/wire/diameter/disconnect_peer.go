@@ -60,7 +60,7 @@ type DisconnectPeerAnswer struct {
 // AppendTo appends the whole message; h is the request's header.
 func (a *DisconnectPeerAnswer) AppendTo(b []byte, h Header) ([]byte, error) {
 	start := len(b)
-	b = a.Outcome.append(h.answerTo().with(a.Result).append(b))
+	b = a.Outcome.append(h.answer(DisconnectPeer, Base, a.Result).append(b))
 	return finish(a.appendRest(a.Identity.append(b)), start)
 }
 

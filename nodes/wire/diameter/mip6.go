@@ -197,9 +197,7 @@ type MIP6Answer struct {
 // AppendTo appends the whole message; h is the request's header.
 func (a *MIP6Answer) AppendTo(b []byte, h Header) ([]byte, error) {
 	start := len(b)
-	h = h.answerTo().with(a.Result)
-	h.Command, h.Application = MIP6, MIP6A
-	b = appendOctets(h.append(b), SessionID, a.Session)
+	b = appendOctets(h.answer(MIP6, MIP6A, a.Result).append(b), SessionID, a.Session)
 	b = appendUint32(b, AuthApplicationID, uint32(MIP6A))
 	b = a.Outcome.append(b)
 	b = a.Identity.append(b)

@@ -37,9 +37,11 @@ func parseOutcome(avps []AVP) Outcome {
 	return o
 }
 
-// with sets the E bit where the result is a protocol error's: RFC 6733, section 7.2.
-func (h Header) with(r ResultCode) Header {
-	h.Flags &^= Error
+// answer is the header of that command's answer to a request with this header.
+// It has the E bit where the result is a protocol error's: RFC 6733, section 7.2.
+func (h Header) answer(c Command, a Application, r ResultCode) Header {
+	h = h.answerTo()
+	h.Command, h.Application = c, a
 	if r.ProtocolError() {
 		h.Flags |= Error
 	}

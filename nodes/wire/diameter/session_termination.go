@@ -55,7 +55,7 @@ type SessionTerminationAnswer struct {
 // AppendTo appends the whole message; h is the request's header.
 func (a *SessionTerminationAnswer) AppendTo(b []byte, h Header) ([]byte, error) {
 	start := len(b)
-	b = appendOctets(h.answerTo().with(a.Result).append(b), SessionID, a.Session)
+	b = appendOctets(h.answer(SessionTermination, MIP6A, a.Result).append(b), SessionID, a.Session)
 	b = a.Identity.append(a.Outcome.append(b))
 	b = appendAll(a.appendState(a.appendRest(b)), a.ProxyInfo)
 	return finish(b, start)
