@@ -77,12 +77,12 @@ func reference(t *testing.T, part, ref string) string {
 		b.WriteString("| name | where | fields | what |\n|---|---|---|---|\n")
 		if part == "messages" {
 			b.Reset()
-			b.WriteString("All of them have the fields `link`, `from`, `to`, `fate`, `reason`, `src`, `dst` and `length`.\n\n| name | more fields | what |\n|---|---|---|\n")
+			b.WriteString("All of them have the fields " + code(everyMessage) + ".\n\n| name | more fields | what |\n|---|---|---|\n")
 		}
 		for _, w := range words() {
 			switch {
 			case w.message && part == "messages":
-				fmt.Fprintf(&b, "| `%s` | %s | %s |\n", w.name, code(w.fields[8:]), w.doc)
+				fmt.Fprintf(&b, "| `%s` | %s | %s |\n", w.name, code(w.fields[:len(w.fields)-len(everyMessage)]), w.doc)
 			case !w.message && part == "events":
 				where := "any"
 				if w.roles != nil {

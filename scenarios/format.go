@@ -58,7 +58,7 @@ var format = sync.OnceValue(func() *strict.Shape {
 		return append([]strict.Field{
 			{Key: key, Required: true, Shape: name("a message", "binding-update"), Doc: doc},
 			{Key: "node", Shape: nodes(), Doc: "Where: the node it happens in; of a message, an end of the link it crosses. Left out: anywhere."},
-		}, patternFields()...)
+		}, patternFields(key)...)
 	}
 	aim := func(ref string, extra ...strict.Field) *strict.Shape {
 		own := append([]strict.Field{
@@ -178,8 +178,8 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "flow", For: of("saw", "never", "count", "measure"), Shape: name("the name of traffic", "voice"), Doc: "The flow, by its name. Left out: each."},
 		{Key: "handover", For: of("measure"), Shape: strict.Of(strict.Integer("the number of a handover", 1, 100000)), Doc: "Which handover of the node, from 1. Left out: each."},
 		{Key: "percentile", For: of("measure"), Shape: strict.Of(strict.Integer("a percentile", 1, 100)), Doc: "The value that so many percent do not exceed. Left out: each value must hold."},
-		{Key: "after", For: of("saw", "never", "count", "order"), Shape: span(), Doc: "Only what happens then or later, since the run began. Left out: from the beginning."},
-		{Key: "within", For: of("saw", "never", "count", "order"), Shape: span(), Doc: "And so long after that. Left out: to the end."},
+		{Key: "after", Shape: span(), Doc: "Only what happens then or later, since the run began. Left out: from the beginning."},
+		{Key: "within", Shape: span(), Doc: "And so long after that. Left out: to the end."},
 		{Key: "at-most", For: of("count", "measure"), Shape: bound(), Doc: "No more than this."},
 		{Key: "at-least", For: of("count", "measure"), Shape: bound(), Doc: "No less than this."},
 		{Key: "equals", For: of("count", "measure"), Shape: bound(), Doc: "Just this."},
@@ -243,7 +243,9 @@ func fieldShape(k kind) *strict.Shape {
 	case ofAddress:
 		return strict.Of(&strict.Scalar{Name: "an address, a prefix, a node or a link", JSON: "string"})
 	}
-	return strict.Of(strict.Text("a text", 500))
+	s := strict.Text("a text", 500)
+	s.JSON = "string|integer"
+	return strict.Of(s)
 }
 
 // Schema returns the JSON Schema of scenario files.

@@ -326,6 +326,28 @@ func TestEveryFieldOfEveryWordIsKnown(t *testing.T) {
 	}
 }
 
+func TestNoKeyStandsTwice(t *testing.T) {
+	seen := map[*strict.Shape]bool{}
+	var look func(s *strict.Shape, at string)
+	look = func(s *strict.Shape, at string) {
+		if s == nil || seen[s] {
+			return
+		}
+		seen[s] = true
+		keys := s.Keys()
+		slices.Sort(keys)
+		if n := len(keys); n != len(slices.Compact(keys)) {
+			t.Errorf("%s: a key stands twice", at)
+		}
+		for _, f := range s.Fields {
+			look(f.Shape, at+"."+f.Key)
+		}
+		look(s.Each, at)
+		look(s.Items, at)
+	}
+	look(format(), "scenario")
+}
+
 func TestAnUnknownNameIsToldTheNearestShippedOne(t *testing.T) {
 	_, err := Load("ping-pog")
 	if err == nil || !strings.Contains(err.Error(), `did you mean "ping-pong"?`) {
