@@ -24,6 +24,9 @@ type Problems = strict.Problems
 // read: links.wlan.delay, 50ms.
 type Override = strict.Override
 
+// ParseOverride reads PATH=VALUE as a command line has it.
+func ParseOverride(text string) (Override, error) { return strict.ParseOverride(text) }
+
 // A Choice is what was decided where the file left something out.
 type Choice struct {
 	Line  int    // of the node or link in the file
