@@ -60,11 +60,12 @@ func (a *authority) decide(r *diameter.MIP6Request) (*diameter.MIP6Answer, *diam
 		return nil, &diameter.Failure{Result: diameter.RealmNotServed, What: "realm " + r.DestinationRealm + " is not served here"}
 	}
 	answer := &diameter.MIP6Answer{
-		Session:  r.Session,
-		Outcome:  diameter.Outcome{Result: diameter.Success},
-		Identity: a.identity,
-		User:     r.User,
-		State:    diameter.NoStateMaintained,
+		Session:   r.Session,
+		Outcome:   diameter.Outcome{Result: diameter.Success},
+		Identity:  a.identity,
+		User:      r.User,
+		State:     diameter.NoStateMaintained,
+		ProxyInfo: r.ProxyInfo,
 	}
 	refuse := func(result diameter.ResultCode, why string) (*diameter.MIP6Answer, *diameter.Failure) {
 		answer.Outcome = diameter.Outcome{Result: result, Text: why}

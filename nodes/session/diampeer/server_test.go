@@ -348,7 +348,9 @@ func FuzzServer(f *testing.F) {
 			conn := rng.Uint64N(4)
 			switch rng.IntN(8) {
 			case 0:
-				d.accept(conn)
+				if d.server.peers[conn] == nil { // names are given once
+					d.accept(conn)
+				}
 			case 1:
 				d.step(Closed{Conn: conn})
 			case 2:

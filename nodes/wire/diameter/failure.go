@@ -86,7 +86,11 @@ func AppendFailure(b []byte, request *Message, from Identity, f *Failure) ([]byt
 	if h.Command != DisconnectPeer {
 		b = from.appendState(b)
 	}
-	b = appendAll(b, all(request.AVPs, ProxyInfo)) // section 6.2: in the same order
+	for _, a := range all(request.AVPs, ProxyInfo) { // section 6.2: in the same order
+		if checkValue(&a, define(ProxyInfo, 0), nil) == nil {
+			b = a.append(b)
+		}
+	}
 	return finish(b, start)
 }
 

@@ -54,6 +54,7 @@ type MIP6Request struct {
 	Timestamp        []byte       // MIP-Timestamp, 8 octets; nil: the Binding Update had none
 	Service          string       // Service-Selection; empty: none
 	NoState          bool         // Auth-Session-State NO_STATE_MAINTAINED, as a hint
+	ProxyInfo        []AVP        // of a parsed request, for its answer; not sent
 	Homes            []netip.Addr // all MIP-Mobile-Node-Address of a parsed request, Home first; not sent
 	Type             uint32       // Auth-Request-Type of a parsed request; AuthorizeAuthenticate is sent
 }
@@ -127,6 +128,7 @@ func ParseMIP6Request(m *Message) (*MIP6Request, error) {
 		Timestamp:        octets(avps, MIPTimestamp),
 		Service:          text(avps, ServiceSelection),
 		NoState:          number(avps, AuthSessionState) == NoStateMaintained,
+		ProxyInfo:        all(avps, ProxyInfo),
 		Homes:            addresses(avps, MIPMobileNodeAddress),
 		Type:             number(avps, AuthRequestType),
 	}
