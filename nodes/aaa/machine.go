@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"s2clab/nodes/control"
@@ -194,7 +195,8 @@ func (m *Machine) answered(request *diameter.Message, result diameter.ResultCode
 	m.counts.Results[result.String()]++
 	fields := map[string]any{"command": request.Name(), "result": uint32(result), "name": result.String()}
 	if user := request.Find(diameter.UserName); user != nil {
-		fields["nai"] = string(user.Data)
+		// No NAI is longer: RFC 4282, section 2.2.
+		fields["nai"] = strings.ToValidUTF8(string(user.Data[:min(len(user.Data), 253)]), "?")
 	}
 	m.events.tell(requestAnswered, fields)
 }
