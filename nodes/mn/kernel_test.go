@@ -337,16 +337,28 @@ func (f *field) acknowledge(u arrived) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.in(f.net, func() error { // the way back
+	f.route(u)
+	if err := f.mobility.Send(b); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// route leads what is for the source of u back to where it came from.
+func (f *field) route(u arrived) {
+	f.t.Helper()
+	f.in(f.net, func() error {
 		l, err := netlink.LinkByName(u.dev)
 		if err != nil {
 			return err
 		}
 		return netlink.RouteReplace(&netlink.Route{LinkIndex: l.Attrs().Index, Dst: hostNet(u.packet.Src)})
 	})
-	if err := f.mobility.Send(b); err != nil {
-		f.t.Fatal(err)
-	}
+}
+
+// direct leads what is for the home address onto the home link.
+func (f *field) direct(dev string) {
+	f.t.Helper()
+	f.route(arrived{dev: farEnd(dev), packet: ipv6.Packet{Src: homeAddress}})
 }
 
 func TestInRealNamespacesAMobileLeavesHomeMovesAndReturns(t *testing.T) {
@@ -410,4 +422,147 @@ func TestInRealNamespacesAMobileLeavesHomeMovesAndReturns(t *testing.T) {
 
 func hostNet(a netip.Addr) *net.IPNet {
 	return &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(128, 128)}
+}
+
+// cn is the address of a correspondent node, which the far namespace plays too.
+var cn = netip.MustParseAddr("2001:db8:ffff::1")
+
+// agent gives the far namespace the home agent's address, the far end of the
+// tunnel, and a correspondent node that sends back what it gets.
+func (f *field) agent(engine string) *host.Tunnel {
+	f.t.Helper()
+	var t *host.Tunnel
+	f.in(f.net, func() error {
+		lo, err := netlink.LinkByName("lo")
+		if err != nil {
+			return err
+		}
+		for _, a := range []netip.Addr{homeAgent, cn} {
+			if err := netlink.AddrAdd(lo, &netlink.Addr{IPNet: hostNet(a), Flags: unix.IFA_F_NODAD}); err != nil {
+				return err
+			}
+		}
+		if t, err = f.far.NewTunnel(host.TunnelConfig{Engine: engine, Side: host.AgentSide}); err != nil {
+			return err
+		}
+		echo, err := net.ListenUDP("udp6", &net.UDPAddr{IP: cn.AsSlice(), Port: 7})
+		if err != nil {
+			return err
+		}
+		f.t.Cleanup(func() { echo.Close() })
+		go func() {
+			b := make([]byte, 100)
+			for {
+				n, from, err := echo.ReadFromUDPAddrPort(b)
+				if err != nil {
+					return
+				}
+				echo.WriteToUDPAddrPort(b[:n], from)
+			}
+		}()
+		return nil
+	})
+	f.t.Cleanup(func() { f.in(f.net, func() error { return t.Close() }) })
+	return t
+}
+
+// towards makes the far namespace send what is for the mobile by the right way:
+// directly at home, else to its care-of address.
+func (f *field) towards(t *host.Tunnel, u arrived) {
+	f.t.Helper()
+	if u.Lifetime == 0 {
+		if err := t.Clear(homeAddress); err != nil {
+			f.t.Fatal(err)
+		}
+		return
+	}
+	f.route(u)
+	if err := t.Set(host.Binding{Inner: homeAddress, Local: homeAgent, Remote: u.packet.Src}); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// echoes waits until an application at the home address has heard from the
+// correspondent node, and fails where its socket ever does.
+func (f *field) echoes(app *net.UDPConn, where string) {
+	f.t.Helper()
+	b := make([]byte, 100)
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+		if _, err := app.Write([]byte(where)); err != nil {
+			f.t.Fatalf("%s: the application cannot send: %v", where, err)
+		}
+		app.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		if n, err := app.Read(b); err == nil && string(b[:n]) == where {
+			return
+		}
+	}
+	f.t.Fatalf("%s: nothing comes back; happened: %v", where, f.happened)
+}
+
+func TestInRealNamespacesAnApplicationKeepsItsSocketAllTheWay(t *testing.T) {
+	for _, engine := range []string{"user", "kernel"} {
+		t.Run(engine, func(t *testing.T) {
+			cfg := config()
+			f := open(t, cfg, func(h *host.Host) (tunnel, error) {
+				return h.NewTunnel(host.TunnelConfig{Engine: engine, Side: host.MobileSide, HomeAddress: homeAddress})
+			})
+			far := f.agent(engine)
+			var app *net.UDPConn
+			f.in(f.mobile, func() (err error) {
+				// Not bound to the home address: the kernel has to choose it.
+				app, err = net.DialUDP("udp6", nil, &net.UDPAddr{IP: cn.AsSlice(), Port: 7})
+				return err
+			})
+			defer app.Close()
+			if a := app.LocalAddr().(*net.UDPAddr).AddrPort().Addr(); a != homeAddress {
+				t.Fatalf("an application gets %v, want the home address", a)
+			}
+			if _, err := app.Write([]byte("nowhere")); err != nil {
+				t.Errorf("an application cannot send while there is no way: %v", err)
+			}
+
+			f.carrier("lte", true)
+			f.advertise("lte", homePrefix)
+			f.wait("attached", 1)
+			f.direct("lte")
+			f.echoes(app, "at home")
+
+			f.carrier("lte", false)
+			f.carrier("wlan", true)
+			f.advertise("wlan", wlanPrefix)
+			u := f.update()
+			f.towards(far, u)
+			f.acknowledge(u)
+			f.wait("tunnel-set", 1)
+			f.echoes(app, "by wlan")
+
+			f.carrier("wimax", true)
+			f.advertise("wimax", wimaxPrefix)
+			u = f.update()
+			f.echoes(app, "by wlan, while the binding moves")
+			f.towards(far, u)
+			f.acknowledge(u)
+			f.wait("tunnel-set", 2)
+			f.echoes(app, "by wimax")
+			f.carrier("wlan", false)
+			f.echoes(app, "by wimax alone")
+
+			f.carrier("lte", true)
+			f.advertise("lte", homePrefix)
+			u = f.update()
+			f.echoes(app, "by wimax, while the binding ends")
+			f.towards(far, u)
+			f.direct("lte")
+			f.acknowledge(u)
+			f.wait("returned-home", 1)
+			f.echoes(app, "at home again")
+			f.carrier("wimax", false)
+			f.echoes(app, "at home alone")
+			for _, e := range f.happened {
+				if e.name == "action-failed" {
+					t.Errorf("%s %v", e.name, e.fields)
+				}
+			}
+		})
+	}
 }
