@@ -36,6 +36,7 @@ type Direction struct {
 	repeats []sample        // further copies, in the order of arrival
 	late    []sample        // those of samples that were overtaken
 	holes   []hole          // in the order of sequence
+	tail    int             // packets sent after the last that arrived
 	stream  bool            // octets were counted, not packets
 }
 
@@ -337,6 +338,7 @@ func (d *Direction) findHoles() {
 		}
 	}
 	if tail := int64(d.Sent) - (last.seq - base + 1); d.SentKnown && tail > 0 {
+		d.tail = int(tail)
 		add(tail, last.sent+d.Spacing, last.sent+time.Duration(min(tail, 1<<20))*d.Spacing)
 	}
 	d.Sent = max(d.Sent, d.Received+d.Lost)

@@ -73,7 +73,7 @@ func (d *Direction) interruption(begin, until time.Duration) (n Interruption, ok
 		if i+1 < len(d.samples) {
 			to, open = d.samples[i+1].received, false
 		}
-		if open && to-from <= 2*n.Spacing+d.Delay.Max {
+		if open && (to-from <= 2*n.Spacing+d.Delay.Max || d.SentKnown && d.tail == 0) {
 			continue // the flow just ended
 		}
 		if to-from > longest {

@@ -75,6 +75,21 @@ func MakeBeforeBreak() Script {
 	return s
 }
 
+// PingPong goes to and fro between WLAN and WiMAX so many times, every half second.
+func PingPong(moves int) Script {
+	s := Default()
+	s.Stops = s.Stops[:1]
+	s.Stops[0].Off = 2 * time.Second
+	for i := range moves {
+		at := s.Stops[0].Off + time.Duration(i)*500*time.Millisecond
+		s.Stops = append(s.Stops, Stop{Link: []string{"wlan", "wimax"}[i%2], At: at + 20*time.Millisecond, Off: at + 500*time.Millisecond})
+	}
+	s.Stops[moves].Off = 0
+	s.Stop = s.Stops[moves].At + time.Second
+	s.End = s.Stop + 500*time.Millisecond
+	return s
+}
+
 // A Link of the story, and what lies behind it.
 type access struct {
 	delay, behind time.Duration // of the link; from its router to the home agent
