@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"syscall"
 
 	"s2clab/nodes/host"
 	"s2clab/nodes/wire/icmp6"
@@ -41,8 +42,20 @@ type kernel struct {
 	ready map[string]bool // devices whose link-local address may be used
 }
 
-// do does what the machine says.
+// do does what the machine says. A packet that a device does not take since it
+// has just lost its carrier is lost, as on the link.
 func (k *kernel) do(o Output) error {
+	err := k.act(o)
+	switch o.(type) {
+	case SolicitRouter, SolicitNeighbor, AdvertiseNeighbor, SendMobility:
+		if errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENETDOWN) {
+			return nil
+		}
+	}
+	return err
+}
+
+func (k *kernel) act(o Output) error {
 	switch o := o.(type) {
 	case SolicitRouter:
 		return k.solicitRouter(o)

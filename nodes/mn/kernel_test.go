@@ -37,6 +37,7 @@ type field struct {
 
 	mu       sync.Mutex
 	happened []told
+	linked   map[string]bool // far ends that have a link-local address
 	news     chan struct{}
 
 	updates chan arrived
@@ -63,34 +64,81 @@ func (f *field) Event(name string, fields map[string]any) {
 	f.mu.Lock()
 	f.happened = append(f.happened, told{name, fields, time.Now()})
 	f.mu.Unlock()
+	f.wake()
+}
+
+func (f *field) wake() {
 	select {
 	case f.news <- struct{}{}:
 	default:
 	}
 }
 
+// watch notes which far ends have a link-local address: without one they ask for
+// nobody's link-layer address.
+func (f *field) watch() {
+	for c := range f.far.Watch(f.t.Context()) {
+		if a, ok := c.(host.AddressChange); ok && a.Address.IsLinkLocalUnicast() {
+			f.mu.Lock()
+			f.linked[a.Dev] = a.State == host.Ready
+			f.mu.Unlock()
+			f.wake()
+		}
+	}
+}
+
 func (f *field) Reply(uint64, any, error) {}
 
 // wait waits for the nth event of a name.
-func (f *field) wait(name string, nth int) told {
+func (f *field) wait(name string, nth int) (e told) {
 	f.t.Helper()
-	deadline := time.After(20 * time.Second)
-	for {
-		f.mu.Lock()
+	f.until(name, func() bool {
 		n := 0
-		for _, e := range f.happened {
+		for _, e = range f.happened {
 			if e.name == name {
 				if n++; n == nth {
-					f.mu.Unlock()
-					return e
+					return true
 				}
 			}
 		}
+		return false
+	})
+	return e
+}
+
+// all is what has happened so far.
+func (f *field) all() []told {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.happened)
+}
+
+func (f *field) noneOf(names ...string) {
+	f.t.Helper()
+	for _, e := range f.all() {
+		if slices.Contains(names, e.name) {
+			f.t.Errorf("%s %v", e.name, e.fields)
+		}
+	}
+}
+
+// until waits for what some news must make true.
+func (f *field) until(what string, holds func() bool) {
+	f.t.Helper()
+	late := time.After(20 * time.Second)
+	for {
+		f.mu.Lock()
+		ok := holds()
 		f.mu.Unlock()
+		if ok {
+			return
+		}
 		select {
 		case <-f.news:
-		case <-deadline:
-			f.t.Fatalf("no %s number %d; happened: %v", name, nth, f.happened)
+		case <-late:
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.t.Fatalf("no %s; happened: %v", what, f.happened)
 		}
 	}
 }
@@ -102,13 +150,13 @@ func farEnd(dev string) string { return dev + "-gw" }
 // open makes the namespaces and starts the mobile node.
 func open(t *testing.T, cfg *control.Config, with func(h *host.Host) (tunnel, error)) *field {
 	t.Helper()
-	f := &field{t: t, mobile: netnstest.New(t), net: netnstest.New(t), news: make(chan struct{}, 1),
+	f := &field{t: t, mobile: netnstest.New(t), net: netnstest.New(t), news: make(chan struct{}, 1), linked: map[string]bool{},
 		key: association.New(cfg.MobileNode.MNHASPI, cfg.MobileNode.MNHAKey), updates: make(chan arrived, 16),
 		solicit: make(chan string, 64), unasked: make(chan *icmp6.NeighborAdvertisement, 16)}
 	far := &control.Config{}
 	for i, dev := range links {
 		netnstest.Pair(t, f.mobile, dev, f.net, farEnd(dev))
-		f.carrier(dev, false)
+		f.set(dev, false)
 		netnstest.In(t, f.mobile, func() error {
 			l, err := netlink.LinkByName(dev)
 			if err != nil {
@@ -142,6 +190,7 @@ func open(t *testing.T, cfg *control.Config, with func(h *host.Host) (tunnel, er
 	t.Cleanup(func() { f.nd.Close(); f.mobility.Close(); f.far.Close() })
 	go f.hear()
 	go f.receive()
+	go f.watch()
 
 	ctx, cancel := context.WithCancelCause(t.Context())
 	ended := make(chan error, 1)
@@ -210,6 +259,17 @@ func (f *field) in(space ns.NetNS, g func() error) { f.t.Helper(); netnstest.In(
 // each end makes the kernel finish the change at once, the far end first.
 func (f *field) carrier(dev string, up bool) {
 	f.t.Helper()
+	f.set(dev, up)
+	f.until("link-local address of "+farEnd(dev), func() bool { return f.linked[farEnd(dev)] == up })
+	f.in(f.mobile, func() error {
+		_, err := netlink.LinkByName(dev)
+		return err
+	})
+}
+
+// set takes the far end of a link up or down.
+func (f *field) set(dev string, up bool) {
+	f.t.Helper()
 	f.in(f.net, func() error {
 		l, err := netlink.LinkByName(farEnd(dev))
 		if err != nil {
@@ -222,10 +282,6 @@ func (f *field) carrier(dev string, up bool) {
 			return err
 		}
 		_, err = netlink.LinkByName(farEnd(dev))
-		return err
-	})
-	f.in(f.mobile, func() error {
-		_, err := netlink.LinkByName(dev)
 		return err
 	})
 }
@@ -312,7 +368,7 @@ func (f *field) update() arrived {
 	case u := <-f.updates:
 		return u
 	case <-time.After(20 * time.Second):
-		f.t.Fatalf("no binding update; happened: %v", f.happened)
+		f.t.Fatalf("no binding update; happened: %v", f.all())
 	}
 	panic("not reached")
 }
@@ -411,11 +467,7 @@ func TestInRealNamespacesAMobileLeavesHomeMovesAndReturns(t *testing.T) {
 			case <-time.After(20 * time.Second):
 				t.Error("no unsolicited neighbor advertisement")
 			}
-			for _, e := range f.happened {
-				if e.name == "action-failed" || e.name == "message-ignored" {
-					t.Errorf("%s %v", e.name, e.fields)
-				}
-			}
+			f.noneOf("action-failed", "message-ignored")
 		})
 	}
 }
@@ -496,7 +548,7 @@ func (f *field) echoes(app *net.UDPConn, where string) {
 			return
 		}
 	}
-	f.t.Fatalf("%s: nothing comes back; happened: %v", where, f.happened)
+	f.t.Fatalf("%s: nothing comes back; happened: %v", where, f.all())
 }
 
 func TestInRealNamespacesAnApplicationKeepsItsSocketAllTheWay(t *testing.T) {
@@ -558,11 +610,7 @@ func TestInRealNamespacesAnApplicationKeepsItsSocketAllTheWay(t *testing.T) {
 			f.echoes(app, "at home again")
 			f.carrier("wimax", false)
 			f.echoes(app, "at home alone")
-			for _, e := range f.happened {
-				if e.name == "action-failed" {
-					t.Errorf("%s %v", e.name, e.fields)
-				}
-			}
+			f.noneOf("action-failed")
 		})
 	}
 }

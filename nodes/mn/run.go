@@ -68,7 +68,7 @@ func (k *kernel) listen(ctx context.Context, inputs chan<- Input, fail context.C
 	go k.watch(ctx, inputs)
 	go k.hear(ctx, inputs, fail)
 	go k.receive(ctx, inputs, fail)
-	go k.refusals(ctx, inputs)
+	go refusals(ctx, k.tunnel.Refusals(), inputs)
 }
 
 func (k *kernel) close() {
@@ -135,10 +135,10 @@ func (k *kernel) receive(ctx context.Context, inputs chan<- Input, fail context.
 }
 
 // refusals tells the loop of what came by the tunnel and was dropped.
-func (k *kernel) refusals(ctx context.Context, inputs chan<- Input) {
+func refusals(ctx context.Context, dropped <-chan host.Refusal, inputs chan<- Input) {
 	for {
 		select {
-		case r, ok := <-k.tunnel.Refusals():
+		case r, ok := <-dropped:
 			if !ok {
 				return
 			}
