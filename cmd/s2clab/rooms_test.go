@@ -22,7 +22,7 @@ var arrows = []struct {
 	why  string
 }{
 	{"cmd/s2clab", []string{"orchestrator/cli", "nodes/mn", "nodes/ha", "nodes/aaa", "nodes/router", "nodes/cn", "nodes/traffic"}, "main hands the command line the table of roles"},
-	{"orchestrator/cli", []string{"orchestrator/supervise", "orchestrator/door", "orchestrator/play", "orchestrator/report/...", "orchestrator/journal", "orchestrator/lab", "orchestrator/link", "orchestrator/web", "scenarios", "topologies", "nodes/control"}, "a verb asks the rooms that know"},
+	{"orchestrator/cli", []string{"orchestrator/supervise", "orchestrator/door", "orchestrator/play", "orchestrator/report/...", "orchestrator/journal", "orchestrator/lab", "orchestrator/link", "orchestrator/web", "scenarios", "topologies/...", "nodes/control"}, "a verb asks the rooms that know"},
 	{"orchestrator/supervise", []string{"orchestrator/door", "orchestrator/lab", "orchestrator/play", "orchestrator/capture", "orchestrator/journal", "orchestrator/link", "nodes/netns", "nodes/control", "topologies", "scenarios"}, "init of a lab's namespaces answers what comes through the door"},
 	{"orchestrator/play", []string{"orchestrator/lab", "orchestrator/journal", "orchestrator/capture", "orchestrator/link", "orchestrator/report/...", "nodes/control", "scenarios", "topologies"}, "a scenario is played on a lab and judged by the measures of the report"},
 	{"orchestrator/lab", []string{"orchestrator/launch", "orchestrator/link", "orchestrator/capture", "orchestrator/journal", "nodes/netns", "nodes/control", "topologies"}, "a lab is made of spaces, links and processes"},
@@ -31,7 +31,8 @@ var arrows = []struct {
 	{"orchestrator/capture", []string{"orchestrator/journal", "orchestrator/link", "nodes/netns", "nodes/wire/...", "nodes/control", "topologies"}, "frames of links are written and, decoded, told to the journal"},
 	{"orchestrator/journal", []string{"nodes/control"}, "events of nodes become events of a run"},
 	{"orchestrator/report/...", []string{"orchestrator/journal", "orchestrator/report/...", "nodes/control", "nodes/wire/...", "topologies", "scenarios"}, "a report is a reading of the journal"},
-	{"scenarios", []string{"topologies"}, "a scenario happens in a topology"},
+	{"scenarios", []string{"topologies/..."}, "a scenario happens in a topology"},
+	{"topologies/...", []string{"topologies/..."}, "what there is knows nothing of how it runs"},
 	{"nodes/mn", roleMay, "a role is its machine and the hands that run it, never another role"},
 	{"nodes/ha", roleMay, "a role is its machine and the hands that run it, never another role"},
 	{"nodes/aaa", roleMay, "a role is its machine and the hands that run it, never another role"},
@@ -41,6 +42,8 @@ var arrows = []struct {
 	{"nodes/session/...", []string{"nodes/session/...", "nodes/keys", "nodes/wire/..."}, "exchanges are pure: no sockets, no kernel"},
 	{"nodes/host", []string{"nodes/control", "nodes/wire/...", "nodes/session/..."}, "the node's hands know formats and run machines, but no role"},
 	{"nodes/netns", nil, "a place for a node knows nothing of nodes"},
+	{"orchestrator/door", nil, "the door does not know what is asked"},
+	{"orchestrator/lab/bare", []string{"nodes/netns", "topologies"}, "the floor for bring-up is made by the same rtnetlink"},
 	{"nodes/wire/...", []string{"nodes/wire/..."}, "a format may carry another"},
 }
 

@@ -1,6 +1,9 @@
 package control
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // What a traffic process is asked: commands open, start and stop.
 
@@ -25,4 +28,21 @@ type StartFlow struct {
 // A StopFlow ends a flow at either end.
 type StopFlow struct {
 	Flow string `json:"flow"`
+}
+
+// A Flood makes a traffic process send garbage at a protocol of a node: command
+// flood, which is answered with a Flooded when it is over.
+type Flood struct {
+	Protocol string        `json:"protocol"` // mh, diameter, icmp6
+	Remote   netip.Addr    `json:"remote"`
+	Rate     float64       `json:"rate"` // packets or messages a second
+	Size     int           `json:"size"` // octets of each, at most
+	For      time.Duration `json:"for"`
+	Seed     uint64        `json:"seed"`
+}
+
+// A Flooded is how a flood went.
+type Flooded struct {
+	Sent    int `json:"sent"`
+	Refused int `json:"refused"` // sends and connections that failed
 }

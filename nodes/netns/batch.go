@@ -75,11 +75,6 @@ func (b *Batch) SetDown(index int) {
 	b.end(b.request(fmt.Sprintf("device %d: down", index), unix.RTM_NEWLINK, 0, linkHeader(index, 0, unix.IFF_UP)))
 }
 
-// Remove takes a device away.
-func (b *Batch) Remove(index int) {
-	b.end(b.request(fmt.Sprintf("device %d: remove", index), unix.RTM_DELLINK, 0, linkHeader(index, 0, 0)))
-}
-
 // SetMTU sets the largest packet of a device, in octets.
 func (b *Batch) SetMTU(index, mtu int) {
 	start := b.request(fmt.Sprintf("device %d: MTU %d", index, mtu), unix.RTM_NEWLINK, 0, linkHeader(index, 0, 0))

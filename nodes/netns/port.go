@@ -73,6 +73,11 @@ func (p *Port) openTAP() error {
 	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, req); err != nil {
 		return err
 	}
+	// A device that outlives its descriptor ends with the namespace, together with
+	// all others there; without this each of them costs 30 ms when a lab ends.
+	if err := unix.IoctlSetInt(fd, unix.TUNSETPERSIST, 1); err != nil {
+		return fmt.Errorf("persistence: %w", err)
+	}
 	if err := p.SetCarrier(false); err != nil {
 		return fmt.Errorf("carrier: %w", err)
 	}
@@ -89,6 +94,7 @@ func (p *Port) openTAP() error {
 	var b Batch
 	b.SetMTU(p.Config.Index, p.Config.MTU)
 	b.SetUp(p.Config.Index)
+	b.SyncCarrier(p.Config.Index) // else it is thought to be there at first
 	return p.space.nl.Do(&b)
 }
 
@@ -105,6 +111,7 @@ func (p *Port) openVeth() error {
 	b.AddVeth(p.Config, PortConfig{Name: farName}, here)
 	b.SetMTU(p.Config.Index, p.Config.MTU)
 	b.SetUp(p.Config.Index)
+	b.SyncCarrier(p.Config.Index)
 	if err := p.space.Configure(&b); err != nil {
 		return err
 	}
@@ -203,16 +210,13 @@ func (p *Port) SyncCarrier() error {
 	return p.space.Configure(&b)
 }
 
-// Close takes the device away.
+// Close lets go of the device, which ends with its Space.
 func (p *Port) Close() {
 	if p.fd >= 0 {
 		unix.Close(p.fd)
 		p.fd = -1
 	}
 	if p.far != nil {
-		var b Batch
-		b.Remove(p.far.index)
-		p.far.nl.Do(&b)
 		p.far.nl.Close()
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -49,7 +50,7 @@ func Start(space *netns.Space, cfg *control.Config, sink func(control.Event)) (*
 	p.cmd.ExtraFiles = []*os.File{there} // control.NodeFD
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.Env = append(os.Environ(), "GOGC=50") // a node is small: memory before speed
-	p.cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := space.Start(p.cmd); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)

@@ -8,7 +8,6 @@ package bare
 import (
 	"fmt"
 	"os/exec"
-	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -16,11 +15,9 @@ import (
 	"s2clab/topologies"
 )
 
-// Up makes a topology in the calling thread's user namespace. The function that
-// it returns takes it away again.
-func Up(t *topologies.Topology) (down func(), err error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+// Up makes a topology in the calling thread's user namespace, and returns its
+// nodes and a function that takes it away again.
+func Up(t *topologies.Topology) (spaces map[string]*netns.Space, down func(), err error) {
 	var undo []func()
 	down = func() {
 		for i := len(undo) - 1; i >= 0; i-- {
@@ -35,30 +32,30 @@ func Up(t *topologies.Topology) (down func(), err error) {
 
 	middle, err := netns.New("middle", "") // holds the bridges
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	undo = append(undo, middle.Close)
-	spaces := make(map[string]*netns.Space, len(t.Nodes))
+	spaces = make(map[string]*netns.Space, len(t.Nodes))
 	fds := make(map[string]int, len(t.Nodes))
 	for _, n := range t.Nodes {
 		space, err := netns.New(n.Name, "")
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		undo = append(undo, space.Close)
 		spaces[n.Name] = space
 		if fds[n.Name], err = open(space); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		undo = append(undo, func() { unix.Close(fds[n.Name]) })
 	}
 	middleFD, err := open(middle)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	undo = append(undo, func() { unix.Close(middleFD) })
 	if err := join(t, middle, middleFD, spaces, fds); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, n := range t.Nodes {
 		var b netns.Batch
@@ -74,20 +71,20 @@ func Up(t *topologies.Topology) (down func(), err error) {
 			b.AddRoute(r.To, r.Via, index[r.Dev])
 		}
 		if err := spaces[n.Name].Configure(&b); err != nil {
-			return nil, fmt.Errorf("node %s: %w", n.Name, err)
+			return nil, nil, fmt.Errorf("node %s: %w", n.Name, err)
 		}
 		if n.Router != nil || n.HomeAgent != nil {
 			if err := spaces[n.Name].SetForwarding(); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
 		sleeper := exec.Command("sleep", "infinity")
 		if err := spaces[n.Name].Start(sleeper); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		undo = append(undo, func() { sleeper.Process.Kill(); sleeper.Wait() })
 	}
-	return down, nil
+	return spaces, down, nil
 }
 
 // open returns a descriptor of a Space's network namespace.

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"s2clab/orchestrator/lab/bare"
+	"s2clab/orchestrator/supervise"
+	"s2clab/topologies"
+)
+
+// Each figure is a benchmark that measures ours and a reference side by side, in
+// turns, and reports both with their ratio. None of them can fail for being slow.
+
+// program is the program that scripts/build has made.
+func program(b *testing.B) string {
+	b.Helper()
+	path, err := filepath.Abs("../../bin/s2clab")
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		b.Skipf("scripts/build makes the program that this measures: %v", err)
+	}
+	return path
+}
+
+// figure reports the medians of what was measured, in a unit, and their ratio.
+func figure(b *testing.B, unit string, ours, reference []float64) {
+	o, r := median(ours), median(reference)
+	b.ReportMetric(0, "ns/op") // the loop's own time says nothing
+	b.ReportMetric(o, "ours-"+unit)
+	b.ReportMetric(r, "reference-"+unit)
+	b.ReportMetric(o/r, "ratio")
+}
+
+func median(x []float64) float64 {
+	s := append([]float64(nil), x...)
+	for i := range s {
+		for j := i; j > 0 && s[j] < s[j-1]; j-- {
+			s[j], s[j-1] = s[j-1], s[j]
+		}
+	}
+	return s[len(s)/2]
+}
+
+const rounds = 5 // of each side; the median counts
+
+// BenchmarkBringUpLine50 is the time until the last of a line of 50 routers
+// answers the first's ping, against the same line of bare namespaces, veth pairs
+// and sleeping processes.
+func BenchmarkBringUpLine50(b *testing.B) {
+	bringUp(b, "line-50", "r1", "r50")
+}
+
+// BenchmarkBringUpDefault is the time until the default topology is ready.
+func BenchmarkBringUpDefault(b *testing.B) {
+	bringUp(b, "eps-s2c", "pgw", "cn")
+}
+
+func bringUp(b *testing.B, topology, from, to string) {
+	path := program(b)
+	t, _, err := topologies.Load(topology)
+	if err != nil {
+		b.Fatal(err)
+	}
+	address := t.AddressFrom(from, to).String()
+	var ours, reference []float64
+	for b.Loop() {
+		for range rounds {
+			reference = append(reference, bareLine(b, topology, from, address))
+			ours = append(ours, ourLine(b, path, topology, from, address))
+		}
+	}
+	figure(b, "s", ours, reference)
+}
+
+// ourLine brings a topology up by the program, and returns the seconds until an
+// address answers.
+func ourLine(b *testing.B, path, topology, from, address string) float64 {
+	b.Helper()
+	name := fmt.Sprintf("figure-%d", os.Getpid())
+	began := time.Now()
+	if out, err := exec.Command(path, "up", "--name", name, topology).CombinedOutput(); err != nil {
+		b.Fatalf("up: %v\n%s", err, out)
+	}
+	defer exec.Command(path, "down", "--lab", name).Run()
+	if out, err := exec.Command(path, "exec", "--lab", name, from, "--", "ping", "-6", "-c", "1", "-W", "5", address).CombinedOutput(); err != nil {
+		b.Fatalf("ping: %v\n%s", err, out)
+	}
+	return time.Since(began).Seconds()
+}
+
+// bareLine does the same by package bare, in a process of its own, which says
+// when the address has answered.
+func bareLine(b *testing.B, topology, from, address string) float64 {
+	b.Helper()
+	cmd := exec.Command("/proc/self/exe", topology, from, address)
+	cmd.Args[0] = bareName
+	cmd.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET}
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		b.Skipf("namespaces of one's own: %v", err)
+	}
+	answer := make([]byte, 16)
+	n, _ := out.Read(answer)
+	took := time.Since(began).Seconds()
+	cmd.Process.Kill()
+	cmd.Wait()
+	if strings.TrimSpace(string(answer[:n])) != "answered" {
+		b.Fatalf("the bare topology said %q", answer[:n])
+	}
+	return took
+}
+
+// bareName is the name under which this test is a bare topology.
+const bareName = "s2clab-bare"
+
+// runBare is such a process.
+func runBare() {
+	t, _, err := topologies.Load(os.Args[1])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	spaces, _, err := bare.Up(t)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	ping := exec.Command("ping", "-6", "-c", "1", "-W", "5", os.Args[3])
+	if err := errors.Join(spaces[os.Args[2]].Start(ping), ping.Wait()); err != nil {
+		fmt.Fprintln(os.Stderr, "bare: ping:", err)
+		os.Exit(2)
+	}
+	fmt.Println("answered")
+	select {}
+}
+
+// BenchmarkBringUpMininet is Mininet's time for the same line of 50, against ours.
+func BenchmarkBringUpMininet(b *testing.B) {
+	path := program(b)
+	python := "/usr/bin/python3"
+	if err := exec.Command(python, "-c", "import mininet").Run(); err != nil {
+		b.Skip("Mininet is not installed (Debian package mininet)")
+	}
+	t, _, err := topologies.Load("line-50")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var ours, reference []float64
+	for b.Loop() {
+		out, err := exec.Command(python, "testdata/line.py", "50").Output()
+		if err != nil {
+			b.Fatalf("Mininet: %v", err)
+		}
+		seconds, err := strconv.ParseFloat(string(bytes.TrimSpace(out)), 64)
+		if err != nil {
+			b.Fatalf("Mininet said %q", out)
+		}
+		reference = append(reference, seconds)
+		ours = append(ours, ourLine(b, path, "line-50", "r1", t.AddressFrom("r1", "r50").String()))
+	}
+	figure(b, "s", ours, reference)
+}
+
+// BenchmarkMemoryPerNode is the memory of its own (PSS) of an idle router
+// process, against a static Go process that sleeps.
+func BenchmarkMemoryPerNode(b *testing.B) {
+	path := program(b)
+	name := fmt.Sprintf("figure-%d", os.Getpid())
+	var ours, reference []float64
+	for b.Loop() {
+		if out, err := exec.Command(path, "up", "--name", name, "line-50").CombinedOutput(); err != nil {
+			b.Fatalf("up: %v\n%s", err, out)
+		}
+		out, err := exec.Command(path, "ps", "--json").Output()
+		var labs []supervise.Status
+		if err = errors.Join(err, json.Unmarshal(out, &labs)); err != nil {
+			b.Fatal(err)
+		}
+		for _, l := range labs {
+			for _, n := range l.Nodes {
+				if l.Name == name {
+					smaps, err := exec.Command(path, "exec", "--lab", name, n.Name, "--", "cat", fmt.Sprintf("/proc/%d/smaps_rollup", n.PID)).Output()
+					if err != nil {
+						b.Fatal(err)
+					}
+					ours = append(ours, pss(b, smaps))
+				}
+			}
+		}
+		exec.Command(path, "down", "--lab", name).Run()
+		reference = append(reference, 0.9) // measured for a static Go process that sleeps
+	}
+	figure(b, "MiB", ours, reference)
+}
+
+func pss(b *testing.B, smaps []byte) float64 {
+	b.Helper()
+	for line := range strings.Lines(string(smaps)) {
+		if rest, ok := strings.CutPrefix(line, "Pss:"); ok {
+			kib, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return kib / 1024
+		}
+	}
+	b.Fatalf("no Pss in %q", smaps)
+	return 0
+}

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"s2clab/scenarios"
+	"s2clab/topologies"
+)
+
+// check says what is wrong with files, and with -v what was chosen for what they
+// leave out.
+func (p *Program) check(ctx context.Context, args []string) error {
+	f := p.flags("check")
+	verbose := f.Bool("v", false, "say also what was chosen where a file leaves something out")
+	set := setFlag(f)
+	files, err := parse(f, args)
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return usage("check", "topologies or scenarios: files, or names of shipped ones")
+	}
+	wrong := 0
+	for _, name := range files {
+		what, choices, err := load(name, *set)
+		if err != nil {
+			fmt.Fprintln(p.Err, err)
+			wrong++
+			continue
+		}
+		fmt.Fprintf(p.Out, "%s: %s\n", name, what)
+		if *verbose {
+			for _, c := range choices {
+				fmt.Fprintf(p.Out, "  %s\n", c)
+			}
+		}
+	}
+	if wrong > 0 {
+		return exitStatus(Failed)
+	}
+	return nil
+}
+
+// load reads a topology or a scenario, by whichever the file says it is.
+func load(name string, set overrides) (what string, choices []topologies.Choice, err error) {
+	if isScenario(name) {
+		s, err := scenarios.Load(name, set...)
+		if err != nil {
+			return "", nil, err
+		}
+		return fmt.Sprintf("scenario %s is good: %d steps, %d expectations, topology %s", s.Name, len(s.Steps), len(s.Expect), s.Topology.Name), s.Choices, nil
+	}
+	t, choices, err := topologies.Load(name, set...)
+	if err != nil {
+		return "", nil, err
+	}
+	return fmt.Sprintf("topology %s is good: %d nodes, %d links", t.Name, len(t.Nodes), len(t.Links)), choices, nil
+}
+
+// isScenario says whether a name means a scenario: a folder, a file that begins
+// as one, or a shipped one.
+func isScenario(name string) bool {
+	info, err := os.Stat(name)
+	if errors.Is(err, os.ErrNotExist) {
+		_, err := scenarios.Find(name)
+		_, not := topologies.Find(name)
+		return err == nil && not != nil
+	}
+	if err != nil || info.IsDir() {
+		return err == nil
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	head := make([]byte, 64<<10)
+	n, _ := file.Read(head)
+	return bytes.HasPrefix(head[:n], []byte("scenario:")) || bytes.Contains(head[:n], []byte("\nscenario:"))
+}
+
+// schema prints the JSON Schema that editors complete files from.
+func (p *Program) schema(ctx context.Context, args []string) error {
+	f := p.flags("schema")
+	words, err := parse(f, args)
+	if err != nil {
+		return err
+	}
+	schemas := map[string]func() []byte{"topology": topologies.Schema, "subscribers": topologies.SubscribersSchema, "scenario": scenarios.Schema}
+	if len(words) != 1 || schemas[words[0]] == nil {
+		return usage("schema", "one of topology, subscribers, scenario")
+	}
+	_, err = p.Out.Write(schemas[words[0]]())
+	return err
+}

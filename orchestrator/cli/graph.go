@@ -1,0 +1,31 @@
+package cli
+
+import (
+	"context"
+
+	"s2clab/topologies"
+)
+
+// graph draws a topology.
+func (p *Program) graph(ctx context.Context, args []string) error {
+	f := p.flags("graph")
+	format := f.String("format", "svg", "svg, dot (for Graphviz) or mermaid")
+	set := setFlag(f)
+	words, err := parse(f, args)
+	if err != nil {
+		return err
+	}
+	if len(words) != 1 {
+		return usage("graph", "one topology: a file, or the name of a shipped one")
+	}
+	t, _, err := topologies.Load(words[0], *set...)
+	if err != nil {
+		return err
+	}
+	drawings := map[string]func() []byte{"svg": t.SVG, "dot": t.Dot, "mermaid": t.Mermaid}
+	if drawings[*format] == nil {
+		return usage("graph", "--format svg, dot or mermaid, not "+*format)
+	}
+	_, err = p.Out.Write(drawings[*format]())
+	return err
+}

@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"s2clab/orchestrator/door"
+	"s2clab/orchestrator/supervise"
+	"s2clab/topologies"
+)
+
+// link shows links, and changes one.
+func (p *Program) link(ctx context.Context, args []string) error {
+	f := p.flags("link")
+	lab := labFlag(f)
+	asJSON := f.Bool("json", false, "print as JSON")
+	from := f.String("from", "", "change only what happens to frames that these `nodes` send (comma between them)")
+	words, err := parse(f, args)
+	if err != nil {
+		return err
+	}
+	name, err := theLab(*lab)
+	if err != nil {
+		return err
+	}
+	if len(words) < 2 {
+		return p.showLinks(name, words, *asJSON)
+	}
+	ask := supervise.LinkArgs{Link: words[0]}
+	if *from != "" {
+		ask.From = strings.Split(*from, ",")
+	}
+	switch verb, rest := words[1], words[2:]; {
+	case verb == "set" && len(rest) > 0:
+		if ask.Change, err = topologies.ParseChange(rest); err != nil {
+			return err
+		}
+	case (verb == "up" || verb == "down") && len(rest) == 0:
+		ask.State = verb
+	default:
+		return usage("link", "LINK set KEY=VALUE..., LINK down, or LINK up")
+	}
+	call, err := door.Knock(name, "link", ask)
+	if err != nil {
+		return err
+	}
+	if err := call.Wait(nil); err != nil {
+		return err
+	}
+	return p.showLinks(name, words[:1], *asJSON)
+}
+
+// showLinks prints the links named, all where none is.
+func (p *Program) showLinks(lab string, names []string, asJSON bool) error {
+	s, err := statusOf(lab)
+	if err != nil {
+		return err
+	}
+	links := s.Links
+	if len(names) > 0 {
+		links = links[:0]
+		for _, l := range s.Links {
+			if l.Name == names[0] {
+				links = append(links, l)
+			}
+		}
+		if len(links) == 0 {
+			return fmt.Errorf("%q is not a link of lab %s\n    hint: \"s2clab link\" shows its links", names[0], lab)
+		}
+	}
+	if asJSON {
+		enc := json.NewEncoder(p.Out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(links)
+	}
+	w := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "LINK\tFROM\tCARRIER\tSENT\tDROPPED\tWHAT IT DOES")
+	for _, l := range links {
+		for _, e := range l.Ends {
+			carrier := "no"
+			switch {
+			case l.Down:
+				carrier = "down"
+			case e.Attached:
+				carrier = "yes"
+			}
+			dropped := uint64(0)
+			for _, n := range e.Counters.Dropped {
+				dropped += n
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\n", l.Name, e.Node, carrier, e.Counters.Sent, dropped, topologies.Describe(e.Impairment))
+		}
+	}
+	return w.Flush()
+}
+
+// move hands a mobile node over: it attaches to a link, then leaves the others.
+func (p *Program) move(ctx context.Context, args []string) error {
+	f := p.flags("move")
+	lab := labFlag(f)
+	words, err := parse(f, args)
+	if err != nil {
+		return err
+	}
+	if len(words) != 2 {
+		return usage("move", "a mobile node and a link")
+	}
+	name, err := theLab(*lab)
+	if err != nil {
+		return err
+	}
+	call, err := door.Knock(name, "move", supervise.MoveArgs{Node: words[0], To: words[1]})
+	if err != nil {
+		return err
+	}
+	return call.Wait(nil)
+}

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"s2clab/orchestrator/journal"
+	"s2clab/orchestrator/report"
+	"s2clab/scenarios"
+)
+
+// report writes the report of a finished run again, from its journal.
+func (p *Program) report(ctx context.Context, args []string) error {
+	f := p.flags("report")
+	words, err := parse(f, args)
+	if err != nil {
+		return err
+	}
+	if len(words) != 1 {
+		return usage("report", "the folder of a run")
+	}
+	r, err := writeReport(words[0])
+	if err != nil {
+		return err
+	}
+	p.printReport(words[0], r)
+	return nil
+}
+
+// writeReport reads what a run has left in its folder, and writes report.html,
+// result.json and junit.xml there.
+func writeReport(dir string) (*report.Report, error) {
+	s, err := scenarios.Load(filepath.Join(dir, "scenario.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	events, err := journal.Read(filepath.Join(dir, "journal.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	run := report.Run{
+		ID: filepath.Base(dir), Scenario: s.Name, Description: s.Description, Seed: s.Seed,
+		Topology: s.Topology, Events: events, Picture: s.Topology.SVG(), Program: Version(),
+	}
+	for _, e := range events {
+		if e.Name != "run-started" {
+			continue
+		}
+		if wall, ok := e.Fields["wall"].(string); ok {
+			run.Started, _ = time.Parse(time.RFC3339Nano, wall)
+		}
+		if program, ok := e.Fields["program"].(string); ok {
+			run.Program = program
+		}
+	}
+	r := report.New(run)
+	for _, file := range []struct {
+		name  string
+		write func(io.Writer) error
+	}{{"report.html", r.HTML}, {"result.json", r.JSON}, {"junit.xml", r.JUnit}} {
+		if err := writeFile(filepath.Join(dir, file.name), file.write); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func writeFile(path string, write func(io.Writer) error) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := write(f); err != nil {
+		f.Close()
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return f.Close()
+}
+
+func (p *Program) printReport(dir string, r *report.Report) {
+	fmt.Fprint(p.Out, r.Text(isTerminal(p.Out) && os.Getenv("NO_COLOR") == ""))
+	fmt.Fprintf(p.Out, "\nreport: %s\n", filepath.Join(dir, "report.html"))
+}

@@ -1,0 +1,182 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"s2clab/orchestrator/door"
+	"s2clab/orchestrator/journal"
+	"s2clab/orchestrator/supervise"
+	"s2clab/scenarios"
+)
+
+// runFlags are those of run.
+type runFlags struct {
+	set    *overrides
+	seed   uint64
+	folder string
+	quiet  bool
+	asJSON bool
+	all    bool
+	repeat int
+}
+
+// run brings a scenario's topology up, plays it, judges it, reports and takes
+// everything down.
+func (p *Program) run(ctx context.Context, args []string) error {
+	var o runFlags
+	f := p.flags("run")
+	o.set = setFlag(f)
+	f.Uint64Var(&o.seed, "seed", 0, "of every random choice; the scenario's where it is 0")
+	f.StringVar(&o.folder, "runs", "runs", "the `folder` that runs are kept in")
+	f.BoolVar(&o.quiet, "quiet", false, "do not tell the run as it happens")
+	f.BoolVar(&o.asJSON, "json", false, "print the result as JSON")
+	f.BoolVar(&o.all, "all", false, "play every shipped scenario")
+	f.IntVar(&o.repeat, "repeat", 1, "play it so many times, each with the next seed")
+	words, err := parse(f, args)
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.all && len(words) > 0:
+		return usage("run", "either --all or one scenario")
+	case o.all:
+		words = scenarios.Shipped()
+	case len(words) == 0:
+		words = []string{scenarios.Default}
+	case len(words) > 1:
+		return usage("run", "one scenario: a file, the name of a shipped one, or the folder of a run")
+	}
+	if o.repeat < 1 {
+		return fmt.Errorf("run: --repeat %d: want 1 or more", o.repeat)
+	}
+	held := true
+	for _, name := range words {
+		for i := range o.repeat {
+			result, err := p.runOne(ctx, name, &o, uint64(i))
+			if err != nil {
+				return err
+			}
+			held = held && result.Held
+		}
+	}
+	if !held {
+		return errNotHeld
+	}
+	return nil
+}
+
+// runOne plays one scenario, from nothing to nothing left.
+func (p *Program) runOne(ctx context.Context, name string, o *runFlags, nth uint64) (*supervise.Played, error) {
+	s, err := scenarios.Load(name, *o.set...)
+	if err != nil {
+		return nil, err
+	}
+	if o.seed != 0 {
+		s.Seed = o.seed
+	}
+	s.Seed += nth
+	dir, err := p.makeRun(o.folder, s)
+	if err != nil {
+		return nil, err
+	}
+	supervisor, err := supervise.Spawn(filepath.Base(dir))
+	if err != nil {
+		return nil, err
+	}
+	defer supervisor.Wait()
+	call, err := supervisor.Run(supervise.RunArgs{
+		UpArgs:   supervise.UpArgs{Name: filepath.Base(dir), Topology: s.Topology, Seed: s.Seed},
+		PlayArgs: supervise.PlayArgs{Dir: dir, Version: Version()},
+	})
+	if err != nil {
+		supervisor.Kill()
+		return nil, err
+	}
+	result, err := p.follow(ctx, call, o, s)
+	supervisor.Kill()
+	if err != nil {
+		return nil, fmt.Errorf("%w\n    hint: what was recorded until then is in %s", err, dir)
+	}
+	return result, p.tellResult(dir, o)
+}
+
+// makeRun makes the folder of a run, with the exact files that it is made from.
+func (p *Program) makeRun(folder string, s *scenarios.Scenario) (dir string, err error) {
+	stamp := time.Now().Format("20060102-150405")
+	for i := 0; ; i++ {
+		dir = filepath.Join(folder, stamp+"-"+s.Name)
+		if i > 0 {
+			dir += fmt.Sprintf("-%d", i+1)
+		}
+		if err = os.MkdirAll(folder, 0o755); err != nil {
+			return "", fmt.Errorf("%w\n    hint: --runs FOLDER keeps runs elsewhere", err)
+		}
+		if err = os.Mkdir(dir, 0o755); err == nil {
+			break
+		}
+		if !errors.Is(err, os.ErrExist) {
+			return "", fmt.Errorf("%w\n    hint: --runs FOLDER keeps runs elsewhere", err)
+		}
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return "", err
+	}
+	files, err := s.Files()
+	if err != nil {
+		return "", err
+	}
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+}
+
+// follow tells a run as it happens and returns its result.
+func (p *Program) follow(ctx context.Context, call *door.Call, o *runFlags, s *scenarios.Scenario) (*supervise.Played, error) {
+	stop := context.AfterFunc(ctx, func() { call.Close() })
+	defer stop()
+	t := &timeline{out: p.Err, colour: isTerminal(p.Err) && os.Getenv("NO_COLOR") == ""}
+	for _, n := range s.Topology.Nodes {
+		t.width = max(t.width, len(n.Name))
+	}
+	if !o.quiet {
+		fmt.Fprintf(p.Err, "%s %s\n", t.paint(bold, s.Name), t.paint(dim, s.Description))
+	}
+	for {
+		var said supervise.Said
+		switch err := call.Next(&said); {
+		case err == io.EOF:
+			return nil, errors.New("the run ended without a result")
+		case err != nil && ctx.Err() != nil:
+			return nil, errors.New("interrupted")
+		case err != nil:
+			return nil, err
+		case said.Played != nil:
+			call.Close()
+			return said.Played, nil
+		case said.Event != nil && !o.quiet:
+			t.event(journal.Event(*said.Event))
+		}
+	}
+}
+
+// tellResult writes the report and prints what the run showed.
+func (p *Program) tellResult(dir string, o *runFlags) error {
+	r, err := writeReport(dir)
+	if err != nil {
+		return err
+	}
+	if o.asJSON {
+		return r.JSON(p.Out)
+	}
+	p.printReport(dir, r)
+	return nil
+}

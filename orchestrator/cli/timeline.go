@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"s2clab/orchestrator/journal"
+)
+
+// A timeline tells a run as it happens, a line an event.
+type timeline struct {
+	out    io.Writer
+	colour bool
+	width  int // of the widest node name
+}
+
+// told are the events that a person wants to see, and how they read. The fields
+// named in braces are filled in; a part in brackets is left out where its field
+// is missing or zero.
+var told = map[string]string{
+	"step-started":               "{what}",
+	"link-attached":              "on {link}",
+	"link-detached":              "off {link}",
+	"link-changed":               "link {link}: {change}",
+	"node-died":                  "died: {exit}",
+	"node-stopped":               "stopped ({how})",
+	"router-found":               "sees router {router} on {link}, prefix {prefix}",
+	"router-lost":                "lost router on {link} ({reason})",
+	"address-configured":         "address {address} on {link} ({how})",
+	"address-failed":             "address {address} on {link} failed",
+	"binding-update-sent":        "sends Binding Update {seq} for {care-of}[, authenticated by {auth}][, attempt {attempt}]",
+	"binding-acknowledged":       "has Binding Acknowledgement {seq}, status {status}",
+	"binding-refused":            "refused: status {status} {name}[ ({reason})]",
+	"clock-resynchronised":       "moves its clock by {offset} s",
+	"returned-home":              "is home",
+	"tunnel-set":                 "tunnel {local} to {remote} ({engine})",
+	"aaa-asked":                  "asks {peer} about {nai}",
+	"aaa-answered":               "is answered: {result}",
+	"aaa-failed":                 "has no answer about {nai}: {reason}",
+	"association-made":           "has a key for {nai}, SPI {spi}",
+	"binding-accepted":           "binds {home-address} to {care-of}, sequence {seq}, {lifetime} s",
+	"binding-deleted":            "unbinds {home-address} ({reason})",
+	"binding-expired":            "binding of {home-address} expired",
+	"update-discarded":           "discards a Binding Update ({reason})",
+	"peer-up":                    "peer {peer} is up",
+	"peer-down":                  "peer {peer} is down ({reason})",
+	"flow-started":               "flow {flow} starts",
+	"flow-stopped":               "flow {flow} ends[: {received} received]",
+	"aim-hit":                    "{action} {message} on {link}",
+	"capture-failed":             "capture: {error}",
+	"wait-ended":                 "{what}",
+	"duplicate-address-detected": "{home-address} is taken on the home link",
+}
+
+// headings are events that begin a chapter.
+var headings = []string{"step-started"}
+
+// alarms are events that should not pass unseen.
+var alarms = []string{"node-died", "binding-refused", "aaa-failed", "update-discarded", "capture-failed", "peer-down", "address-failed", "duplicate-address-detected"}
+
+func (t *timeline) event(e journal.Event) {
+	form, ok := told[e.Name]
+	if !ok {
+		return
+	}
+	text := fill(form, e.Fields)
+	at := fmt.Sprintf("%9.3f s", e.At.Seconds())
+	switch {
+	case slices.Contains(headings, e.Name):
+		fmt.Fprintf(t.out, "%s  %s\n", t.paint(dim, at), t.paint(bold, "▸ "+text))
+	case slices.Contains(alarms, e.Name):
+		fmt.Fprintf(t.out, "%s    %-*s  %s\n", t.paint(dim, at), t.width, e.Node, t.paint(red, text))
+	default:
+		fmt.Fprintf(t.out, "%s    %-*s  %s\n", t.paint(dim, at), t.width, e.Node, text)
+	}
+}
+
+const (
+	bold  = "1"
+	dim   = "2"
+	red   = "31"
+	green = "32"
+)
+
+func (t *timeline) paint(code, text string) string {
+	if !t.colour {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+// fill puts fields into a form.
+func fill(form string, fields map[string]any) string {
+	var b strings.Builder
+	for form != "" {
+		switch i := strings.IndexAny(form, "{["); {
+		case i < 0:
+			b.WriteString(form)
+			form = ""
+		case form[i] == '[':
+			b.WriteString(form[:i])
+			end := strings.IndexByte(form, ']')
+			part := form[i+1 : end]
+			name := part[strings.IndexByte(part, '{')+1 : strings.IndexByte(part, '}')]
+			if v := fields[name]; v != nil && v != "" && v != float64(0) && !(name == "attempt" && v == float64(1)) {
+				b.WriteString(fill(part, fields))
+			}
+			form = form[end+1:]
+		default:
+			b.WriteString(form[:i])
+			end := strings.IndexByte(form, '}')
+			b.WriteString(value(fields[form[i+1:end]]))
+			form = form[end+1:]
+		}
+	}
+	return b.String()
+}
+
+// value prints a field as a person would write it.
+func value(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "?"
+	case float64:
+		return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.6f", v), "0"), ".")
+	case []any:
+		parts := make([]string, len(v))
+		for i := range v {
+			parts[i] = value(v[i])
+		}
+		return strings.Join(parts, ", ")
+	case string:
+		return strings.Map(printable, v)
+	}
+	return fmt.Sprint(v)
+}
+
+// printable keeps what came from packets from commanding the terminal.
+func printable(r rune) rune {
+	if r < ' ' || r >= 0x7f && r < 0xa0 {
+		return '�'
+	}
+	return r
+}

@@ -1,0 +1,134 @@
+package lab
+
+import (
+	"hash/fnv"
+	"net"
+	"net/netip"
+
+	"s2clab/nodes/control"
+	"s2clab/topologies"
+)
+
+// configs turns a topology into what each node process is told.
+func configs(t *topologies.Topology, seed uint64) map[string]*control.Config {
+	all := make(map[string]*control.Config, len(t.Nodes))
+	for i := range t.Nodes {
+		n := &t.Nodes[i]
+		all[n.Name] = &control.Config{
+			Node:       n.Name,
+			Role:       n.Role,
+			Seed:       seedOf(seed, n.Name),
+			Clock:      n.Clock,
+			Interfaces: interfaces(t, n),
+		}
+		cfg := all[n.Name]
+		switch {
+		case n.MobileNode != nil:
+			cfg.MobileNode = mobileNode(t, n.MobileNode)
+		case n.HomeAgent != nil:
+			cfg.HomeAgent = homeAgent(t, n.Name, n.HomeAgent)
+		case n.AAA != nil:
+			cfg.AAA = aaa(n)
+		case n.Router != nil:
+			cfg.Router = &control.Router{}
+		}
+	}
+	return all
+}
+
+// seedOf gives each node a seed of its own, the same in each run with that seed.
+func seedOf(seed uint64, name string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return seed ^ h.Sum64()
+}
+
+func interfaces(t *topologies.Topology, n *topologies.Node) []control.Interface {
+	var all []control.Interface
+	for _, i := range n.Interfaces {
+		link := t.Link(i.Link)
+		c := control.Interface{
+			Name:      i.Name,
+			Index:     i.Index,
+			Link:      i.Link,
+			MAC:       net.HardwareAddr(i.MAC[:]).String(),
+			MTU:       link.MTU,
+			Home:      link.Home,
+			Addresses: i.Addresses,
+		}
+		if i.Advertise != nil {
+			a := control.Advertise(*i.Advertise)
+			c.Advertise = &a
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+func security(t *topologies.Topology) control.Security {
+	return control.Security{Integrity: t.Security.Integrity, Replay: t.Security.Replay, Bootstrap: t.Security.Bootstrap}
+}
+
+func mobileNode(t *topologies.Topology, m *topologies.MobileNode) *control.MobileNode {
+	return &control.MobileNode{
+		HomeAgent:   t.Node(m.HomeAgent).HomeAgent.Address,
+		HomeAddress: m.HomeAddress,
+		HomePrefix:  m.HomePrefix,
+		NAI:         m.NAI,
+		Lifetime:    m.Lifetime,
+		DAD:         m.DAD,
+		Tunnel:      m.Tunnel,
+		Security:    security(t),
+		MNAAAKey:    m.MNAAAKey,
+		MNAAASPI:    m.MNAAASPI,
+		MNHAKey:     m.MNHAKey,
+		MNHASPI:     m.MNHASPI,
+	}
+}
+
+func homeAgent(t *topologies.Topology, ha string, h *topologies.HomeAgent) *control.HomeAgent {
+	c := &control.HomeAgent{
+		Address:      h.Address,
+		Host:         h.Host,
+		Realm:        h.Realm,
+		HomePrefixes: h.HomePrefixes,
+		MaxLifetime:  h.MaxLifetime,
+		MaxBindings:  h.MaxBindings,
+		ReplayWindow: h.ReplayWindow,
+		DAD:          h.DAD,
+		Tunnel:       h.Tunnel,
+		Security:     security(t),
+		AAATimeout:   h.AAATimeout,
+		Watchdog:     h.Watchdog,
+	}
+	for _, name := range h.AAA {
+		server := t.Node(name)
+		c.AAA = append(c.AAA, control.Peer{
+			Host:    server.AAA.Host,
+			Realm:   server.AAA.Realm,
+			Address: netip.AddrPortFrom(t.AddressFrom(ha, name), server.AAA.Port),
+		})
+	}
+	for _, a := range h.Associations {
+		c.Associations = append(c.Associations, control.Association(a))
+	}
+	return c
+}
+
+func aaa(n *topologies.Node) *control.AAA {
+	c := &control.AAA{
+		Host:        n.AAA.Host,
+		Realm:       n.AAA.Realm,
+		Watchdog:    n.AAA.Watchdog,
+		KeyLifetime: n.AAA.KeyLifetime,
+	}
+	for _, i := range n.Interfaces {
+		for _, p := range i.Addresses {
+			c.Listen = append(c.Listen, netip.AddrPortFrom(p.Addr(), n.AAA.Port))
+		}
+	}
+	for _, s := range n.AAA.Subscribers {
+		c.Subscribers = append(c.Subscribers, control.Subscriber{NAI: s.NAI, MNAAASPI: s.MNAAASPI, MNAAAKey: s.MNAAAKey, HomeAddress: s.HomeAddress, Barred: s.Barred})
+	}
+	return c
+}

@@ -1,0 +1,217 @@
+package lab
+
+import (
+	"fmt"
+
+	"s2clab/nodes/control"
+	"s2clab/orchestrator/link"
+	"s2clab/topologies"
+)
+
+// Attach gives a node's end of a link its carrier.
+func (l *Lab) Attach(node, name string) error {
+	made, err := l.end(node, name)
+	if err != nil {
+		return err
+	}
+	at := control.Now()
+	if err := made.Attach(node); err != nil {
+		return fmt.Errorf("attach %s to %s: %w", node, name, err)
+	}
+	l.tell(at, "link-attached", node, map[string]any{"link": name})
+	return nil
+}
+
+// Detach takes a node's end of a link its carrier.
+func (l *Lab) Detach(node, name string) error {
+	made, err := l.end(node, name)
+	if err != nil {
+		return err
+	}
+	at := control.Now()
+	if err := made.Detach(node); err != nil {
+		return fmt.Errorf("detach %s from %s: %w", node, name, err)
+	}
+	l.tell(at, "link-detached", node, map[string]any{"link": name})
+	return nil
+}
+
+// Attached are the links at which a node has carrier, in the topology's order.
+func (l *Lab) Attached(node string) []string {
+	var names []string
+	for _, t := range l.Topology.Links {
+		if made, err := l.end(node, t.Name); err == nil && made.Attached(node) {
+			names = append(names, t.Name)
+		}
+	}
+	return names
+}
+
+// SetLink changes what a link does to the frames that some of its ends send: to
+// those of every end where ends is empty. Frames on their way stay on it.
+func (l *Lab) SetLink(name string, ends []string, change topologies.Change) error {
+	made, err := l.Link(name)
+	if err != nil {
+		return err
+	}
+	if len(ends) == 0 {
+		ends = l.Topology.Link(name).Ends
+	}
+	for _, end := range ends {
+		was, err := made.Impairment(end)
+		if err != nil {
+			return fmt.Errorf("link %s: %w", name, err)
+		}
+		now := change.Apply(was)
+		if now == was {
+			continue
+		}
+		at := control.Now()
+		if err := made.Set(end, now); err != nil {
+			return fmt.Errorf("link %s: %w", name, err)
+		}
+		l.tell(at, "link-changed", "", map[string]any{"link": name, "from": end, "change": topologies.Describe(now), "delay": now.Delay.Seconds()})
+	}
+	return nil
+}
+
+// SetLinkDown takes carrier from every end of a link, or gives it back to those
+// that had it.
+func (l *Lab) SetLinkDown(name string, down bool) error {
+	made, err := l.Link(name)
+	if err != nil {
+		return err
+	}
+	change := "up"
+	if down {
+		change = "down"
+	}
+	at := control.Now()
+	if err := made.SetDown(down); err != nil {
+		return fmt.Errorf("link %s: %w", name, err)
+	}
+	l.tell(at, "link-changed", "", map[string]any{"link": name, "change": change})
+	return nil
+}
+
+// Link is a link of the lab.
+func (l *Lab) Link(name string) (link.Link, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if made := l.links[name]; made != nil {
+		return made, nil
+	}
+	return nil, fmt.Errorf("%q is not a link of this lab\n    hint: links here: %s", name, linkNames(l.Topology))
+}
+
+// end is a link that has that node as an end.
+func (l *Lab) end(node, name string) (link.Link, error) {
+	if _, err := l.node(node); err != nil {
+		return nil, err
+	}
+	made, err := l.Link(name)
+	if err != nil {
+		return nil, err
+	}
+	t := l.Topology.Node(node)
+	if t.Interface(name) != nil {
+		return made, nil
+	}
+	return nil, fmt.Errorf("%q is not an end of link %q\n    hint: links of %s: %v", node, name, node, linksOf(t))
+}
+
+func linksOf(n *topologies.Node) (names []string) {
+	for _, i := range n.Interfaces {
+		names = append(names, i.Link)
+	}
+	return names
+}
+
+// A NodeStatus is what a lab says of one node.
+type NodeStatus struct {
+	Name      string   `json:"name"`
+	Role      string   `json:"role"`
+	PID       int      `json:"pid"` // as the lab counts; 0: its process does not run
+	Addresses []string `json:"addresses"`
+	Attached  []string `json:"attached,omitempty"` // links, of a mobile node
+}
+
+// Nodes tells of every node.
+func (l *Lab) Nodes() []NodeStatus {
+	all := make([]NodeStatus, 0, len(l.Topology.Nodes))
+	for _, t := range l.Topology.Nodes {
+		s := NodeStatus{Name: t.Name, Role: t.Role}
+		l.mu.Lock()
+		if n := l.nodes[t.Name]; n != nil && n.process != nil {
+			s.PID = n.process.PID()
+		}
+		l.mu.Unlock()
+		if t.MobileNode != nil {
+			s.Addresses = []string{t.MobileNode.HomeAddress.String()}
+			s.Attached = l.Attached(t.Name)
+		}
+		for _, i := range t.Interfaces {
+			for _, p := range i.Addresses {
+				s.Addresses = append(s.Addresses, p.Addr().String())
+			}
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// A LinkStatus is what a lab says of one link.
+type LinkStatus struct {
+	Name string      `json:"name"`
+	Down bool        `json:"down,omitempty"`
+	Ends []EndStatus `json:"ends"`
+}
+
+// An EndStatus is one end of a link, and what happens to what it sends.
+type EndStatus struct {
+	Node       string                `json:"node"`
+	Attached   bool                  `json:"attached"`
+	Impairment topologies.Impairment `json:"impairment"`
+	Counters   link.Counters         `json:"counters"`
+}
+
+// Links tells of every link.
+func (l *Lab) Links() []LinkStatus {
+	all := make([]LinkStatus, 0, len(l.Topology.Links))
+	for _, t := range l.Topology.Links {
+		made, err := l.Link(t.Name)
+		if err != nil {
+			continue
+		}
+		s := LinkStatus{Name: t.Name, Down: made.Down()}
+		for _, end := range t.Ends {
+			e := EndStatus{Node: end, Attached: made.Attached(end), Counters: made.Counters(end)}
+			e.Impairment, _ = made.Impairment(end)
+			s.Ends = append(s.Ends, e)
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// Describe says in a few words how the lab's links are run.
+func (l *Lab) Describe() string {
+	kinds := map[string]bool{}
+	l.mu.Lock()
+	for _, n := range l.nodes {
+		for _, p := range n.ports {
+			kinds[p.Kind()] = true
+		}
+	}
+	l.mu.Unlock()
+	text := "links by TAP devices"
+	if kinds["veth"] {
+		text = "links by packet sockets (/dev/net/tun is denied)"
+	}
+	for _, loop := range l.Engine.Loops() {
+		if !loop.RealTime {
+			return text + ", without real-time priority"
+		}
+	}
+	return text + ", with real-time priority"
+}

@@ -1,0 +1,70 @@
+package play
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"s2clab/orchestrator/journal"
+	"s2clab/scenarios"
+)
+
+// A watch keeps what has happened and wakes those who wait for more.
+type watch struct {
+	mu     sync.Mutex
+	events []journal.Event
+	since  int           // the first event of the step before a wait
+	more   chan struct{} // closed, and made anew, with each event
+}
+
+func newWatch() *watch { return &watch{more: make(chan struct{})} }
+
+func (w *watch) saw(e journal.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if e.Name == "step-started" && e.Fields["verb"] != "wait" {
+		w.since = len(w.events)
+	}
+	w.events = append(w.events, e)
+	close(w.more)
+	w.more = make(chan struct{})
+}
+
+// all is every event so far.
+func (w *watch) all() []journal.Event {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.events
+}
+
+// await waits for an event that a pattern matches. One that has happened since
+// the last step that was not a wait counts.
+func (w *watch) await(ctx context.Context, pattern *scenarios.Pattern, timeout time.Duration) error {
+	var late <-chan time.Time
+	if timeout > 0 {
+		timer := time.NewTimer(timeout)
+		defer timer.Stop()
+		late = timer.C
+	}
+	w.mu.Lock()
+	next := w.since
+	w.mu.Unlock()
+	for {
+		w.mu.Lock()
+		events, more := w.events, w.more
+		w.mu.Unlock()
+		for ; next < len(events); next++ {
+			if e := events[next]; pattern.Matches(e.Node, e.Name, e.Fields) {
+				return nil
+			}
+		}
+		select {
+		case <-more:
+		case <-late:
+			return fmt.Errorf("no %s in %v", pattern.Name, timeout)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
