@@ -1,7 +1,8 @@
-package link
+package link_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -12,6 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"s2clab/nodes/netns"
+	"s2clab/orchestrator/capture"
+	"s2clab/orchestrator/link"
 	"s2clab/topologies"
 )
 
@@ -89,6 +92,9 @@ func tcp(tb testing.TB, from, to *host, listener int) float64 {
 	began := time.Now()
 	for time.Since(began) < slice {
 		n, err := unix.Read(receiver, buf)
+		if err == unix.EINTR {
+			continue
+		}
 		if n <= 0 || err != nil {
 			tb.Fatalf("read: %d, %v", n, err)
 		}
@@ -97,7 +103,7 @@ func tcp(tb testing.TB, from, to *host, listener int) float64 {
 	rate := float64(got) / time.Since(began).Seconds()
 	stop.Store(true)
 	for {
-		if n, err := unix.Read(receiver, buf); n <= 0 || err != nil {
+		if n, err := unix.Read(receiver, buf); (n <= 0 || err != nil) && err != unix.EINTR {
 			return rate
 		}
 	}
@@ -124,10 +130,13 @@ func datagrams(tb testing.TB, from, to int, dest *unix.SockaddrInet6) float64 {
 	buf := make([]byte, 2048)
 	began := time.Now()
 	for time.Since(began) < slice {
-		if _, err := unix.Read(to, buf); err != nil {
+		switch _, err := unix.Read(to, buf); err {
+		case nil:
+			got++
+		case unix.EINTR:
+		default:
 			tb.Fatalf("read: %v", err)
 		}
-		got++
 	}
 	rate := float64(got) / time.Since(began).Seconds()
 	stop.Store(true)
@@ -144,58 +153,68 @@ func median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
-// observers are those that a throughput is measured with.
-var observers = map[string]func(testing.TB) Observer{
-	"": func(testing.TB) Observer { return nil },
-}
-
-func listen(tb testing.TB, h *host) int {
-	fd := h.socket(tb, unix.SOCK_STREAM)
-	if err := unix.Listen(fd, 4); err != nil {
-		tb.Fatal(err)
+// against measures the same over a veth pair, a link, and a link whose frames are
+// all captured to a file, in turns.
+func against(b *testing.B, unit string, scale float64, measure func(from, to *host) float64) {
+	plain := vethHosts(b)
+	bare, watched := makeHosts(b, "ue", "gw"), makeHosts(b, "ue", "gw")
+	joinHosts(b, link.Options{}, bare, topologies.Impairment{})
+	recorder, err := capture.New(capture.Options{File: filepath.Join(b.TempDir(), "capture.pcapng")})
+	if err != nil {
+		b.Fatal(err)
 	}
-	return fd
+	engine, _ := joinHosts(b, link.Options{Observer: recorder}, watched, topologies.Impairment{})
+	var reference, relay, ratio, captured, cost []float64
+	for range rounds {
+		p, o, c := measure(plain[0], plain[1]), measure(bare[0], bare[1]), measure(watched[0], watched[1])
+		reference, relay, captured = append(reference, p), append(relay, o), append(captured, c)
+		ratio, cost = append(ratio, o/p), append(cost, c/o)
+	}
+	engine.Close()
+	if err := recorder.Close(); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(median(reference)/scale, "veth-"+unit)
+	b.ReportMetric(median(relay)/scale, "link-"+unit)
+	b.ReportMetric(median(captured)/scale, "captured-"+unit)
+	b.ReportMetric(median(ratio), "link/veth")
+	b.ReportMetric(median(cost), "captured/link")
+	b.ReportMetric(float64(recorder.Stats().Lost), "lost")
+	b.Logf("%+v", recorder.Stats())
 }
 
 func BenchmarkTCPAgainstVeth(b *testing.B) {
-	plain := vethHosts(b)
-	ours := makeHosts(b, "ue", "gw")
-	engine, _ := joinHosts(b, Options{}, ours, topologies.Impairment{})
-	pl, ol := listen(b, plain[1]), listen(b, ours[1])
-	var reference, relay, ratio []float64
-	for range rounds {
-		p := tcp(b, plain[0], plain[1], pl)
-		o := tcp(b, ours[0], ours[1], ol)
-		reference, relay, ratio = append(reference, p), append(relay, o), append(ratio, o/p)
-	}
-	b.ReportMetric(median(reference)*8/1e9, "veth-Gbit/s")
-	b.ReportMetric(median(relay)*8/1e9, "relay-Gbit/s")
-	b.ReportMetric(median(ratio), "ratio")
-	b.Log(engine.Loops()[0].RealTime)
+	listeners := map[*host]int{}
+	against(b, "Gbit/s", 1e9/8, func(from, to *host) float64 {
+		if _, there := listeners[to]; !there {
+			listeners[to] = to.socket(b, unix.SOCK_STREAM)
+			if err := unix.Listen(listeners[to], 4); err != nil {
+				b.Fatal(err)
+			}
+		}
+		return tcp(b, from, to, listeners[to])
+	})
 }
 
 func BenchmarkDatagramsAgainstVeth(b *testing.B) {
-	plain := vethHosts(b)
-	ours := makeHosts(b, "ue", "gw")
-	joinHosts(b, Options{}, ours, topologies.Impairment{})
-	pa, pb := plain[0].socket(b, unix.SOCK_DGRAM), plain[1].socket(b, unix.SOCK_DGRAM)
-	oa, ob := ours[0].socket(b, unix.SOCK_DGRAM), ours[1].socket(b, unix.SOCK_DGRAM)
-	var reference, relay, ratio []float64
-	for range rounds {
-		p := datagrams(b, pa, pb, plain[1].dest())
-		o := datagrams(b, oa, ob, ours[1].dest())
-		reference, relay, ratio = append(reference, p), append(relay, o), append(ratio, o/p)
+	sockets := map[*host]int{}
+	socket := func(h *host) int {
+		if _, there := sockets[h]; !there {
+			sockets[h] = h.socket(b, unix.SOCK_DGRAM)
+		}
+		return sockets[h]
 	}
-	b.ReportMetric(median(reference)/1e3, "veth-k/s")
-	b.ReportMetric(median(relay)/1e3, "relay-k/s")
-	b.ReportMetric(median(ratio), "ratio")
+	against(b, "k/s", 1e3, func(from, to *host) float64 {
+		return datagrams(b, socket(from), socket(to), to.dest())
+	})
 }
 
 func BenchmarkDelayError(b *testing.B) {
 	for _, delay := range []time.Duration{time.Millisecond, 10 * time.Millisecond, 50 * time.Millisecond} {
 		b.Run(fmt.Sprint(delay), func(b *testing.B) {
 			hosts := makeHosts(b, "ue", "gw")
-			_, made := joinHosts(b, Options{}, hosts, topologies.Impairment{Delay: delay})
+			_, made := joinHosts(b, link.Options{}, hosts, topologies.Impairment{Delay: delay})
 			from, to := hosts[0].socket(b, unix.SOCK_DGRAM), hosts[1].socket(b, unix.SOCK_DGRAM)
 			roundTrip(b, from, to, hosts[1].dest())
 			unix.SetsockoptInt(to, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)

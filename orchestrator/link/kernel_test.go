@@ -1,4 +1,4 @@
-package link
+package link_test
 
 import (
 	"errors"
@@ -12,6 +12,7 @@ import (
 
 	"s2clab/nodes/netns"
 	"s2clab/nodes/netns/netnstest"
+	"s2clab/orchestrator/link"
 	"s2clab/topologies"
 )
 
@@ -19,7 +20,7 @@ import (
 // return to.
 func init() {
 	runtime.LockOSThread()
-	runtime.GOMAXPROCS(Processors())
+	runtime.GOMAXPROCS(link.Processors())
 }
 
 const device = 2 // index of each node's device
@@ -94,17 +95,17 @@ func (h *host) socket(tb testing.TB, kind int) int {
 func (h *host) dest() *unix.SockaddrInet6 { return &unix.SockaddrInet6{Port: 9, Addr: h.addr.As16()} }
 
 // joinHosts joins hosts by a link on which all are attached.
-func joinHosts(tb testing.TB, o Options, hosts []*host, i topologies.Impairment) (Engine, Link) {
+func joinHosts(tb testing.TB, o link.Options, hosts []*host, i topologies.Impairment) (link.Engine, link.Link) {
 	tb.Helper()
-	engine, err := NewEngine(o)
+	engine, err := link.NewEngine(o)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(engine.Close)
-	cfg := Config{Name: "wlan", From: map[string]topologies.Impairment{}}
+	cfg := link.Config{Name: "wlan", From: map[string]topologies.Impairment{}}
 	for _, h := range hosts {
 		h.openPort(tb)
-		cfg.Ends = append(cfg.Ends, End{Node: h.name, Port: h.port})
+		cfg.Ends = append(cfg.Ends, link.End{Node: h.name, Port: h.port})
 		cfg.From[h.name] = i
 	}
 	made, err := engine.Join(cfg)
@@ -143,7 +144,7 @@ func roundTrip(tb testing.TB, from, to int, dest *unix.SockaddrInet6) time.Durat
 func TestALinkDelaysWhatItCarriesBothWays(t *testing.T) {
 	hosts := makeHosts(t, "ue", "gw")
 	const delay = 20 * time.Millisecond
-	_, made := joinHosts(t, Options{}, hosts, topologies.Impairment{Delay: delay})
+	_, made := joinHosts(t, link.Options{}, hosts, topologies.Impairment{Delay: delay})
 	a, b := hosts[0].socket(t, unix.SOCK_DGRAM), hosts[1].socket(t, unix.SOCK_DGRAM)
 	roundTrip(t, a, b, hosts[1].dest()) // neighbours are found
 	if took := roundTrip(t, a, b, hosts[1].dest()); took < 2*delay {
