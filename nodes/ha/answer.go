@@ -73,7 +73,8 @@ func (m *Machine) refuseUnproven(now time.Time, r *request, status mh.Status, re
 // acknowledge sends a Binding Acknowledgement to where the Binding Update came
 // from, by way of a type 2 routing header unless that is the home address: RFC
 // 6275, section 9.5.4. It has the options of RFC 4285, section 4, as far as the
-// Binding Update had them.
+// Binding Update had them. K stays clear: there is no key management that could
+// move with the mobile node (section 10.3.1).
 func (m *Machine) acknowledge(now time.Time, r *request, status mh.Status, seq uint16, lifetime time.Duration) {
 	a := &m.answer
 	a.message = mh.BindingAcknowledgement{Status: status, Seq: seq, Lifetime: lifetime, Options: a.options[:0]}

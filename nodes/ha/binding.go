@@ -221,7 +221,8 @@ func (m *Machine) store(now time.Time, r *request, b *binding) {
 
 // grant gives the lifetime of a binding, in whole units: no longer than was
 // asked, than this home agent allows, or than the key lasts that vouches for it
-// (RFC 5778, section 6.11), but for the one unit that is the least there is.
+// (RFC 5778, section 6.11), but for the one unit that is the least there is. The
+// prefixes of a lab do not end, so that theirs sets no limit.
 func (m *Machine) grant(now time.Time, r *request) time.Duration {
 	granted := min(r.lifetime, m.maxLifetime)
 	if a := r.association; a != nil && !a.expires.IsZero() {

@@ -336,6 +336,24 @@ func (f *field) mobile() {
 		return f.tunnel.Set(host.Binding{Inner: homeA, Local: abroad, Remote: homeAgent})
 	})
 	f.t.Cleanup(func() { f.tunnel.Close() })
+	f.abroad.local(homeA)
+}
+
+// local waits until the kernel takes packets to an address of its own, which it
+// does a moment after it has taken the address.
+func (p *place) local(a netip.Addr) {
+	p.t.Helper()
+	deadline := time.Now().Add(patience)
+	for taken := false; !taken; {
+		p.in(func() error {
+			routes, err := netlink.RouteGet(a.AsSlice())
+			taken = err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
+			return nil
+		})
+		if time.Now().After(deadline) {
+			p.t.Fatalf("%v does not become local", a)
+		}
+	}
 }
 
 // udp opens a socket.
@@ -454,6 +472,7 @@ func TestTheHomeAgentAnswersNeighborSolicitationsForTheAbsent(t *testing.T) {
 func TestAnAddressThatSomebodyHasAtHomeIsRefused(t *testing.T) {
 	f := open(t, inTheField(fullDAD))
 	f.house.address("lan", "2001:db8:100::10/64")
+	f.house.local(homeA)
 	f.send(f.away(1))
 	f.wantAcknowledged(mh.DADFailed)
 	f.wait("duplicate-address-detected")
@@ -492,6 +511,7 @@ func TestAMobileNodeThatComesHomeIsLeftAlone(t *testing.T) {
 func (f *field) atHome() (port *host.MobilityPort) {
 	f.t.Helper()
 	f.house.address("lan", "2001:db8:100::10/64")
+	f.house.local(homeA)
 	f.house.in(func() (err error) { port, err = f.house.host.MobilityPort(homeA); return err })
 	f.t.Cleanup(func() { port.Close() })
 	go f.receive(port)

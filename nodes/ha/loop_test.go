@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +23,7 @@ import (
 
 // A recorder is hands and teller, and remembers what it was asked for.
 type recorder struct {
+	mu      sync.Mutex // no clock of a bubble orders accesses for the race detector
 	did     []string
 	sent    [][]byte
 	asks    []*AskAAA
@@ -30,11 +32,15 @@ type recorder struct {
 }
 
 func (r *recorder) do(o Output) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.did = append(r.did, actionName(o))
 	return r.fail
 }
 
 func (r *recorder) send(dev string, packets ...[]byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.did = append(r.did, fmt.Sprintf("send %d %s", len(packets), dev))
 	for _, p := range packets {
 		r.sent = append(r.sent, slices.Clone(p))
@@ -46,7 +52,11 @@ func (r *recorder) ask(a *AskAAA) { r.asks = append(r.asks, a) }
 
 func (r *recorder) counters() any { return "counters" }
 
-func (r *recorder) Event(name string, fields map[string]any) { r.did = append(r.did, name) }
+func (r *recorder) Event(name string, fields map[string]any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.did = append(r.did, name)
+}
 
 func (r *recorder) Reply(id uint64, value any, err error) {
 	b, _ := json.Marshal(value)
@@ -96,6 +106,8 @@ func (b *bench) receive(list ...announcement) {
 
 func (b *bench) wantDid(t *testing.T, want ...string) {
 	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if diff := cmp.Diff(want, b.did); diff != "" {
 		t.Error(diff)
 	}

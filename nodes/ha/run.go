@@ -50,7 +50,7 @@ func run(ctx context.Context, t teller, commands <-chan control.Command, cfg *co
 	}
 	go k.receive(ctx, bursts, cancel)
 	go k.hear(ctx, inputs, cancel)
-	go k.strangers(ctx, inputs)
+	running.Go(func() { k.strangers(ctx, inputs) })
 	t.Event("ready", nil)
 	l := &loop{machine: m, hands: k, teller: t}
 	return l.run(ctx, bursts, inputs, commands)
