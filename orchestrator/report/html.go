@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"maps"
 	"math"
 	"path"
 	"slices"
@@ -80,6 +81,7 @@ type (
 
 	numbersRow struct {
 		Flow, Link, From, To string
+		Dropped              string
 		Numbers              []string
 	}
 	deathRow struct{ Node, At, Exit, Log string }
@@ -205,6 +207,9 @@ func (p *page) verdict(r *Report) {
 	case Failed:
 		p.VerdictWord, p.VerdictSign, p.VerdictClass = "failed", "✕", "bad"
 		p.VerdictLine = "The run did not come to its end."
+		if r.Failure != "" {
+			p.VerdictLine = "The run did not come to its end: " + r.Failure
+		}
 	default:
 		p.VerdictWord, p.VerdictSign, p.VerdictClass = "not judged", "–", "open"
 		p.VerdictLine = "It ran to its end, and nothing was expected of it."
@@ -478,6 +483,20 @@ func (p *page) traffic(r *Report) {
 	p.BinWidth = length(width)
 }
 
+// droppedText tells why frames were dropped, the most frequent reason first.
+func droppedText(dropped map[string]int) string {
+	reasons := slices.SortedFunc(maps.Keys(dropped), func(a, b string) int {
+		return cmp.Or(cmp.Compare(dropped[b], dropped[a]), cmp.Compare(a, b))
+	})
+	var parts []string
+	for _, reason := range reasons {
+		if dropped[reason] > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s", thousands(int64(dropped[reason])), reason))
+		}
+	}
+	return cmp.Or(strings.Join(parts, ", "), "–")
+}
+
 func (p *page) run(r *Report) {
 	add := func(name, value string) {
 		if value != "" {
@@ -496,7 +515,12 @@ func (p *page) run(r *Report) {
 	add("length", length(r.Duration))
 	add("program", r.Program)
 	for _, f := range r.Environment {
-		if !slices.Contains([]string{"clock", "scenario", "seed", "topology"}, f.Name) {
+		switch f.Name {
+		case "clock", "wall": // not for people
+		case "scenario", "topology", "seed", "program", "integrity", "replay", "bootstrap": // settings
+		case "bring-up":
+			p.Facts = append(p.Facts, analysis.Fact{Name: f.Name, Value: f.Value + " s"})
+		default:
 			p.Facts = append(p.Facts, f)
 		}
 	}
@@ -513,7 +537,7 @@ func (p *page) run(r *Report) {
 	}
 	micro := func(d time.Duration) string { return fmt.Sprintf("%.0f", float64(d)/1e3) }
 	for _, l := range r.Links {
-		p.LinkErrors = append(p.LinkErrors, numbersRow{Link: l.Link, From: l.From, Numbers: []string{thousands(int64(l.Frames)), micro(l.Late.P50), micro(l.Late.P95), micro(l.Late.P99), micro(l.Late.Max)}})
+		p.LinkErrors = append(p.LinkErrors, numbersRow{Link: l.Link, From: l.From, Dropped: droppedText(l.Dropped), Numbers: []string{thousands(int64(l.Sent)), thousands(int64(l.Arrived)), micro(l.Late.P50), micro(l.Late.P95), micro(l.Late.P99), micro(l.Late.Max)}})
 	}
 	for _, d := range r.Deaths {
 		p.Deaths = append(p.Deaths, deathRow{d.Node, fmt.Sprintf("%.3f", d.At.Seconds()), d.Exit, d.Log})

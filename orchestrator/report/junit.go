@@ -25,7 +25,7 @@ func (r *Report) JUnit(w io.Writer) error {
 		wrong = append(wrong, "the journal ends without an end of the run")
 	}
 	if r.Outcome() == Failed && r.Ended {
-		wrong = append(wrong, "a step could not be done")
+		wrong = append(wrong, cmp.Or(r.Failure, "a step could not be done"))
 	}
 	for _, d := range r.Deaths {
 		wrong = append(wrong, fmt.Sprintf("node %s died at %.3f s: %s\n%s", d.Node, d.At.Seconds(), d.Exit, d.Log))

@@ -18,6 +18,7 @@ type Result struct {
 	Verdict      Verdict             `json:"verdict"`
 	Held         bool                `json:"held"`
 	Ended        bool                `json:"ended"`
+	Failure      string              `json:"failure,omitempty"`
 	Duration     seconds             `json:"duration"`
 	Summary      []string            `json:"summary"`
 	Expectations []ResultExpectation `json:"expectations"`
@@ -153,10 +154,13 @@ type ResultPs struct {
 
 // ResultLink is how far a link was from what was asked of it.
 type ResultLink struct {
-	Link   string   `json:"link"`
-	From   string   `json:"from,omitempty"`
-	Frames int      `json:"frames"`
-	Late   ResultPs `json:"late"`
+	Link    string         `json:"link"`
+	From    string         `json:"from"`
+	Sent    int            `json:"sent"`
+	Arrived int            `json:"arrived"`
+	Dropped map[string]int `json:"dropped"`
+	Frames  int            `json:"frames"`
+	Late    ResultPs       `json:"late"`
 }
 
 // ResultCapture is what capturing kept and lost.
@@ -183,7 +187,7 @@ func (r *Report) Result() *Result {
 			ID: r.ID, Scenario: r.Scenario, Description: r.Description, Topology: r.Topology.Name, Seed: r.Seed, Program: r.Program,
 			Security: ResultSecurity{s.Integrity, s.Replay, s.Bootstrap, s.Profile},
 		},
-		Verdict: r.Outcome(), Held: r.Outcome() == Held, Ended: r.Ended, Duration: inSeconds(r.Duration),
+		Verdict: r.Outcome(), Held: r.Outcome() == Held, Ended: r.Ended, Failure: r.Failure, Duration: inSeconds(r.Duration),
 		Summary:      r.Summary(),
 		Expectations: []ResultExpectation{}, Handovers: []ResultHandover{}, Flows: []ResultFlow{}, Links: []ResultLink{}, Deaths: []ResultDeath{},
 		Messages: map[string]int{}, Environment: map[string]string{}, Notes: append([]string{}, r.Notes...),
@@ -204,7 +208,7 @@ func (r *Report) Result() *Result {
 		out.Messages[m.Name]++
 	}
 	for _, l := range r.Links {
-		out.Links = append(out.Links, ResultLink{l.Link, l.From, l.Frames, resultPs(l.Late)})
+		out.Links = append(out.Links, ResultLink{l.Link, l.From, l.Sent, l.Arrived, l.Dropped, l.Frames, resultPs(l.Late)})
 	}
 	if r.Capture.Known {
 		out.Capture = ResultCapture{&r.Capture.Packets, &r.Capture.Lost}

@@ -24,7 +24,8 @@ import (
 type Analysis struct {
 	Duration     time.Duration // of the run, as far as the journal goes
 	Ended        bool          // the journal holds the end of the run
-	Verdict      string        // held, not-held, or empty where the run was not judged
+	Verdict      string        // held, not-held, failed, or empty where the run has no end
+	Failure      string        // why the run could not be played to its end; empty where it could
 	Flows        []Direction   // in the order in which they began
 	Handovers    []Handover    // in the order in which they began
 	Expectations []Expectation // in the order in which they were judged
@@ -63,12 +64,16 @@ type Expectation struct {
 	Line     int    // in the scenario's file; 0: unknown
 }
 
-// A LinkError is how far a link's emulation was from what was asked of it.
+// A LinkError is what a link did to the frames of one end, and how far it was
+// from what was asked of it.
 type LinkError struct {
-	Link   string
-	From   string
-	Frames int
-	Late   Percentiles // beyond the delay that was asked for
+	Link    string
+	From    string
+	Sent    int            // frames into the link
+	Arrived int            // frames out of it, one for each end that took one
+	Dropped map[string]int // by reason
+	Frames  int            // that had to wait for a time
+	Late    Percentiles    // beyond the time that was asked for
 }
 
 // Capture is what capturing packets kept and lost.
@@ -144,6 +149,12 @@ func (r *reading) overview() {
 		case "run-ended":
 			r.Ended = true
 			r.Verdict = f.text("verdict")
+		case "run-failed":
+			r.Failure = f.text("error")
+			r.note("the run was not played to its end: %s", r.Failure)
+		case "run-late":
+			late, _ := f.seconds("by")
+			r.note("bringing the lab up took %v longer than was thought: the first steps were late", late.Round(time.Millisecond))
 		case "step-started":
 			r.Steps = append(r.Steps, Step{e.At, f.text("what", "verb", "step")})
 		case "node-died":
@@ -201,7 +212,15 @@ func expectation(e journal.Event) Expectation {
 }
 
 func linkError(f fields) LinkError {
-	l := LinkError{Link: f.text("link"), From: f.text("from"), Frames: max(f.count("frames"), 0)}
+	l := LinkError{
+		Link: f.text("link"), From: f.text("from"), Frames: max(f.count("frames"), 0),
+		Sent: max(f.count("sent"), 0), Arrived: max(f.count("arrived"), 0), Dropped: map[string]int{},
+	}
+	if dropped, ok := f["dropped"].(map[string]any); ok {
+		for reason := range dropped {
+			l.Dropped[reason] = max(fields(dropped).count(reason), 0)
+		}
+	}
 	l.Late.P50, _ = f.seconds("late-p50")
 	l.Late.P95, _ = f.seconds("late-p95")
 	l.Late.P99, _ = f.seconds("late-p99")
