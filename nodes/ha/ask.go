@@ -326,7 +326,7 @@ func (m *Machine) establish(now time.Time, q *question, session *Session) (a *mo
 	case session.Lifetime <= 0:
 		return nil, "session-key-expired"
 	}
-	s := m.subscribe(q.nai)
+	s := m.subscribe(now, q.nai)
 	if s == nil {
 		return nil, "too-many-subscribers"
 	}

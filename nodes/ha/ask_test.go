@@ -529,6 +529,39 @@ func TestKeysAreNotMadeForUnlimitedSubscribers(t *testing.T) {
 	}
 }
 
+func TestSubscribersWithoutABindingMakeRoom(t *testing.T) {
+	s := tell(t, with(func(h *control.HomeAgent) { fromAAA(h); h.MaxBindings = 1 }))
+	register := func(i int) mh.Status {
+		a := s.asking(uint16(i))
+		a.nai = fmt.Sprint("n", i, "@example.org")
+		a.home = netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 1, 15: byte(0x20 + i)})
+		s.send(a)
+		ask := s.asked()
+		s.vouch(ask, 300)
+		ba, _ := s.acknowledged()
+		if ba.Status == mh.Accepted {
+			s.pass(time.Second)
+			a.mnha, a.mnaaa = association.New(300, session(ask, 300).Key), nil
+			a.timestamp, a.lifetime = keys.NTP(s.now), 0
+			s.send(a)
+			s.wantStatus(mh.Accepted)
+		}
+		return ba.Status
+	}
+	for i := range 2 {
+		if status := register(i); status != mh.Accepted {
+			t.Fatal(status)
+		}
+	}
+	if status := register(2); status != mh.InsufficientResources { // within the window nobody is forgotten
+		t.Error(status)
+	}
+	s.pass(20 * time.Second)
+	if status := register(3); status != mh.Accepted || s.m.Counts().Subscribers != 2 {
+		t.Error(status, s.m.Counts())
+	}
+}
+
 func TestTheSessionKeyIsThatOfTheTimestamp(t *testing.T) {
 	s := tell(t, with(fromAAA))
 	a := s.asking(1)

@@ -213,3 +213,18 @@ func TestAMalformedHeaderIsAnsweredByAParameterProblemThatPointsAtTheField(t *te
 		})
 	}
 }
+
+func TestAPacketByWayOfThisNodeIsNotForIt(t *testing.T) {
+	s := tell(t, with(noIntegrity))
+	header, err := mh.Append(nil, s.bareMessage(), homeA, homeAgent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.step(&Received{Octets: s.carry(ipv6.Packet{Src: careOfWLAN, HomeAddress: homeA, RoutingHome: homeB, SegmentsLeft: 1, Next: ipv6.Mobility, Payload: header})})
+	s.wantSilence("type-2-routing-header")
+}
+
+func (s *story) bareMessage() mh.Message {
+	a := s.bare(homeA, 1)
+	return a.message()
+}

@@ -139,7 +139,7 @@ func (m *Machine) addAssociations(list []control.Association) error {
 		if len(a.Key) != keyLen {
 			return fmt.Errorf("association of %s: key of %d octets, want %d", a.NAI, len(a.Key), keyLen)
 		}
-		s := m.subscribe(a.NAI)
+		s := m.subscribe(time.Time{}, a.NAI) // there is room for all of them
 		s.configured = true
 		if other := m.owners[a.HomeAddress]; a.HomeAddress.IsValid() && other != nil && other != s {
 			return fmt.Errorf("home address %v: associations of %s and %s both claim it", a.HomeAddress, other.nai, s.nai)

@@ -43,6 +43,10 @@ func (m *Machine) receive(now time.Time, octets []byte) {
 	if p.Dst != m.address {
 		return // other sockets' business: this node has addresses that no mobile node registers with
 	}
+	if p.RoutingHome.IsValid() && p.SegmentsLeft > 0 { // for a mobile node: RFC 6275, section 6.4
+		m.discard(now, p.Src, "type-2-routing-header")
+		return
+	}
 	if p.HomeAddress.IsValid() && !unicastRoutable(p.HomeAddress) { // RFC 6275, section 9.3.1
 		m.discard(now, p.Src, "home-address-not-unicast-routable")
 		return

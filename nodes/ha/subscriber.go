@@ -100,7 +100,8 @@ func (s *subscriber) review(m *Machine, now time.Time) (again time.Time, stays b
 	if last, _ := s.guard.Last(); s.remembers && len(s.associations) == 0 {
 		// A timestamp is remembered until the window alone refuses it, however
 		// long ago the binding ended: or a recorded Binding Update would make
-		// one again, RFC 4285, appendix A.
+		// one again, RFC 4285, appendix A. A restart does forget it, and for as
+		// long as the window a configured association cannot tell.
 		if left := keys.Until(m.wall(now), last) + m.window; left >= 0 {
 			soonest(now.Add(left + time.Millisecond))
 		} else {
@@ -113,10 +114,7 @@ func (s *subscriber) review(m *Machine, now time.Time) (again time.Time, stays b
 func (s *subscriber) due(m *Machine, now time.Time) {
 	again, stays := s.review(m, now)
 	if !stays {
-		delete(m.subscribers, s.nai)
-		if m.owners[s.home] == s {
-			delete(m.owners, s.home)
-		}
+		m.forget(s)
 		again = time.Time{}
 	}
 	m.timers.set(&s.timer, again)
@@ -124,17 +122,39 @@ func (s *subscriber) due(m *Machine, now time.Time) {
 
 // subscribe gives the subscriber with that NAI, making it where the AAA vouches
 // for it; nil: there is no room.
-func (m *Machine) subscribe(nai string) *subscriber {
+func (m *Machine) subscribe(now time.Time, nai string) *subscriber {
 	if s := m.subscribers[nai]; s != nil {
 		return s
 	}
-	if len(m.subscribers) >= m.maxSubscribers {
+	if len(m.subscribers) >= m.maxSubscribers && !m.forgetOne(now) {
 		return nil
 	}
 	s := &subscriber{nai: nai, guard: association.ReplayGuard{Window: m.window}}
 	s.timer.owner = s
 	m.subscribers[nai] = s
 	return s
+}
+
+// forgetOne makes room for a subscriber by forgetting one who has no binding and
+// no timestamp that could come again. He will have to ask the AAA once more.
+func (m *Machine) forgetOne(now time.Time) bool {
+	for _, s := range m.subscribers {
+		last, _ := s.guard.Last()
+		if s.configured || s.bindings > 0 || s.remembers && keys.Until(m.wall(now), last)+m.window >= 0 {
+			continue
+		}
+		m.timers.remove(&s.timer)
+		m.forget(s)
+		return true
+	}
+	return false
+}
+
+func (m *Machine) forget(s *subscriber) {
+	delete(m.subscribers, s.nai)
+	if m.owners[s.home] == s {
+		delete(m.owners, s.home)
+	}
 }
 
 // settle makes home the only home address that s may bind.
