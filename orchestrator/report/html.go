@@ -235,8 +235,12 @@ func (p *page) figures(r *Report) {
 		if n.Open {
 			sign = "> "
 		}
-		add(sign+length(n.Length), fmt.Sprintf("longest silence, on the way to %s", h.To))
-		if lengths := r.interruptions(); len(lengths) > 2 {
+		value := sign + length(n.Length)
+		if unheard(n) {
+			value = "none"
+		}
+		add(value, fmt.Sprintf("longest silence, on the way to %s", h.To))
+		if lengths := r.interruptions(); len(lengths) > 2 && !unheard(n) {
 			add(length(analysis.PercentilesOf(lengths).P50), fmt.Sprintf("median silence of %d handovers", len(lengths)))
 		}
 	}
@@ -377,6 +381,10 @@ func (p *page) bars(r *Report) {
 		}
 		for i := range h.Interruptions {
 			n := &h.Interruptions[i]
+			if unheard(n) {
+				alt = append(alt, "no silence towards "+n.To)
+				continue
+			}
 			q := quiet{Left: at(n.Start - h.Start), Width: percent(float64(n.End-n.Start) / span), Open: n.Open}
 			q.Label = fmt.Sprintf("%s to %s", length(n.Length), n.To)
 			if n.Lost > 0 {
@@ -399,8 +407,11 @@ func (p *page) bars(r *Report) {
 		}
 		if w := h.Worst(); w != nil {
 			b.Total, b.TotalMeans = length(w.Length), "silence"
-			if w.Open {
+			switch {
+			case w.Open:
 				b.Total = "> " + b.Total
+			case unheard(w):
+				b.Total = "none"
 			}
 		}
 		b.Alt = strings.Join(alt, ", ") + "."
@@ -409,19 +420,18 @@ func (p *page) bars(r *Report) {
 	step := niceStep(late-early, 6)
 	for d := time.Duration(0); d <= late; d += step {
 		if x := at(d); x <= 96 {
-			p.Ticks = append(p.Ticks, tick{fmt.Sprintf("%.2f", x), tickLabel(d)})
+			label := length(d)
+			if d == 0 && !p.HasOverlap {
+				label = "link lost"
+			} else if d == 0 {
+				label = "0"
+			}
+			p.Ticks = append(p.Ticks, tick{fmt.Sprintf("%.2f", x), label})
 		}
 	}
 }
 
 func percent(x float64) float64 { return math.Round(x*10000) / 100 }
-
-func tickLabel(d time.Duration) string {
-	if d == 0 {
-		return "link lost"
-	}
-	return length(d)
-}
 
 // niceStep is a round length that divides a span into about so many parts.
 func niceStep(span time.Duration, parts int) time.Duration {

@@ -181,12 +181,15 @@ func (r *Report) Summary() []string {
 		all = append(all, fmt.Sprintf("%d of these handovers %s not completed.", failed, was(failed)))
 	}
 	if h, n := r.worst(); n != nil {
-		if n.Open {
+		switch {
+		case unheard(n):
+			all = append(all, "No handover made a silence that could be told from the flow's own rhythm.")
+		case n.Open:
 			all = append(all, fmt.Sprintf("When %s, traffic towards %s stopped and did not come back in the %s until it ended.", h.Name(), n.To, length(n.Length)))
-		} else {
+		default:
 			all = append(all, fmt.Sprintf("The longest silence was %s, towards %s, when %s.", length(n.Length), n.To, h.Name()))
 		}
-		if e, ok := n.Excess(); ok && !n.Open {
+		if e, ok := n.Excess(); ok && !n.Open && !unheard(n) {
 			all = append(all, boundSentence(n, e))
 		}
 	}
@@ -198,6 +201,10 @@ func (r *Report) Summary() []string {
 	}
 	return all
 }
+
+// unheard says whether an interruption is so short that it is only how the
+// flow's packets jitter.
+func unheard(n *analysis.Interruption) bool { return !n.Open && n.Length < n.Spacing/10 }
 
 func boundSentence(n *analysis.Interruption, excess time.Duration) string {
 	bound := fmt.Sprintf("%s of that were set by the links and the round trips that the protocol needs", length(n.Bound.Total))

@@ -95,7 +95,7 @@ function drawMessage(r, width, origin) {
     const wide = label.length * 6.3;
     const far = ends.reduce((b, x) => (Math.abs(x - x1) > Math.abs(b - x1) ? x : b), ends[0]);
     const x = Math.min(Math.max((x1 + far) / 2, gutter + wide / 2), width - wide / 2 - 6);
-    g.append(draw("text", { class: "label", x, y: ladder.scaled ? y - 4 : y + 16, "text-anchor": "middle" }, label));
+    g.append(draw("text", { class: "label", x, y: ladder.scaled ? labelY(r) - origin : y + 16, "text-anchor": "middle" }, label));
   }
   return g;
 }
@@ -114,6 +114,22 @@ function drawMark(r, width, origin) {
   return g;
 }
 
+// labelY is where a label stands when time is to scale.
+const labelY = (r) => (r.mark ? r.y : r.y + r.h / 2 - 7);
+
+// muteLabels leaves out labels that would lie on one another: those of messages
+// stand before those of marks, that of the chosen message before all.
+function muteLabels() {
+  const room = 14, taken = new Map(); // by height in units of room
+  for (const pass of [(r) => r.i === chosen.on, (r) => r.m && r.i !== chosen.on, (r) => r.mark]) {
+    for (const r of ladder.rows.filter(pass)) {
+      const y = labelY(r), k = Math.floor(y / room);
+      r.mute = [k - 1, k, k + 1].some((n) => taken.has(n) && Math.abs(taken.get(n) - y) < room);
+      if (!r.mute) taken.set(k, y);
+    }
+  }
+}
+
 // drawLanes draws the rows between two heights.
 function drawLanes(box, width, from, to) {
   const svg = draw("svg", { width, height: to - from, viewBox: `0 0 ${width} ${to - from}`, style: `top:${from}px` });
@@ -121,13 +137,10 @@ function drawLanes(box, width, from, to) {
     const x = laneX(i, width);
     svg.append(draw("line", { class: "life", x1: x, x2: x, y1: 0, y2: to - from }));
   });
-  let lowest = -1e9;
+  if (ladder.scaled) muteLabels();
   for (let i = Math.max(firstRow(from - 2000) - 2, 0); i < ladder.rows.length && ladder.rows[i].y < to; i++) {
     const r = ladder.rows[i];
-    if (ladder.scaled) { // labels that would lie on one another are left out
-      r.mute = r.y - lowest < 15;
-      if (!r.mute) lowest = r.y;
-    } else r.mute = false;
+    if (!ladder.scaled) r.mute = false;
     if (r.y + r.h + 30 < from) continue;
     if (r.wait && !ladder.scaled) {
       svg.append(draw("text", { class: "wait", x: 10, y: r.y - from - 8 }, "⋮"));
