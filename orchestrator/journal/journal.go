@@ -6,7 +6,11 @@
 // agree on names and fields in docs/journal.md.
 package journal
 
-import "time"
+import (
+	"time"
+
+	"s2clab/nodes/control"
+)
 
 // An Event is one thing that happened in a run.
 type Event struct {
@@ -14,4 +18,10 @@ type Event struct {
 	Node   string         // where; empty: the lab itself
 	Name   string         // a verb in the past, such as binding-accepted; or packet
 	Fields map[string]any // strings, float64, bool, []any, map[string]any, as JSON has them
+}
+
+// From makes an Event of one that crossed the border from a node, or was made by
+// the lab, in a run that started at start: CLOCK_MONOTONIC, nanoseconds.
+func From(e control.Event, start int64) Event {
+	return Event{At: time.Duration(e.At - start), Node: e.Node, Name: e.Name, Fields: Plain(e.Fields)}
 }

@@ -31,9 +31,18 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &l); err != nil {
 		return err
 	}
+	if l.Name == "" {
+		return errors.New("no event named")
+	}
+	if math.Abs(l.At) > maxSeconds {
+		return fmt.Errorf("time %g: want no more than %g s", l.At, float64(maxSeconds))
+	}
 	*e = Event{At: time.Duration(math.Round(l.At * 1e9)), Node: l.Node, Name: l.Name, Fields: l.Fields}
 	return nil
 }
+
+// maxSeconds is so long that a float64 still tells nanoseconds apart: 46 days.
+const maxSeconds = 4e6
 
 // Read reads a journal, in the order of time. Of one that ends in the middle of a
 // line, as after a crash, the whole lines are returned, with no error.
