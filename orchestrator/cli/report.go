@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -39,7 +40,7 @@ func writeReport(dir string) (*report.Report, error) {
 		return nil, err
 	}
 	events, err := journal.Read(filepath.Join(dir, "journal.jsonl"))
-	if err != nil {
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) { // of a run that was cut off, what is there counts
 		return nil, err
 	}
 	run := report.Run{

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 
@@ -36,17 +37,21 @@ type Player struct {
 	pending sync.WaitGroup
 }
 
-// New prepares to play a scenario: tell takes what the player itself does. What
-// happens in the lab must reach Saw.
-func New(l *lab.Lab, s *scenarios.Scenario, tell func(control.Event)) *Player {
-	return &Player{lab: l, scenario: s, tell: tell, watch: newWatch(), flows: map[string]*flow{}, tapes: map[*scenarios.Aim]*tape{}}
+// New makes a player of a scenario: tell takes what the player itself does. What
+// happens in the lab must reach Saw, and so must what is told.
+func New(s *scenarios.Scenario, tell func(control.Event)) *Player {
+	return &Player{scenario: s, tell: tell, watch: newWatch(), flows: map[string]*flow{}, tapes: map[*scenarios.Aim]*tape{}}
 }
 
 // Saw takes an event of the run, in the journal's order.
 func (p *Player) Saw(e journal.Event) { p.watch.saw(e) }
 
-// Prepare starts what the steps will need, so that no step waits for it.
-func (p *Player) Prepare(ctx context.Context) error {
+// Events gives every event that the player saw and sees, until ended is closed.
+func (p *Player) Events(ended <-chan struct{}) iter.Seq[journal.Event] { return p.watch.follow(ended) }
+
+// Prepare starts what the steps will need of a lab, so that no step waits for it.
+func (p *Player) Prepare(ctx context.Context, l *lab.Lab) error {
+	p.lab = l
 	for _, s := range p.scenario.Steps {
 		var nodes []string
 		switch a := s.Do.(type) {
@@ -57,7 +62,7 @@ func (p *Player) Prepare(ctx context.Context) error {
 		case *scenarios.Flood:
 			nodes = append(nodes, a.From)
 		}
-		if err := each(nodes, func(node string) error { return p.lab.StartTraffic(ctx, node) }); err != nil {
+		if err := each(nodes, func(node string) error { return l.StartTraffic(ctx, node) }); err != nil {
 			return err
 		}
 	}

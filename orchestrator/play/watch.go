@@ -3,6 +3,7 @@ package play
 import (
 	"context"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 
@@ -36,6 +37,31 @@ func (w *watch) all() []journal.Event {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.events
+}
+
+// follow gives every event, those to come too, until ended is closed and all have
+// been given.
+func (w *watch) follow(ended <-chan struct{}) iter.Seq[journal.Event] {
+	return func(yield func(journal.Event) bool) {
+		for next, last := 0, false; ; {
+			w.mu.Lock()
+			events, more := w.events, w.more
+			w.mu.Unlock()
+			for ; next < len(events); next++ {
+				if !yield(events[next]) {
+					return
+				}
+			}
+			if last {
+				return
+			}
+			select {
+			case <-more:
+			case <-ended:
+				last = true
+			}
+		}
+	}
 }
 
 // await waits for an event that a pattern matches. One that has happened since

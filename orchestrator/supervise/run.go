@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"s2clab/nodes/control"
@@ -99,12 +98,11 @@ type session struct {
 	ready    time.Duration // that bringing the lab up took; 0: it was up
 
 	journal *journal.Writer
-	capture *capture.Recorder
+	capture *capture.Recorder // nil: ended
 	player  *play.Player
-	stop    func() // listening
-
-	mu     sync.Mutex
-	queued []control.Event // before there is a player
+	stop    func()        // listening
+	ended   chan struct{} // closed when no more events come
+	told    chan struct{} // closed when the side that asked has been told all
 }
 
 // open begins to record. Time 0 is lead from now.
@@ -116,10 +114,11 @@ func (s *server) open(args *PlayArgs, seed uint64, lead time.Duration, r *door.R
 	if s.taps.recorder.Load() != nil {
 		return nil, errors.New("a scenario is played on this lab, or its links are captured, just now")
 	}
-	n := &session{server: s, request: r, scenario: scenario, seed: seed, version: args.Version, start: control.Now() + int64(lead)}
+	n := &session{server: s, request: r, scenario: scenario, seed: seed, version: args.Version, start: control.Now() + int64(lead), ended: make(chan struct{}), told: make(chan struct{})}
 	if n.journal, err = journal.Create(filepath.Join(args.Dir, "journal.jsonl"), n.start); err != nil {
 		return nil, err
 	}
+	n.player = play.New(scenario, n.take)
 	n.capture, err = capture.New(capture.Options{
 		File:    filepath.Join(args.Dir, "capture.pcapng"),
 		Start:   n.start,
@@ -128,11 +127,11 @@ func (s *server) open(args *PlayArgs, seed uint64, lead time.Duration, r *door.R
 		Names:   names(scenario.Topology),
 	})
 	if err != nil {
-		n.journal.Close()
-		return nil, err
+		return nil, errors.Join(err, n.journal.Close())
 	}
 	s.taps.record(n.capture)
 	n.stop = s.taps.listen(n.take)
+	go n.tell()
 	return n, nil
 }
 
@@ -152,16 +151,17 @@ func names(t *topologies.Topology) map[netip.Addr]string {
 	return all
 }
 
-// take takes an event into the journal, and from there to the player and to the
-// side that asked.
-func (n *session) take(e control.Event) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	written := n.journal.Write(e)
-	if n.player != nil {
-		n.player.Saw(written)
+// take takes an event into the journal and to the player.
+func (n *session) take(e control.Event) { n.player.Saw(n.journal.Write(e)) }
+
+// tell tells the side that asked of each event. A slow one delays nobody.
+func (n *session) tell() {
+	defer close(n.told)
+	for e := range n.player.Events(n.ended) {
+		if n.request.Send(Said{Event: &e}) != nil {
+			return
+		}
 	}
-	n.request.Send(Said{Event: &written})
 }
 
 func (n *session) say(name string, fields map[string]any) {
@@ -170,10 +170,7 @@ func (n *session) say(name string, fields map[string]any) {
 
 // play plays, judges, and ends the recording.
 func (n *session) play(ctx context.Context, l *lab.Lab) error {
-	n.mu.Lock()
-	n.player = play.New(l, n.scenario, n.take)
-	n.mu.Unlock()
-	err := n.player.Prepare(ctx)
+	err := n.player.Prepare(ctx, l)
 	if err == nil {
 		err = n.wait(ctx)
 	}
@@ -267,7 +264,8 @@ func (n *session) close(verdict string) error {
 	err := n.endCapture()
 	n.stop()
 	n.say("run-ended", map[string]any{"verdict": verdict})
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return errors.Join(err, n.journal.Close())
+	err = errors.Join(err, n.journal.Close())
+	close(n.ended)
+	<-n.told
+	return err
 }
