@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 
@@ -59,6 +60,13 @@ func openKernel(h *host.Host, cfg *control.Config, t teller) (*kernel, error) {
 	if err := errors.Join(errs...); err != nil {
 		k.close()
 		return nil, err
+	}
+	for _, i := range cfg.Interfaces { // a process before this one may have ended at home
+		p := netip.PrefixFrom(home, cfg.MobileNode.HomePrefix.Bits())
+		if err := k.leaveHome(LeaveHome{Dev: i.Name, Address: p, HomeAgent: cfg.MobileNode.HomeAgent}); err != nil {
+			k.close()
+			return nil, err
+		}
 	}
 	return k, nil
 }
