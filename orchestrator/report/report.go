@@ -218,7 +218,7 @@ func share(lost, sent int) string {
 	if lost == 0 {
 		return "none was"
 	}
-	return fmt.Sprintf("%s (%.2g %%) %s", thousands(int64(lost)), 100*float64(lost)/float64(sent), was(lost))
+	return fmt.Sprintf("%s (%.2g%%) %s", thousands(int64(lost)), 100*float64(lost)/float64(sent), was(lost))
 }
 
 func was(n int) string {

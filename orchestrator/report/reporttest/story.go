@@ -157,7 +157,8 @@ func Topology() *topologies.Topology {
 		},
 	}
 	link := func(name string, home bool, delay time.Duration, loss float64, ends ...string) {
-		t.Links = append(t.Links, topologies.Link{Name: name, Home: home, Ends: ends, From: impaired(delay, loss, ends...)})
+		prefix := netip.MustParsePrefix(map[string]string{"lte": "2001:db8:100::/64", "wlan": "2001:db8:200::/64", "wimax": "2001:db8:210::/64", "core": "2001:db8:300::/64", "sgi": "2001:db8:400::/64"}[name])
+		t.Links = append(t.Links, topologies.Link{Name: name, Home: home, Prefix: prefix, Ends: ends, From: impaired(delay, loss, ends...)})
 	}
 	link("lte", true, 15*ms, 0, "ue", "pgw")
 	link("wlan", false, 3*ms, 0.005, "ue", "wlan-gw")
