@@ -55,9 +55,29 @@ func (n *testNode) must(errs ...error) {
 	}
 }
 
+// address adds an address and waits until packets to it are taken, which the
+// kernel does a moment after it has said that it will.
 func (n *testNode) address(dev, prefix string) {
 	n.t.Helper()
-	n.must(n.AddAddress(dev, netip.MustParsePrefix(prefix), AddressFlags{NoDAD: true}))
+	p := netip.MustParsePrefix(prefix)
+	n.must(n.AddAddress(dev, p, AddressFlags{NoDAD: true}))
+	for end := time.Now().Add(patience); !n.isLocal(p.Addr()); time.Sleep(100 * time.Microsecond) {
+		if time.Now().After(end) {
+			n.t.Fatalf("%v is not local", p)
+		}
+	}
+}
+
+// isLocal says whether packets to a are delivered here.
+func (n *testNode) isLocal(a netip.Addr) (local bool) {
+	var b batch
+	header := make([]byte, unix.SizeofRtMsg)
+	header[0], header[1] = unix.AF_INET6, 128
+	start := b.begin("route", unix.RTM_GETROUTE, 0, header)
+	b.address(unix.RTA_DST, a)
+	b.end(start)
+	n.nl.ask(&b, false, func(_ uint16, body []byte) { local = body[7] == unix.RTN_LOCAL })
+	return local
 }
 
 func (n *testNode) route(to, via, dev string) {

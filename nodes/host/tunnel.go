@@ -75,6 +75,7 @@ type Tunnel struct {
 
 	refusals chan Refusal
 	running  sync.WaitGroup
+	closing  sync.Once
 }
 
 // A binding is a Binding that is in place.
@@ -356,10 +357,7 @@ func (t *Tunnel) Close() error {
 	}
 	t.engine.close()
 	t.running.Wait()
-	if t.refusals != nil {
-		close(t.refusals)
-		t.refusals = nil
-	}
+	t.closing.Do(func() { close(t.refusals) })
 	return err
 }
 

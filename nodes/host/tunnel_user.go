@@ -46,12 +46,18 @@ func (e *userEngine) start() {
 // readMost is the longest read from the device.
 const readMost = virtioHeader + linkMost + ipv6.HeaderLen + largestInner
 
+// together is how many packets are read from the device before a send; their
+// segments then take at most cutMost octets, headers repeated.
+const (
+	together = 4
+	cutMost  = (together + 1) * readMost
+)
+
 // encapsulate moves packets from the device to the outside. It reads what is
 // there before it sends, so that one system call sends many.
 func (e *userEngine) encapsulate() {
 	t := e.tunnel
 	defer t.running.Done()
-	const together = 4 // reads before a send
 	in := make([]byte, together*readMost)
 	var segments cutter
 	var out outgoing
@@ -233,7 +239,7 @@ func (c *cutter) cut(b []byte, o offload, send func([]byte)) bool {
 		to := min(from+o.segment, len(b))
 		// Room for the longest, so that segments given out already stay put.
 		if cap(c.octets)-len(c.octets) < headers+o.segment {
-			c.octets = make([]byte, 0, max(2*readMost, headers+o.segment))
+			c.octets = make([]byte, 0, max(cutMost, headers+o.segment))
 		}
 		start := len(c.octets)
 		c.octets = append(c.octets, b[:headers]...)

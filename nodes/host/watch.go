@@ -46,15 +46,21 @@ func (s AddressState) String() string {
 // Watch tells of all devices and addresses as they are, then of every change,
 // until ctx ends; then it closes the channel. It may be called once.
 func (h *Host) Watch(ctx context.Context) <-chan Change {
-	out := make(chan Change, 64)
 	h.mu.Lock()
 	fd := h.watch
 	h.watch = -1
 	h.mu.Unlock()
 	if fd < 0 {
+		out := make(chan Change)
 		close(out)
 		return out
 	}
+	return h.watchBy(ctx, fd)
+}
+
+// watchBy is Watch with a socket of its own, which it closes.
+func (h *Host) watchBy(ctx context.Context, fd int) <-chan Change {
+	out := make(chan Change, 64)
 	for _, group := range []int{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV6_IFADDR} {
 		unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group)
 	}
@@ -163,42 +169,56 @@ func (w *watcher) link(ctx context.Context, body []byte, gone bool) {
 	}
 }
 
-func (w *watcher) address(ctx context.Context, body []byte, gone bool) {
+// An addressHeld is an address with the state it is in.
+type addressHeld struct {
+	heldAddress
+	state AddressState
+}
+
+// parseAddress reads the body of an RTM_NEWADDR of IPv6.
+func parseAddress(body []byte) (held addressHeld, ok bool) {
 	if len(body) < unix.SizeofIfAddrmsg || body[0] != unix.AF_INET6 {
-		return
+		return held, false
 	}
 	flags := uint32(body[2])
-	index := int(native.Uint32(body[4:]))
-	var a netip.Addr
+	held.index = int(native.Uint32(body[4:]))
 	eachAttribute(body[unix.SizeofIfAddrmsg:], func(kind uint16, value []byte) {
 		switch {
-		case kind == unix.IFA_ADDRESS && !a.IsValid(), kind == unix.IFA_LOCAL:
-			a, _ = netip.AddrFromSlice(value)
+		case kind == unix.IFA_ADDRESS && !held.address.IsValid(), kind == unix.IFA_LOCAL:
+			held.address, _ = netip.AddrFromSlice(value)
 		case kind == unix.IFA_FLAGS && len(value) == 4:
 			flags = native.Uint32(value)
 		}
 	})
-	state := Ready
+	held.state = Ready
 	switch {
-	case gone:
-		state = Removed
 	case flags&unix.IFA_F_DADFAILED != 0:
-		state = Failed
+		held.state = Failed
 	case flags&unix.IFA_F_OPTIMISTIC != 0:
-		state = Optimistic
+		held.state = Optimistic
 	case flags&unix.IFA_F_TENTATIVE != 0:
-		state = Tentative
+		held.state = Tentative
 	}
-	key := heldAddress{index, a}
-	before, known := w.addresses[key]
-	if known == !gone && before == state {
+	return held, held.address.IsValid()
+}
+
+func (w *watcher) address(ctx context.Context, body []byte, gone bool) {
+	held, ok := parseAddress(body)
+	if !ok {
 		return
 	}
-	w.addresses[key] = state
 	if gone {
-		delete(w.addresses, key)
+		held.state = Removed
 	}
-	w.tell(ctx, AddressChange{Dev: w.host.Name(index), Address: a, State: state})
+	before, known := w.addresses[held.heldAddress]
+	if known == !gone && before == held.state {
+		return
+	}
+	w.addresses[held.heldAddress] = held.state
+	if gone {
+		delete(w.addresses, held.heldAddress)
+	}
+	w.tell(ctx, AddressChange{Dev: w.host.Name(held.index), Address: held.address, State: held.state})
 }
 
 func (w *watcher) tell(ctx context.Context, c Change) {
