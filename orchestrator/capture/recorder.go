@@ -256,19 +256,28 @@ func (r *Recorder) run() {
 	}
 }
 
+// joinAll takes in the links that were made since it was last called.
+func (r *Recorder) joinAll() {
+	r.mu.Lock()
+	joined := r.joined
+	r.joined = nil
+	r.mu.Unlock()
+	for _, j := range joined {
+		r.join(j)
+	}
+}
+
 // settle is how long a sight may be on its way into its ring. With several loops
 // younger ones wait, so that the file is in order.
 const settle = time.Millisecond
 
 // drain takes all sights out of the rings, the oldest first.
 func (r *Recorder) drain(all bool) (n int) {
+	r.joinAll()
 	r.mu.Lock()
-	joined, asked := r.joined, r.asked
-	r.joined, r.asked = nil, nil
+	asked := r.asked
+	r.asked = nil
 	r.mu.Unlock()
-	for _, j := range joined {
-		r.join(j)
-	}
 	defer func() {
 		for _, f := range asked {
 			f()

@@ -75,8 +75,11 @@ func (w *writing) describe(name, description string) uint32 {
 
 // see writes a sight down.
 func (w *writing) see(rec *record, data []byte) {
-	if int(rec.from) >= len(w.ends) || w.ends[rec.from] == nil {
-		return // of a link that nobody has told of
+	if most := int(max(rec.from, rec.to)); most >= len(w.ends) || w.ends[rec.from] == nil {
+		if w.r.joinAll(); most >= len(w.ends) || w.ends[rec.from] == nil {
+			w.lost++ // of a link that nobody has told of
+			return
+		}
 	}
 	complete(data)
 	octets := data[vnetLen:]

@@ -313,6 +313,9 @@ func (l *loop) receive(e *end) {
 	for range readBudget {
 		buf := l.scratch.buf
 		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(e.fd), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)))
+		if errno == 0 && n == 0 {
+			errno = unix.EPIPE // whoever was there has gone
+		}
 		switch errno {
 		case 0:
 		case unix.EAGAIN:
