@@ -36,6 +36,12 @@ func run(ctx context.Context, t teller, commands <-chan control.Command, cfg *co
 		return err
 	}
 
+	router, err := h.Advertiser(cfg)
+	if err != nil {
+		return err
+	}
+	defer router.Close()
+
 	ctx, cancel := context.WithCancelCause(ctx)
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -51,6 +57,11 @@ func run(ctx context.Context, t teller, commands <-chan control.Command, cfg *co
 	go k.receive(ctx, bursts, cancel)
 	go k.hear(ctx, inputs, cancel)
 	running.Go(func() { k.strangers(ctx, inputs) })
+	running.Go(func() {
+		if err := router.Run(ctx); err != nil {
+			cancel(err)
+		}
+	})
 	t.Event("ready", nil)
 	l := &loop{machine: m, hands: k, teller: t}
 	return l.run(ctx, bursts, inputs, commands)
