@@ -9,9 +9,12 @@ import (
 
 // An OpenFlow makes a traffic process receive a flow, at its far end.
 type OpenFlow struct {
-	Flow   string         `json:"flow"`
-	Kind   string         `json:"kind"` // voice, bulk, request
-	Listen netip.AddrPort `json:"listen"`
+	Flow     string         `json:"flow"`
+	Kind     string         `json:"kind"` // voice, bulk, request
+	Listen   netip.AddrPort `json:"listen"`
+	Rate     float64        `json:"rate"` // of what it sends itself: as for StartFlow
+	Size     int            `json:"size"`
+	BothWays bool           `json:"both-ways"`
 }
 
 // A StartFlow makes a traffic process send a flow from its near end.
@@ -23,6 +26,8 @@ type StartFlow struct {
 	Rate     float64        `json:"rate"`      // datagrams or requests a second, each way
 	Size     int            `json:"size"`      // octets of payload of each
 	BothWays bool           `json:"both-ways"` // the far end sends as much
+	From     string         `json:"from"`      // the nodes' names, for who reads of it
+	To       string         `json:"to"`
 }
 
 // A StopFlow ends a flow at either end.

@@ -111,6 +111,20 @@ func (b *Batch) AddRoute(to netip.Prefix, via netip.Addr, index int) {
 	b.end(start)
 }
 
+// AddNeighbor tells a device the link-layer address of a neighbour, as if they had
+// met before: it is used at once, and verified in use (RFC 4861, section 7.3.2).
+func (b *Batch) AddNeighbor(index int, addr netip.Addr, mac [6]byte) {
+	header := make([]byte, 4, unix.SizeofNdMsg)
+	header[0] = family(addr)
+	header = append(header, u32(index)...)
+	header = binary.NativeEndian.AppendUint16(header, unix.NUD_STALE)
+	header = append(header, 0, 0)
+	start := b.request(fmt.Sprintf("neighbour %v", addr), unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, header)
+	b.attribute(unix.NDA_DST, addr.AsSlice())
+	b.attribute(unix.NDA_LLADDR, mac[:])
+	b.end(start)
+}
+
 // AddVeth makes a veth pair: the near end here, the far end in the network
 // namespace that fd is a descriptor of. An index of 0 leaves the choice to the
 // kernel, as does a zero MAC.

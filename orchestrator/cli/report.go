@@ -59,27 +59,7 @@ func writeReport(dir string) (*report.Report, error) {
 		}
 	}
 	r := report.New(run)
-	for _, file := range []struct {
-		name  string
-		write func(io.Writer) error
-	}{{"report.html", r.HTML}, {"result.json", r.JSON}, {"junit.xml", r.JUnit}} {
-		if err := writeFile(filepath.Join(dir, file.name), file.write); err != nil {
-			return nil, err
-		}
-	}
-	return r, nil
-}
-
-func writeFile(path string, write func(io.Writer) error) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	if err := write(f); err != nil {
-		f.Close()
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return f.Close()
+	return r, r.WriteTo(dir)
 }
 
 func (p *Program) printReport(dir string, r *report.Report) {

@@ -134,6 +134,9 @@ func (l *Lab) makeNode(t *topologies.Node, hosts string) error {
 		for _, p := range i.Addresses {
 			b.AddAddress(i.Index, p)
 		}
+		if t.MobileNode == nil {
+			l.introduce(&b, t, &i)
+		}
 	}
 	for _, r := range t.Routes {
 		b.AddRoute(r.To, r.Via, index[r.Dev])
@@ -145,6 +148,22 @@ func (l *Lab) makeNode(t *topologies.Node, hosts string) error {
 		return space.SetForwarding()
 	}
 	return nil
+}
+
+// introduce tells a fixed node the link-layer addresses of the fixed nodes beside
+// it: they have met before the story begins, so that what is measured is the
+// mobile's coming, not the network's own.
+func (l *Lab) introduce(b *netns.Batch, t *topologies.Node, i *topologies.Interface) {
+	for _, end := range l.Topology.Link(i.Link).Ends {
+		n := l.Topology.Node(end)
+		if end == t.Name || n.MobileNode != nil {
+			continue
+		}
+		beside := n.Interface(i.Link)
+		for _, p := range beside.Addresses {
+			b.AddNeighbor(i.Index, p.Addr(), beside.MAC)
+		}
+	}
 }
 
 // makeLink joins the ports of a link's ends. The ends of mobile nodes have no

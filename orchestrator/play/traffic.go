@@ -35,7 +35,7 @@ func (p *Player) traffic(ctx context.Context, t *scenarios.Traffic) error {
 		}
 		remote := netip.AddrPortFrom(p.scenario.Topology.AddressFrom(f.From, f.To), port)
 		local := p.scenario.Topology.AddressFrom(f.To, f.From)
-		if err := p.lab.AskTraffic(f.To, "open", control.OpenFlow{Flow: f.Name, Kind: t.Kind, Listen: remote}, nil); err != nil {
+		if err := p.lab.AskTraffic(f.To, "open", control.OpenFlow{Flow: f.Name, Kind: t.Kind, Listen: remote, Rate: t.Rate, Size: t.Size, BothWays: t.BothWays}, nil); err != nil {
 			return err
 		}
 		p.mu.Lock()
@@ -43,7 +43,7 @@ func (p *Player) traffic(ctx context.Context, t *scenarios.Traffic) error {
 		p.mu.Unlock()
 		start := control.StartFlow{
 			Flow: f.Name, Kind: t.Kind, Local: local, Remote: remote,
-			Rate: t.Rate, Size: t.Size, BothWays: t.BothWays,
+			Rate: t.Rate, Size: t.Size, BothWays: t.BothWays, From: f.From, To: f.To,
 		}
 		if err := p.lab.AskTraffic(f.From, "start", start, nil); err != nil {
 			return err

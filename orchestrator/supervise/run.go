@@ -217,7 +217,7 @@ func (n *session) wait(ctx context.Context) error {
 func (n *session) facts(l *lab.Lab) map[string]any {
 	t := n.scenario.Topology
 	facts := map[string]any{
-		"scenario": n.scenario.Name, "topology": t.Name, "seed": n.seed, "program": n.version,
+		"clock": n.start, "scenario": n.scenario.Name, "topology": t.Name, "seed": n.seed, "program": n.version,
 		"wall": time.Now().Format(time.RFC3339Nano), "links": l.Describe(), "kernel": kernel().Detail, "user": who(),
 		"integrity": t.Security.Integrity, "replay": t.Security.Replay, "bootstrap": t.Security.Bootstrap,
 	}
