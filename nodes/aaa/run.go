@@ -66,11 +66,12 @@ func serve(ctx context.Context, m *Machine, connections carrier, lab teller, com
 	over := ctx.Done()
 	var end <-chan time.Time
 	var cause error
+	leaving := false
 	leave := func() {
-		over, commands, end = nil, nil, time.After(farewell)
+		leaving, over, commands, end = true, nil, nil, time.After(farewell)
 		act(m.Step(time.Now(), diampeer.Stop{Cause: diameter.Rebooting}))
 	}
-	for over != nil || !m.Quiet() {
+	for !leaving || !m.Quiet() {
 		timer.Stop()
 		if d := m.Deadline(); !d.IsZero() {
 			timer.Reset(time.Until(d))

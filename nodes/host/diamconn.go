@@ -429,7 +429,7 @@ func (c *DiameterClient) Run(ctx context.Context) {
 		case <-timer.C:
 			c.act(t, c.machine.Tick(time.Now()))
 		}
-		if over == nil && c.machine.Quiet() {
+		if end != nil && c.machine.Quiet() {
 			return
 		}
 	}

@@ -60,8 +60,8 @@ func (h Header) answerTo() Header {
 func AppendFailure(b []byte, request *Message, from Identity, f *Failure) ([]byte, error) {
 	h := request.answerTo()
 	session := request.Find(SessionID)
-	if session != nil && SessionID.kind().check(session.Data) != 0 {
-		session = nil
+	if session != nil && (h.Application == Base || SessionID.kind().check(session.Data) != 0) {
+		session = nil // peers have no sessions between them
 	}
 	mip6 := h.Command == MIP6 && h.Application == MIP6A && session != nil
 	plain := h.Application == Base && (h.Command == DeviceWatchdog || h.Command == DisconnectPeer) ||
