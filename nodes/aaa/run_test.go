@@ -407,7 +407,7 @@ func TestAClientThatDoesNotReadIsLetGo(t *testing.T) {
 			break // the server has had enough
 		}
 	}
-	lab.await(t, "peer-down", "")
+	lab.await(t, "peer-down", "write-queue-full")
 }
 
 func read(r io.Reader) (*diameter.Message, error) {

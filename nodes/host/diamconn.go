@@ -177,6 +177,7 @@ func (c *diameterConn) write(octets []byte) {
 	c.mu.Lock()
 	if c.waiting+len(octets) > diameterQueue {
 		c.full = true // the peer does not read
+		c.cancel()
 	} else if !c.closing {
 		c.queue = append(c.queue, octets)
 		c.waiting += len(octets)
@@ -204,6 +205,11 @@ func (c *diameterConn) signal() {
 
 // ended tells the machine, unless it was the one to end the connection.
 func (c *diameterConn) ended(reason string) {
+	c.mu.Lock()
+	if c.full {
+		reason = "write-queue-full"
+	}
+	c.mu.Unlock()
 	c.t.mu.Lock()
 	known := c.t.conns[c.name] == c
 	delete(c.t.conns, c.name)
@@ -259,12 +265,9 @@ func (c *diameterConn) carry(s *net.TCPConn) {
 func (c *diameterConn) drain(s *net.TCPConn) string {
 	for {
 		c.mu.Lock()
-		queue, closing, full := c.queue, c.closing, c.full
+		queue, closing := c.queue, c.closing
 		c.queue, c.waiting = nil, 0
 		c.mu.Unlock()
-		if full {
-			return "write-queue-full"
-		}
 		if len(queue) > 0 {
 			s.SetWriteDeadline(time.Now().Add(diameterPatience))
 			buffers := net.Buffers(queue)

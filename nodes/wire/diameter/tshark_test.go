@@ -1,0 +1,109 @@
+package diameter_test
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"s2clab/nodes/netns/netnstest"
+)
+
+// capture writes messages into a pcap file, each as a TCP segment between a home
+// agent and port 3868 of an AAA server.
+func capture(t *testing.T, messages ...[]byte) string {
+	t.Helper()
+	little := binary.LittleEndian
+	b := little.AppendUint32(nil, 0xa1b2c3d4)
+	b = append(b, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+	b = little.AppendUint32(b, 1<<16)
+	b = little.AppendUint32(b, 101) // LINKTYPE_RAW
+	ends := [2]netip.Addr{netip.MustParseAddr("2001:db8:100::1"), netip.MustParseAddr("2001:db8:300::2")}
+	ports := [2]uint16{49152, 3868}
+	seq := [2]uint32{1, 1}
+	for i, m := range messages {
+		from := 0 // requests go to the server
+		if m[4]&0x80 == 0 {
+			from = 1
+		}
+		p := []byte{0x60, 0, 0, 0}
+		p = binary.BigEndian.AppendUint16(p, uint16(20+len(m)))
+		p = append(p, 6, 64)
+		p = append(append(p, ends[from].AsSlice()...), ends[1-from].AsSlice()...)
+		p = binary.BigEndian.AppendUint16(p, ports[from])
+		p = binary.BigEndian.AppendUint16(p, ports[1-from])
+		p = binary.BigEndian.AppendUint32(p, seq[from])
+		p = binary.BigEndian.AppendUint32(p, seq[1-from])
+		p = append(p, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0) // PSH and ACK; the checksum is not looked at
+		p = append(p, m...)
+		seq[from] += uint32(len(m))
+		b = little.AppendUint32(b, uint32(i))
+		b = little.AppendUint32(b, 0)
+		b = little.AppendUint32(b, uint32(len(p)))
+		b = little.AppendUint32(b, uint32(len(p)))
+		b = append(b, p...)
+	}
+	file := filepath.Join(t.TempDir(), "diameter.pcap")
+	if err := os.WriteFile(file, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestTsharkDecodesEveryAVP(t *testing.T) {
+	program, err := exec.LookPath("tshark")
+	if err != nil {
+		netnstest.Lacking(t, "tshark", err)
+	}
+	files, err := filepath.Glob("testdata/*.hex")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	var messages [][]byte
+	for _, file := range files {
+		messages = append(messages, golden(t, strings.TrimSuffix(filepath.Base(file), ".hex")))
+	}
+	messages = append(messages, golden(t, "mip6a-request"), golden(t, "mip6a-answer"))
+	file := capture(t, messages...)
+	run := func(args ...string) string {
+		t.Helper()
+		out, err := exec.Command(program, append([]string{"-n", "-r", file}, args...)...).Output()
+		if err != nil {
+			t.Fatalf("tshark %q: %v", args, err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	if got := len(strings.Split(run("-Y", "diameter", "-T", "fields", "-e", "frame.number"), "\n")); got != len(messages) {
+		t.Errorf("tshark sees %d messages, want %d", got, len(messages))
+	}
+	if faults := run("-Y", "_ws.malformed || diameter.avp.code.unknown || diameter.applicationId.unknown || diameter.avp.invalid-len"); faults != "" {
+		t.Errorf("tshark finds fault with\n%s", faults)
+	}
+	if text := run("-V", "-Y", "diameter"); strings.Contains(text, "Malformed") || strings.Contains(text, "Unknown") {
+		t.Errorf("tshark says\n%s", text)
+	}
+	var fields []string
+	for _, f := range []string{
+		"cmd.code", "User-Name", "MIP-Mobile-Node-Address.IPv6", "MIP-Home-Agent-Address.IPv6", "MIP-Careof-Address.IPv6", "MIP-MN-AAA-SPI",
+		"MIP-Authenticator", "MIP-MAC-Mobility-Data", "MIP-Timestamp", "MIP6-Auth-Mode", "Result-Code", "MIP-Session-Key", "MIP-MSA-Lifetime",
+		"MIP-MN-HA-SPI", "MIP-Algorithm-Type", "MIP-Replay-Mode", "Service-Selection", "Auth-Session-State",
+	} {
+		fields = append(fields, "-e", "diameter."+f)
+	}
+	const nai = "001010000000001@nai.epc.mnc001.mcc001.3gppnetwork.org"
+	show := func(command string) string {
+		lines := strings.Split(run(append([]string{"-Y", command, "-T", "fields", "-E", "separator=|"}, fields...)...), "\n")
+		return lines[len(lines)-1]
+	}
+	want := "325|" + nai + "|2001:db8:100::10|2001:db8:100::1|2001:db8:200::99|3|70a0b95ba9d7b79b3ea32a303685a1fa2f5749c2|ffb4957e85aee318d8f0258c031fd18ae5dce807|cacc680080000000|1|||||||internet|1"
+	if got := show("diameter.cmd.code == 325 && diameter.flags.request == 1"); got != want {
+		t.Errorf("request\n%s\nwant\n%s", got, want)
+	}
+	want = "325|" + nai + "|2001:db8:100::10||||||cacc680080000000||2001|eccf27d643b747f26256f01328d8a6a3|3600|256|2|2|internet|1"
+	if got := show("diameter.cmd.code == 325 && diameter.flags.request == 0 && diameter.Result-Code == 2001"); got != want {
+		t.Errorf("answer\n%s\nwant\n%s", got, want)
+	}
+}
