@@ -39,7 +39,8 @@ type Remote struct {
 // A request goes to one server. Where that one fails, does not answer within
 // Timeout, or says that it cannot serve it now (TOO_BUSY, UNABLE_TO_DELIVER,
 // LOOP_DETECTED), it goes to the next, with the T bit where the first may have
-// got it. No server is asked twice, unless its connection broke meanwhile.
+// got it. No server is asked twice, unless its connection broke meanwhile. One
+// that was too busy, or has not answered and is silent since, comes last.
 // Where none can be asked and one may come up, the request waits, for Timeout at most.
 type Client struct {
 	local   *Local
@@ -47,6 +48,7 @@ type Client struct {
 	most    int
 	peers   []*peer
 	busy    []time.Time // until when a server that was too busy comes last
+	slow    []bool      // did not answer a request in time, and has said nothing since
 	realm   string
 
 	conns    uint64 // names of connections
@@ -115,7 +117,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	// RFC 6733, section 3: the low 12 bits of the time, then 20 at random.
 	c.endToEnd = uint32(o.Now.Unix())<<20 | o.Local.Rand.Uint32()>>12
 	c.session = uint64(uint32(o.Now.Unix()+2208988800)) << 32 // section 8.8: NTP
-	c.busy = make([]time.Time, len(o.Servers))
+	c.busy, c.slow = make([]time.Time, len(o.Servers)), make([]bool, len(o.Servers))
 	for _, s := range o.Servers {
 		c.peers = append(c.peers, &peer{local: c.local, host: s.Host, to: s.Address, dial: c.name})
 		c.hops = append(c.hops, map[uint32]*asked{})
@@ -193,6 +195,7 @@ func (c *Client) Step(now time.Time, in Input) []Output {
 		}
 	case Received:
 		if i := c.peerOf(in.Conn); i >= 0 {
+			c.slow[i] = false
 			c.peers[i].received(now, in.Octets)
 			c.collect(now, i)
 		}
@@ -227,6 +230,7 @@ func (c *Client) Tick(now time.Time) []Output {
 		if a.at < 0 {
 			c.finish(a, c.without(a, "no-peer"))
 		} else {
+			c.slow[a.at] = true
 			c.elsewhere(now, a, "time-out")
 		}
 	}
@@ -333,8 +337,8 @@ func (c *Client) choose(now time.Time, a *asked) int {
 			// until three watchdogs have passed: a server on probation is
 			// asked where there is no better one.
 			r = 3
-		case now.Before(c.busy[i]):
-			r = 2
+		case now.Before(c.busy[i]) || c.slow[i]:
+			r = 2 // what the watchdog finds in its own time need not delay each request until then
 		}
 		if best < 0 || r < rank {
 			best, rank = i, r

@@ -261,6 +261,20 @@ func TestAServerThatDoesNotAnswerIsReplacedWithTheTBit(t *testing.T) {
 	}
 }
 
+func TestAServerThatFellSilentComesLastUntilItSpeaks(t *testing.T) {
+	s := newStory(t, "a", "b")
+	s.connect("a", "b")
+	s.ask(1)
+	s.until(at(2.1))
+	s.mia("b", diameter.Success)
+	s.told = nil
+	s.ask(2)
+	s.mia("b", diameter.Success)
+	s.receive("a", &diameter.DeviceWatchdogRequest{Identity: s.identity("a")}, diameter.Header{})
+	s.ask(3)
+	s.want("2.1s mip6a-request -> b", "2.1s done 2 b", "2.1s device-watchdog-answer -> a", "2.1s mip6a-request -> a")
+}
+
 func TestALateAnswerIsTakenAndTheNextIgnored(t *testing.T) {
 	s := newStory(t, "a", "b")
 	s.connect("a", "b")
