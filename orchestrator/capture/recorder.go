@@ -9,9 +9,7 @@ package capture
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,7 +26,7 @@ const vnetLen = 10 // octets of the virtio-net header in link.Sight.Data
 type Options struct {
 	File    string              // the pcapng file; empty: none is written
 	Start   int64               // when the run started: CLOCK_MONOTONIC, nanoseconds
-	Sink    func(control.Event) // takes the events, on the Recorder's goroutine
+	Sink    func(control.Event) // takes the events, from any goroutine
 	Comment string              // on the whole file, such as scenario and seed
 	Names   map[netip.Addr]string
 
@@ -58,6 +56,7 @@ type Recorder struct {
 
 	mu     sync.Mutex // of what others hand to the goroutine
 	joined []joined
+	named  []named
 	asked  []func()
 	ended  bool
 
@@ -76,6 +75,12 @@ type joined struct {
 	link  string
 	ends  []string
 	first int
+}
+
+// A named is an address that has a name.
+type named struct {
+	a    netip.Addr
+	name string
 }
 
 // New starts a Recorder. It fails where the file cannot be made.
@@ -106,21 +111,21 @@ func New(o Options) (*Recorder, error) {
 	}
 	r.stats.Store(&Stats{})
 	if o.File != "" {
-		file, err := os.Create(o.File)
-		if err != nil {
-			return nil, fmt.Errorf("capture: %w", err)
+		var err error
+		if r.file, err = createFile(o.File, appendSection(nil, o.Comment), r.failed); err != nil {
+			return nil, err
 		}
-		r.file = file
-		r.emit(appendSection(r.out, o.Comment))
 		for a, name := range o.Names {
-			r.emit(appendName(r.out, a, name))
-		}
-		if r.flush(); r.failure != nil {
-			return nil, fmt.Errorf("capture: %w", r.failure)
+			r.name(named{a, name})
 		}
 	}
 	go r.run()
 	return r, nil
+}
+
+// failed tells that the file has come to its end early.
+func (r *Recorder) failed(err error) {
+	r.options.Sink(control.Event{At: control.Now(), Name: "capture-failed", Fields: map[string]any{"error": err.Error()}})
 }
 
 // wallOffset is what to add to CLOCK_MONOTONIC to have the time of day.
@@ -167,7 +172,7 @@ func (r *Recorder) ring() {
 
 // A loop waits for room in its ring: patience in all, looking again every pause.
 const (
-	patience = 50 * time.Millisecond
+	patience = 200 * time.Millisecond
 	pause    = 100 * time.Microsecond
 )
 
@@ -188,7 +193,9 @@ func (r *Recorder) wait(to *ring, s *link.Sight, kept int) {
 // Name gives an address a name in the file: a node's, for an address that it has
 // got while the lab runs.
 func (r *Recorder) Name(a netip.Addr, name string) {
-	r.do(func() { r.emit(appendName(r.out, a, name)) })
+	r.mu.Lock()
+	r.named = append(r.named, named{a, name})
+	r.mu.Unlock()
 }
 
 // do has the goroutine do f, soon. After Close nothing is done.
@@ -275,9 +282,12 @@ const settle = time.Millisecond
 func (r *Recorder) drain(all bool) (n int) {
 	r.joinAll()
 	r.mu.Lock()
-	asked := r.asked
-	r.asked = nil
+	named, asked := r.named, r.asked
+	r.named, r.asked = nil, nil
 	r.mu.Unlock()
+	for _, n := range named { // before the packets, for those who read the file once
+		r.name(n)
+	}
 	defer func() {
 		for _, f := range asked {
 			f()

@@ -2,7 +2,6 @@ package capture
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -13,12 +12,10 @@ import (
 // writing is what the Recorder's goroutine has and does.
 type writing struct {
 	r       *Recorder
-	file    *os.File // nil: none, or it failed
-	failure error
+	file    *file  // nil: none
 	out     []byte // blocks that are not in the file yet
-	lasting int64  // octets of the file, whole blocks all
-	packets uint64
-	lost    uint64 // packets that the file did not take
+	packets uint64 // handed to the file
+	lost    uint64 // sights that could not be written
 
 	ends       []*recorded // by the number that the engine gave them
 	links      map[string]*recordedLink
@@ -46,9 +43,6 @@ type recordedLink struct {
 	lost   uint32                // number of the interface of what was lost on its way; 0: none yet
 }
 
-// flushAt is how many octets are written at once.
-const flushAt = 1 << 20
-
 // join takes a link in.
 func (w *writing) join(j joined) {
 	k := &recordedLink{name: j.link, places: map[[6]byte]*recorded{}}
@@ -71,6 +65,14 @@ func (w *writing) describe(name, description string) uint32 {
 	w.emit(appendInterface(w.out, name, description))
 	w.interfaces++
 	return w.interfaces - 1
+}
+
+// name gives an address a name.
+func (w *writing) name(n named) {
+	w.emit(appendName(w.out, n.a, n.name))
+	for _, l := range w.live {
+		l.out = appendName(l.out, n.a, n.name)
+	}
 }
 
 // see writes a sight down.
@@ -127,9 +129,6 @@ func (w *writing) packet(e *recorded, at int64, rec *record, octets []byte, dire
 
 func (w *writing) write(p *packet) uint64 {
 	if w.file == nil {
-		if w.failure != nil {
-			w.lost++
-		}
 		return 0
 	}
 	w.packets++
@@ -156,53 +155,32 @@ func (w *writing) emit(out []byte) {
 	if w.file == nil {
 		return
 	}
-	w.out = out
-	if len(w.out) >= flushAt {
-		w.flush()
+	if w.out = out; len(w.out) >= piece {
+		w.out = w.file.write(w.out)
 	}
 }
 
-// flush writes what is pending. Where the file cannot be written any more it is
-// cut after the last whole block, and the recording of signalling goes on.
+// flush hands over what is pending.
 func (w *writing) flush() {
 	if w.file != nil && len(w.out) > 0 {
-		n, err := w.file.Write(w.out)
-		if err == nil {
-			w.lasting += int64(n)
-		} else {
-			w.fail(err, n)
-		}
+		w.out = w.file.write(w.out)
 	}
-	w.out = w.out[:0]
-	w.r.stats.Store(&Stats{Packets: w.packets, Octets: uint64(w.lasting), Lost: w.lost, Error: text(w.failure)})
+	w.count()
 	for _, l := range w.live {
 		l.flush()
 	}
 }
 
-// fail ends the file after the last block of which all octets were written.
-func (w *writing) fail(err error, written int) {
-	whole := 0
-	for rest := w.out[:written]; len(rest) >= 8; {
-		n := int(le.Uint32(rest[4:]))
-		if n > len(rest) {
-			break
-		}
-		whole += n
-		rest = rest[n:]
+// count makes the statistics those of now.
+func (w *writing) count() {
+	s := &Stats{Packets: w.packets, Lost: w.lost}
+	if w.file != nil {
+		octets, lost, failure := w.file.state()
+		s.Octets, s.Error = uint64(octets), text(failure)
+		s.Packets -= min(lost, s.Packets)
+		s.Lost += lost
 	}
-	for rest := w.out[whole:]; len(rest) >= 8; rest = rest[le.Uint32(rest[4:]):] {
-		if le.Uint32(rest) == blockPacket {
-			w.lost++
-			w.packets--
-		}
-	}
-	w.lasting += int64(whole)
-	w.file.Truncate(w.lasting)
-	w.file.Close()
-	w.file = nil
-	w.failure = fmt.Errorf("capture: %w; the file ends after %d packets", err, w.packets)
-	w.r.options.Sink(control.Event{At: control.Now(), Name: "capture-failed", Fields: map[string]any{"error": w.failure.Error()}})
+	w.r.stats.Store(s)
 }
 
 func text(err error) string {
@@ -225,10 +203,8 @@ func (w *writing) finish() {
 	}
 	w.flush()
 	if w.file != nil {
-		if err := w.file.Close(); err != nil {
-			w.failure = fmt.Errorf("capture: %w", err)
-			w.flush()
-		}
+		w.file.close()
+		w.count()
 	}
 	for _, l := range slices.Clone(w.live) {
 		l.end(nil)
