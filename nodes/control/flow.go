@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What a traffic process is asked: commands open, start and stop.
+// What a traffic process is asked: commands open, start, pause and stop.
 
 // An OpenFlow makes a traffic process receive a flow, at its far end.
 type OpenFlow struct {
@@ -30,7 +30,8 @@ type StartFlow struct {
 	To       string         `json:"to"`
 }
 
-// A StopFlow ends a flow at either end.
+// A StopFlow ends a flow at either end: command pause, which only ends its sending,
+// or stop.
 type StopFlow struct {
 	Flow string `json:"flow"`
 }

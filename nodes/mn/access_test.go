@@ -282,7 +282,7 @@ func TestAPrefixEndsWithItsValidLifetime(t *testing.T) {
 	}
 }
 
-func TestOfSeveralAccessesTheHomeLinkGoesFirstThenTheNewest(t *testing.T) {
+func TestOfSeveralAccessesTheNewestGoesFirst(t *testing.T) {
 	s := begin(t, config())
 	s.carrier("wlan", true)
 	s.advertise("wlan", wlanPrefix)
@@ -305,11 +305,19 @@ func TestOfSeveralAccessesTheHomeLinkGoesFirstThenTheNewest(t *testing.T) {
 	s.now = s.now.Add(time.Second)
 	s.carrier("wlan", true)
 	s.advertise("wlan", wlanPrefix)
-	if s.m.here.dev != "lte" {
-		t.Error("left the home link for a newer one")
-	}
-	out := s.take(s.m.Step(s.now, CarrierChanged{Dev: "lte"}))
 	if s.m.here.dev != "wlan" || s.last().packet.Src != careOfWLAN {
+		t.Error("did not leave the home link, which is still there, for a newer one")
+	}
+	s.answer(0)
+	s.now = s.now.Add(time.Second)
+	s.carrier("wlan", false)
+	if s.m.here.dev != "lte" {
+		t.Errorf("went from wlan to %s: want lte, which is newer than wimax", s.m.here.dev)
+	}
+	s.answer(0)
+	s.now = s.now.Add(time.Second)
+	out := s.take(s.m.Step(s.now, CarrierChanged{Dev: "lte"}))
+	if s.m.here.dev != "wimax" {
 		t.Errorf("did not go to the standby access: %v", names(out))
 	}
 	if got := names(out); slices.Index(got, "SendMobility") > slices.Index(got, "LeaveHome") {

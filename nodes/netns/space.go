@@ -128,9 +128,9 @@ func (s *Space) Start(cmd *exec.Cmd) error { return s.Do(cmd.Start) }
 // Configure does a batch of changes to the devices inside.
 func (s *Space) Configure(b *Batch) error { return s.Do(func() error { return s.nl.Do(b) }) }
 
-// SetForwarding makes the node a router for IPv6.
-func (s *Space) SetForwarding() error {
-	return s.Do(func() error { return os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0) })
+// SetSysctl changes a setting of the kernel inside, named as below /proc/sys.
+func (s *Space) SetSysctl(name, value string) error {
+	return s.Do(func() error { return os.WriteFile("/proc/sys/"+name, []byte(value), 0) })
 }
 
 // Close lets the Space go. Processes started inside keep the namespaces until

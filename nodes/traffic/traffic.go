@@ -68,10 +68,13 @@ func (a *agent) do(cmd control.Command) error {
 			return err
 		}
 		return a.start(&s)
-	case "stop":
+	case "pause", "stop":
 		var s control.StopFlow
 		if err := json.Unmarshal(cmd.Args, &s); err != nil {
 			return err
+		}
+		if cmd.Name == "pause" {
+			return a.pause(s.Flow)
 		}
 		return a.stop(s.Flow)
 	}
@@ -90,7 +93,8 @@ func (a *agent) flood(cmd control.Command) (id uint64, value any, err error) {
 // A flow is one end of a flow.
 type flow struct {
 	name   string
-	cancel context.CancelFunc
+	cancel context.CancelFunc // of all its work
+	pause  context.CancelFunc // of its sending
 	work   sync.WaitGroup
 	close  func() // what its work waits on
 
@@ -113,16 +117,18 @@ func (f *flow) count(change func(*counts)) {
 	change(&f.counts)
 }
 
-// begin makes a flow's end, and lets work run until it is stopped.
+// begin makes a flow's end. The context is of its sending: it ends when the flow is
+// paused or stopped.
 func (a *agent) begin(name, event string) (*flow, context.Context, error) {
 	if a.flows[name] != nil {
 		return nil, nil, fmt.Errorf("traffic: flow %q is here already", name)
 	}
 	ctx, cancel := context.WithCancel(a.ctx)
-	f := &flow{name: name, cancel: cancel, close: func() {}, samples: &samples{flow: name, event: event, tell: a.tell}}
+	sending, pause := context.WithCancel(ctx)
+	f := &flow{name: name, cancel: cancel, pause: pause, close: func() {}, samples: &samples{flow: name, event: event, tell: a.tell}}
 	a.flows[name] = f
 	f.work.Go(func() { f.samples.run(ctx) })
-	return f, ctx, nil
+	return f, sending, nil
 }
 
 func (a *agent) open(o *control.OpenFlow) error {
@@ -163,6 +169,16 @@ func proto(kind string) string {
 		return "udp"
 	}
 	return "tcp"
+}
+
+// pause lets a flow's end send no more; what still comes is taken.
+func (a *agent) pause(name string) error {
+	f := a.flows[name]
+	if f == nil {
+		return fmt.Errorf("traffic: no flow %q here", name)
+	}
+	f.pause()
+	return nil
 }
 
 // stop ends a flow's end and tells what it did.

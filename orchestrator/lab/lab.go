@@ -144,8 +144,15 @@ func (l *Lab) makeNode(t *topologies.Node, hosts string) error {
 	if err := space.Configure(&b); err != nil {
 		return fmt.Errorf("node %s: %w", t.Name, err)
 	}
+	for _, i := range t.Interfaces {
+		if i.Advertise != nil {
+			// A mobile that tells its new address is believed at once (RFC 9131);
+			// kernels before 5.19 ask first, which costs a round trip.
+			space.SetSysctl("net/ipv6/conf/"+i.Name+"/accept_untracked_na", "1")
+		}
+	}
 	if t.Router != nil || t.HomeAgent != nil {
-		return space.SetForwarding()
+		return space.SetSysctl("net/ipv6/conf/all/forwarding", "1")
 	}
 	return nil
 }

@@ -62,8 +62,8 @@ func (p *Player) traffic(ctx context.Context, t *scenarios.Traffic) error {
 	return nil
 }
 
-// drain is how long packets that were sent may take to arrive before the far end
-// of a flow stops counting them.
+// drain is how long packets that were sent may take to arrive before the ends of a
+// flow stop counting them.
 const drain = 300 * time.Millisecond
 
 // stopFlows ends flows by their own names or those of their steps; all where none
@@ -78,18 +78,21 @@ func (p *Player) stopFlows(names []string) error {
 		}
 	}
 	p.mu.Unlock()
+	if stopped == nil {
+		return nil
+	}
 	var errs []error
-	stop := func(node func(*flow) string) {
+	ask := func(command string) {
 		for _, f := range stopped {
-			if err := p.lab.AskTraffic(node(f), "stop", control.StopFlow{Flow: f.name}, nil); err != nil {
-				errs = append(errs, err)
+			for _, node := range []string{f.from, f.to} {
+				if err := p.lab.AskTraffic(node, command, control.StopFlow{Flow: f.name}, nil); err != nil {
+					errs = append(errs, err)
+				}
 			}
 		}
 	}
-	stop(func(f *flow) string { return f.from })
-	if len(stopped) > 0 {
-		time.Sleep(drain)
-	}
-	stop(func(f *flow) string { return f.to })
+	ask("pause")
+	time.Sleep(drain)
+	ask("stop")
 	return errors.Join(errs...)
 }

@@ -2,6 +2,7 @@ package play
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"sync"
@@ -67,28 +68,41 @@ func (w *watch) follow(ended <-chan struct{}) iter.Seq[journal.Event] {
 // await waits for an event that a pattern matches. One that has happened since
 // the last step that was not a wait counts.
 func (w *watch) await(ctx context.Context, pattern *scenarios.Pattern, timeout time.Duration) error {
+	w.mu.Lock()
+	since := w.since
+	w.mu.Unlock()
+	matches := func(e journal.Event) bool { return pattern.Matches(e.Node, e.Name, e.Fields) }
+	if err := w.find(ctx, since, matches, timeout); errors.Is(err, errLate) {
+		return fmt.Errorf("no %s in %v", pattern.Name, timeout)
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+var errLate = errors.New("it did not happen in time")
+
+// find waits for an event that matches, from the one numbered next on.
+func (w *watch) find(ctx context.Context, next int, matches func(journal.Event) bool, timeout time.Duration) error {
 	var late <-chan time.Time
 	if timeout > 0 {
 		timer := time.NewTimer(timeout)
 		defer timer.Stop()
 		late = timer.C
 	}
-	w.mu.Lock()
-	next := w.since
-	w.mu.Unlock()
 	for {
 		w.mu.Lock()
 		events, more := w.events, w.more
 		w.mu.Unlock()
 		for ; next < len(events); next++ {
-			if e := events[next]; pattern.Matches(e.Node, e.Name, e.Fields) {
+			if matches(events[next]) {
 				return nil
 			}
 		}
 		select {
 		case <-more:
 		case <-late:
-			return fmt.Errorf("no %s in %v", pattern.Name, timeout)
+			return errLate
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
