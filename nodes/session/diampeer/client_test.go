@@ -666,3 +666,74 @@ func TestABrokenAnswerIsAnOutcome(t *testing.T) {
 		}
 	}
 }
+
+// Whatever servers do, and in whatever order, each request has one outcome, every
+// deadline lies ahead, and the end leaves nothing.
+func FuzzClient(f *testing.F) {
+	for seed := range uint64(20) {
+		f.Add(seed, []byte("no Diameter at all"))
+	}
+	results := []diameter.ResultCode{diameter.Success, diameter.TooBusy, diameter.UnableToDeliver, diameter.AuthenticationRejected, diameter.CommandUnsupported}
+	f.Fuzz(func(t *testing.T, seed uint64, noise []byte) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		names := []string{"a", "b", "c"}[:1+rng.IntN(3)]
+		s := newStory(t, names...)
+		requests := map[string][]*diameter.Message{}
+		asked := uint64(0)
+		for range 150 {
+			name := names[rng.IntN(len(names))]
+			last := s.last[name]
+			if last != nil && last.Command == diameter.MIP6 {
+				requests[name] = append(requests[name], last)
+			}
+			switch rng.IntN(12) {
+			case 0:
+				s.step(Connected{Conn: s.conns[name], Local: netip.IPv6Loopback()})
+			case 1:
+				s.step(Closed{Conn: s.conns[name], Reason: "reset"})
+			case 2, 3:
+				if last != nil && last.Command == diameter.CapabilitiesExchange {
+					s.cea(name, diameter.Success, name)
+				}
+			case 4, 5:
+				asked++
+				s.ask(asked)
+			case 6, 7:
+				if n := len(requests[name]); n > 0 {
+					s.miaTo(name, requests[name][rng.IntN(n)], results[rng.IntN(len(results))])
+				}
+			case 8:
+				if last != nil && last.Command == diameter.DeviceWatchdog && last.IsRequest() {
+					s.dwa(name)
+				}
+			case 9:
+				if rng.IntN(8) == 0 {
+					s.receive(name, &diameter.DisconnectPeerRequest{Identity: s.identity(name), Cause: diameter.DisconnectCause(rng.IntN(3))}, diameter.Header{})
+				} else if rng.IntN(8) == 0 {
+					s.step(Received{Conn: s.conns[name], Octets: noise})
+				}
+			default:
+				s.until(s.now.Add(time.Duration(rng.Int64N(int64(5 * time.Second)))))
+			}
+			if d := s.client.Deadline(); !d.IsZero() && d.Before(s.now) {
+				t.Fatalf("a deadline of %v at %v", d.Sub(start), s.now.Sub(start))
+			}
+			for i := range names {
+				if len(s.client.hops[i]) > len(s.client.pending) {
+					t.Fatalf("%d identifiers for %d requests", len(s.client.hops[i]), len(s.client.pending))
+				}
+			}
+		}
+		if rng.IntN(2) == 0 { // let all of it run out
+			s.until(s.now.Add(time.Minute))
+			if len(s.done) != int(asked) {
+				t.Fatalf("%d outcomes of %d", len(s.done), asked)
+			}
+		}
+		s.step(Stop{Cause: diameter.Rebooting})
+		s.until(s.now.Add(time.Minute))
+		if len(s.done) != int(asked) || len(s.client.pending) != 0 || !s.client.Quiet() || !s.client.Deadline().IsZero() {
+			t.Fatalf("%d outcomes of %d, %d pending, quiet %v, deadline %v", len(s.done), asked, len(s.client.pending), s.client.Quiet(), s.client.Deadline())
+		}
+	})
+}
