@@ -355,3 +355,25 @@ func TestAConfigurationOfAnotherRoleIsRefused(t *testing.T) {
 		t.Error("made")
 	}
 }
+
+// BenchmarkRequests is the time to read, verify and answer one MIP6-Request.
+func BenchmarkRequests(b *testing.B) {
+	m, err := New(config(), start)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m.Step(start, diampeer.Accepted{Conn: 1, Local: agent})
+	cer, _ := (&diameter.CapabilitiesExchangeRequest{Capabilities: diameter.Capabilities{
+		Identity: diameter.Identity{Host: "pgw", Realm: realm}, Addresses: []netip.Addr{agent}, Auth: []diameter.Application{diameter.MIP6A},
+	}}).AppendTo(nil, diameter.Header{})
+	m.Step(start, diampeer.Received{Conn: 1, Octets: cer})
+	r := request()
+	var octets []byte
+	b.ReportAllocs()
+	for id := uint32(0); b.Loop(); id++ {
+		octets, _ = r.AppendTo(octets[:0], diameter.Header{EndToEnd: id})
+		if out, _ := m.Step(start, diampeer.Received{Conn: 1, Octets: octets}); len(out) != 1 {
+			b.Fatal("no answer")
+		}
+	}
+}
