@@ -48,6 +48,7 @@ type loop struct {
 	budgetAt int64
 	crowded  int // wakings in quick succession
 	carried  int // octets since the last one
+	waking   waking
 
 	mu      sync.Mutex
 	posted  []func()
@@ -157,6 +158,7 @@ func (l *loop) priority() {
 func (l *loop) orders() (end bool) {
 	var count [8]byte
 	unix.Read(l.wake, count[:])
+	l.waking.answer()
 	l.mu.Lock()
 	posted := l.posted
 	l.posted = nil
@@ -222,8 +224,8 @@ func (l *loop) wait(events []unix.EpollEvent, next int64) int {
 		return n
 	}
 	if next == never {
-		n := l.sleep(events, -1)
-		if l.clock.now()-now < crowdGap {
+		n := l.sleep(events, now, -1)
+		if l.waking.woke-now < crowdGap {
 			l.crowded++
 		} else {
 			l.crowded = 0
@@ -237,11 +239,11 @@ func (l *loop) wait(events []unix.EpollEvent, next int64) int {
 		margin = 0
 	}
 	if sleep := next - margin - now; sleep > 0 {
-		n := l.sleep(events, sleep)
+		n := l.sleep(events, now, sleep)
 		if n != 0 {
 			return n
 		}
-		woke := l.clock.now()
+		woke := l.waking.woke
 		if margin > 0 { // aim to wake as long before the time as waking has been late, and half as much again
 			late := woke - now - sleep
 			l.margin = min(max(l.margin+(late*3/2+minMargin-l.margin)/8, minMargin), maxMargin)
@@ -271,9 +273,17 @@ func (l *loop) poll(events []unix.EpollEvent) int {
 	return int(n)
 }
 
-// sleep waits for so many nanoseconds, or without end where they are negative.
-// The thread leaves its Go processor to others meanwhile.
-func (l *loop) sleep(events []unix.EpollEvent, ns int64) int {
+// sleep waits for so many nanoseconds, or without end where they are negative,
+// from now.
+func (l *loop) sleep(events []unix.EpollEvent, now, ns int64) int {
+	n := l.block(events, ns)
+	l.waking.slept, l.waking.woke, l.waking.fresh = now, l.clock.now(), n > 0
+	return n
+}
+
+// block is the system call of sleep. The thread leaves its Go processor to others
+// meanwhile.
+func (l *loop) block(events []unix.EpollEvent, ns int64) int {
 	timeout := unix.NsecToTimespec(ns)
 	t := &timeout
 	if ns < 0 {
@@ -327,7 +337,7 @@ func (l *loop) receive(e *end) {
 			unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, e.fd, nil)
 			return
 		}
-		now := l.clock.now()
+		now := l.waking.entered(l.clock.now())
 		l.frames++
 		l.carried += int(n)
 		l.scratch.data = buf[:n]

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,6 +18,8 @@ type relay struct {
 	options Options
 	loops   []*loop
 	hits    *teller
+	quit    chan struct{} // closed at the end
+	once    sync.Once
 
 	mu    sync.Mutex
 	links map[string]*relayLink
@@ -42,7 +45,7 @@ func newRelay(o Options) (*relay, error) {
 	if o.Memory == 0 {
 		o.Memory = defaultMemory
 	}
-	r := &relay{options: o, links: map[string]*relayLink{}, hits: newTeller()}
+	r := &relay{options: o, links: map[string]*relayLink{}, hits: newTeller(), quit: make(chan struct{})}
 	for i := range o.Loops {
 		l := &loop{
 			number:   i,
@@ -62,7 +65,29 @@ func newRelay(o Options) (*relay, error) {
 		go l.run()
 		<-l.started
 	}
+	go r.probe()
 	return r, nil
+}
+
+// probe wakes each loop that has something to carry now and then, to learn how
+// long waking takes.
+func (r *relay) probe() {
+	tick := time.NewTicker(probeEvery)
+	defer tick.Stop()
+	seen := make([]uint64, len(r.loops))
+	for {
+		select {
+		case <-r.quit:
+			return
+		case <-tick.C:
+		}
+		for i, l := range r.loops {
+			if n := l.waking.frames.Load(); n != seen[i] {
+				seen[i] = n
+				l.probe()
+			}
+		}
+	}
 }
 
 // Join makes a link.
@@ -166,6 +191,7 @@ func (r *relay) Close() {
 	links := r.links
 	r.links = map[string]*relayLink{}
 	r.mu.Unlock()
+	r.once.Do(func() { close(r.quit) })
 	for _, k := range links {
 		k.loop.do(func() { k.close() })
 	}
@@ -247,15 +273,15 @@ func (k *relayLink) attach(name string, attached bool) error {
 	}
 	k.orders.Lock()
 	defer k.orders.Unlock()
-	down := k.Down()
+	var down bool
 	if attached { // first the link is ready for frames, then the node sends some
-		k.loop.do(func() { e.attached = true })
+		k.loop.do(func() { e.attached, down = true, k.down })
 		if down {
 			return nil
 		}
 		return e.carrier(true)
 	}
-	if !down {
+	if !k.Down() {
 		err = e.carrier(false)
 	}
 	k.loop.do(func() {
