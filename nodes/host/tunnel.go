@@ -142,6 +142,7 @@ func (h *Host) openTunnel(cfg TunnelConfig, why string, make func(*Tunnel) engin
 	if err := h.orderRules(); err != nil {
 		return nil, err
 	}
+	h.removeLeftovers()
 	t := &Tunnel{
 		host: h, cfg: cfg, why: why,
 		byInner: map[netip.Addr]*binding{}, remotes: map[netip.Addr]int{},
@@ -156,6 +157,16 @@ func (h *Host) openTunnel(cfg TunnelConfig, why string, make func(*Tunnel) engin
 	go t.passErrors()
 	t.engine.start()
 	return t, nil
+}
+
+// removeLeftovers takes away the devices of a process that ended without closing
+// its tunnel.
+func (h *Host) removeLeftovers() {
+	for _, name := range []string{TunnelDevice, tunnelFar} {
+		if l, err := h.nl.link(0, name); err == nil {
+			h.removeLink(l.index)
+		}
+	}
 }
 
 func newRefusals() chan Refusal { return make(chan Refusal, 64) }

@@ -433,6 +433,21 @@ func TestManyInnersShareTheAgent(t *testing.T) {
 	})
 }
 
+func TestATunnelTakesThePlaceOfOneThatWasLeftBehind(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		w := bound(t, engine) // and never closed before its successors
+		w.atMobile, w.atAgent = w.mobile.tunnel(engine, MobileSide), w.agent.tunnel(engine, AgentSide)
+		w.mobile.must(w.atMobile.Set(Binding{Inner: homeAddress, Local: careOf, Remote: agent}))
+		w.agent.must(w.atAgent.Set(Binding{Inner: homeAddress, Local: agent, Remote: careOf}))
+		at := w.peer.listenUDP(peer)
+		fmt.Fprint(w.mobile.dial("udp6", netip.AddrPortFrom(peer, 5000)), "anew")
+		b := make([]byte, 100)
+		if n, _, err := at.ReadFromUDPAddrPort(b); err != nil || string(b[:n]) != "anew" {
+			t.Errorf("the peer got %q, %v", b[:n], err)
+		}
+	})
+}
+
 func TestAutoChoosesAnEngineAndSaysWhy(t *testing.T) {
 	w := newWorld(t)
 	tunnel := w.mobile.tunnel("auto", MobileSide)

@@ -220,7 +220,7 @@ func (c *cutter) cut(b []byte, o offload, send func([]byte)) bool {
 	if o.flags&needsChecksum == 0 || at < ipv6.HeaderLen || at+o.checksumOffset+2 > len(b) || o.checksumOffset < 0 {
 		return false
 	}
-	if o.kind == unix.VIRTIO_NET_HDR_GSO_NONE {
+	if o.kind == unix.VIRTIO_NET_HDR_GSO_NONE || len(b) == o.headers {
 		completeChecksum(b, at, o.checksumOffset)
 		send(b)
 		return true
