@@ -71,8 +71,17 @@ func open(t testing.TB, cfg *control.Config) *field {
 	return f
 }
 
-// lay makes the namespaces.
+// lay makes the namespaces, and listens.
 func lay(t testing.TB, cfg *control.Config) *field {
+	t.Helper()
+	f := ground(t, cfg)
+	go f.receive(f.mobility)
+	go f.hear()
+	return f
+}
+
+// ground makes the namespaces.
+func ground(t testing.TB, cfg *control.Config) *field {
 	t.Helper()
 	f := &field{
 		t: t, key: association.New(spiA, keyA), answers: make(chan []byte, 64), heard: make(chan host.NDMessage, 64),
@@ -105,8 +114,6 @@ func lay(t testing.TB, cfg *control.Config) *field {
 	f.abroad.in(func() (err error) { f.mobility, err = f.abroad.host.MobilityPort(abroad); return err })
 	f.house.in(func() (err error) { f.nd, err = f.house.host.NDPort(); return err })
 	t.Cleanup(func() { f.mobility.Close(); f.nd.Close() })
-	go f.receive(f.mobility)
-	go f.hear()
 	return f
 }
 
