@@ -48,6 +48,7 @@ type node struct {
 
 	process *launch.Process // nil: stopped
 	traffic *launch.Process // nil: not asked for yet
+	dark    []string        // links that lost this end when the node was stopped
 }
 
 // readyTimeout is how long a node process may take to become ready.
@@ -215,7 +216,14 @@ func (l *Lab) StartNode(ctx context.Context, name string) error {
 	}
 	l.mu.Lock()
 	n.process = p
+	dark := n.dark
+	n.dark = nil
 	l.mu.Unlock()
+	for _, link := range dark {
+		if err := l.Attach(name, link); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -276,7 +284,9 @@ func (l *Lab) tell(at int64, name, node string, fields map[string]any) {
 	l.sink(control.Event{At: at, Node: node, Name: name, Fields: fields})
 }
 
-// StopNode ends a node's process: in good order, or as a power failure would.
+// StopNode ends a node's process: in good order, or as a power failure would. The
+// node's ends of links lose their carrier: what its kernel still knows does not
+// forward for a machine that is off.
 func (l *Lab) StopNode(name string, how Stop) error {
 	n, err := l.node(name)
 	if err != nil {
@@ -295,6 +305,15 @@ func (l *Lab) StopNode(name string, how Stop) error {
 	} else if err := p.Stop(); err != nil {
 		fields["note"] = err.Error()
 	}
+	dark := l.Attached(name)
+	for _, link := range dark {
+		if err := l.Detach(name, link); err != nil {
+			return err
+		}
+	}
+	l.mu.Lock()
+	n.dark = dark
+	l.mu.Unlock()
 	l.tell(control.Now(), "node-stopped", name, fields)
 	return nil
 }

@@ -78,17 +78,14 @@ func (p *Player) Play(ctx context.Context) error {
 	p.start = time.Now()
 	defer p.endAims()
 	err := p.walk(ctx)
+	if errors.Is(err, errEnd) {
+		err = nil
+	}
 	p.pending.Wait()
 	if stopped := p.stopFlows(nil); err == nil {
 		err = stopped
 	}
-	if err == nil {
-		err = errors.Join(p.failed...)
-	}
-	if errors.Is(err, errEnd) {
-		err = nil
-	}
-	return err
+	return errors.Join(append(p.failed, err)...)
 }
 
 func (p *Player) walk(ctx context.Context) error {
