@@ -241,38 +241,12 @@ func octets(a netip.Addr) [16]byte {
 	return a.As16()
 }
 
-// CareOf is the care-of address that a Binding Update with these options asks
-// to bind when it came from source, the source of its IPv6 header: see the
-// package's comment.
-func CareOf(opts []mh.Option, source netip.Addr) netip.Addr {
-	if o, ok := mh.Find[mh.AlternateCareOf](opts); ok {
-		return o.Address
-	}
-	if o, ok := mh.Find[mh.IPv4CareOf](opts); ok {
-		return netip.AddrFrom16(o.Address.As16())
-	}
-	return source
-}
-
 // Freshness is what keys.SessionKey takes of a Binding Update so that each
 // bootstrap has a key of its own: the 64-bit timestamp where there is one, else
 // the first 8 octets of the MAC_Mobility_Data.
 func Freshness(u *mh.BindingUpdate, data [20]byte) [8]byte {
 	if o, ok := mh.Find[mh.ReplayProtection](u.Options); ok {
-		return timestampFreshness(o.Timestamp)
-	}
-	return [8]byte(data[:])
-}
-
-func timestampFreshness(stamp uint64) (f [8]byte) {
-	binary.BigEndian.PutUint64(f[:], stamp)
-	return f
-}
-
-// FreshnessOf is Freshness of a view.
-func FreshnessOf(v *mh.BindingUpdateView, data [20]byte) [8]byte {
-	if v.HasTimestamp {
-		return timestampFreshness(v.Timestamp)
+		return [8]byte(binary.BigEndian.AppendUint64(nil, o.Timestamp))
 	}
 	return [8]byte(data[:])
 }
