@@ -38,7 +38,7 @@ func (p *Program) play(ctx context.Context, args []string) error {
 		return err
 	}
 	if status.Topology != s.Topology.Name {
-		return fmt.Errorf("lab %s runs topology %s, and scenario %s is about %s\n    hint: s2clab up %s", name, status.Topology, s.Name, s.Topology.Name, s.TopologyFile)
+		return fmt.Errorf("lab %s runs topology %s, and scenario %s is about %s\n    hint: \"s2clab run %s\" plays it in a lab of its own", name, status.Topology, s.Name, s.Topology.Name, words[0])
 	}
 	dir, err := p.makeRun(o.folder, s)
 	if err != nil {

@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"s2clab/orchestrator/door"
 	"s2clab/orchestrator/journal"
@@ -148,24 +150,75 @@ func (p *Program) follow(ctx context.Context, call *door.Call, o *runFlags, s *s
 		t.width = max(t.width, len(n.Name))
 	}
 	if !o.quiet {
-		fmt.Fprintf(p.Err, "%s %s\n", t.paint(bold, s.Name), t.paint(dim, s.Description))
+		fmt.Fprintf(p.Err, "%s\n%s\n", t.paint(bold, s.Name), t.paint(dim, wrap(s.Description, 80)))
 	}
+	next := make(chan heard)
+	go listen(call, next)
+	tick := time.NewTicker(settle / 3)
+	defer tick.Stop()
 	for {
-		var said supervise.Said
-		switch err := call.Next(&said); {
-		case err == io.EOF:
-			return nil, errors.New("the run ended without a result")
-		case err != nil && ctx.Err() != nil:
-			return nil, errors.New("interrupted")
-		case err != nil:
-			return nil, err
-		case said.Played != nil:
-			call.Close()
-			return said.Played, nil
-		case said.Event != nil && !o.quiet:
-			t.event(journal.Event(*said.Event))
+		select {
+		case now := <-tick.C:
+			t.settled(now)
+		case h := <-next:
+			switch {
+			case h.err == io.EOF:
+				t.end()
+				return nil, errors.New("the run ended without a result")
+			case h.err != nil && ctx.Err() != nil:
+				t.end()
+				return nil, errors.New("interrupted")
+			case h.err != nil:
+				t.end()
+				return nil, h.err
+			case h.said.Played != nil:
+				t.end()
+				call.Close()
+				return h.said.Played, nil
+			case h.said.Event != nil && !o.quiet:
+				t.take(journal.Event(*h.said.Event), time.Now())
+			}
 		}
 	}
+}
+
+// heard is what a run says next, or why it says no more.
+type heard struct {
+	said supervise.Said
+	err  error
+}
+
+// listen hands over what a run says, until its result or the end of it.
+func listen(call *door.Call, to chan<- heard) {
+	for {
+		var h heard
+		h.err = call.Next(&h.said)
+		to <- h
+		if h.err != nil || h.said.Played != nil {
+			return
+		}
+	}
+}
+
+// wrap breaks a text between words into lines of that many characters at most.
+func wrap(text string, most int) string {
+	var b strings.Builder
+	column := 0
+	for _, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case column == 0:
+		case column+1+n > most:
+			b.WriteByte('\n')
+			column = 0
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
 }
 
 // tellResult writes the report and prints what the run showed.
@@ -176,6 +229,9 @@ func (p *Program) tellResult(dir string, o *runFlags) error {
 	}
 	if o.asJSON {
 		return r.JSON(p.Out)
+	}
+	if !o.quiet {
+		fmt.Fprintln(p.Err)
 	}
 	p.printReport(dir, r)
 	return nil

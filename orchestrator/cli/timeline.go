@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"s2clab/orchestrator/journal"
 )
@@ -14,6 +15,8 @@ type timeline struct {
 	out    io.Writer
 	colour bool
 	width  int // of the widest node name
+
+	waiting []early // in the order of their times
 }
 
 // told are the events that a person wants to see, and how they read. The fields
@@ -21,36 +24,36 @@ type timeline struct {
 // is missing or zero.
 var told = map[string]string{
 	"step-started":               "{what}",
-	"link-attached":              "on {link}",
-	"link-detached":              "off {link}",
+	"link-attached":              "joins {link}",
+	"link-detached":              "leaves {link}",
 	"link-changed":               "link {link}: {change}",
 	"node-died":                  "died: {exit}",
 	"node-stopped":               "stopped ({how})",
 	"router-found":               "sees router {router} on {link}, prefix {prefix}",
-	"router-lost":                "lost router on {link} ({reason})",
-	"address-configured":         "address {address} on {link} ({how})",
-	"address-failed":             "address {address} on {link} failed",
+	"router-lost":                "lost the router on {link} ({reason})",
+	"address-configured":         "has address {address} on {link} ({how})",
+	"address-failed":             "cannot have address {address} on {link}: somebody has it",
 	"binding-update-sent":        "sends Binding Update {seq} for {care-of}[, authenticated by {auth}][, attempt {attempt}]",
-	"binding-acknowledged":       "has Binding Acknowledgement {seq}, status {status}",
-	"binding-refused":            "refused: status {status} {name}[ ({reason})]",
+	"binding-acknowledged":       "has Binding Acknowledgement {seq}: {status}",
+	"binding-refused":            "Binding Update refused: status {status}[, {name}][ ({reason})]",
 	"clock-resynchronised":       "moves its clock by {offset} s",
 	"returned-home":              "is home",
-	"tunnel-set":                 "tunnel {local} to {remote} ({engine})",
-	"aaa-asked":                  "asks {peer} about {nai}",
-	"aaa-answered":               "is answered: {result}",
+	"tunnel-set":                 "tunnels from {local} to {remote} ({engine} engine)",
+	"aaa-asked":                  "asks the AAA server about {nai}",
+	"aaa-answered":               "has the answer of {peer}: {result}",
 	"aaa-failed":                 "has no answer about {nai}: {reason}",
 	"association-made":           "has a key for {nai}, SPI {spi}",
 	"binding-accepted":           "binds {home-address} to {care-of}, sequence {seq}, {lifetime} s",
 	"binding-deleted":            "unbinds {home-address} ({reason})",
 	"binding-expired":            "binding of {home-address} expired",
 	"update-discarded":           "discards a Binding Update ({reason})",
-	"peer-up":                    "peer {peer} is up",
-	"peer-down":                  "peer {peer} is down ({reason})",
+	"peer-up":                    "is connected to {peer}",
+	"peer-down":                  "has lost {peer} ({reason})",
 	"flow-started":               "flow {flow} starts",
 	"flow-stopped":               "flow {flow} ends[: {received} received]",
 	"aim-hit":                    "{action} {message} on {link}",
+	"command-ended":              "{command}: {exit}",
 	"capture-failed":             "capture: {error}",
-	"wait-ended":                 "{what}",
 	"duplicate-address-detected": "{home-address} is taken on the home link",
 }
 
@@ -59,6 +62,50 @@ var headings = []string{"step-started"}
 
 // alarms are events that should not pass unseen.
 var alarms = []string{"node-died", "binding-refused", "aaa-failed", "update-discarded", "capture-failed", "peer-down", "address-failed", "duplicate-address-detected"}
+
+// settle is how long an event waits for earlier ones, which come from other
+// processes and may come later.
+const settle = 150 * time.Millisecond
+
+// early is an event that waits.
+type early struct {
+	journal.Event
+	came time.Time
+}
+
+// take takes an event that came at now, and tells those that have settled by
+// then, in the order of their times.
+func (t *timeline) take(e journal.Event, now time.Time) {
+	i, _ := slices.BinarySearchFunc(t.waiting, e.At, func(w early, at time.Duration) int {
+		if w.At <= at {
+			return -1
+		}
+		return 1
+	})
+	t.waiting = slices.Insert(t.waiting, i, early{e, now})
+	t.settled(now)
+}
+
+// settled tells the events that have waited long enough, and all before them.
+func (t *timeline) settled(now time.Time) {
+	n := 0
+	for i, w := range t.waiting {
+		if now.Sub(w.came) >= settle {
+			n = i + 1
+		}
+	}
+	t.tell(n)
+}
+
+// end tells what still waits.
+func (t *timeline) end() { t.tell(len(t.waiting)) }
+
+func (t *timeline) tell(n int) {
+	for _, w := range t.waiting[:n] {
+		t.event(w.Event)
+	}
+	t.waiting = slices.Delete(t.waiting, 0, n)
+}
 
 func (t *timeline) event(e journal.Event) {
 	form, ok := told[e.Name]
@@ -111,11 +158,28 @@ func fill(form string, fields map[string]any) string {
 		default:
 			b.WriteString(form[:i])
 			end := strings.IndexByte(form, '}')
-			b.WriteString(value(fields[form[i+1:end]]))
+			name := form[i+1 : end]
+			b.WriteString(spoken(name, fields[name]))
 			form = form[end+1:]
 		}
 	}
 	return b.String()
+}
+
+// spoken is a field as a person would say it in passing; the journal has all of
+// it.
+func spoken(name string, v any) string {
+	switch text, _ := v.(string); {
+	case name == "nai" && text != "":
+		v, _, _ = strings.Cut(text, "@")
+	case name == "peer" && text != "":
+		v, _, _ = strings.Cut(text, ".")
+	case name == "status" && v == 0.0:
+		return "accepted"
+	case name == "result" && v == 2001.0: // RFC 6733, section 7.1.2
+		return "success"
+	}
+	return value(v)
 }
 
 // value prints a field as a person would write it.

@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"s2clab/orchestrator/journal"
+)
+
+func TestATimelineTellsEventsInTheOrderOfTheirTimes(t *testing.T) {
+	var out strings.Builder
+	line := &timeline{out: &out, width: 3}
+	start := time.Now()
+	event := func(at time.Duration, node, name string) journal.Event {
+		return journal.Event{At: at, Node: node, Name: name, Fields: map[string]any{"link": "wlan"}}
+	}
+	line.take(event(20*time.Millisecond, "ue", "returned-home"), start)
+	line.take(event(10*time.Millisecond, "ue", "link-attached"), start.Add(30*time.Millisecond)) // its process was slower to tell
+	line.settled(start.Add(settle - 1))
+	if out.Len() > 0 {
+		t.Errorf("told before it settled:\n%s", &out)
+	}
+	line.settled(start.Add(settle))
+	const want = "" +
+		"    0.010 s    ue   joins wlan\n" +
+		"    0.020 s    ue   is home\n"
+	if out.String() != want {
+		t.Errorf("%s\nwant\n%s", &out, want)
+	}
+}
+
+func TestTheEndOfARunWaitsForNothing(t *testing.T) {
+	var out strings.Builder
+	line := &timeline{out: &out}
+	line.take(journal.Event{Name: "step-started", Fields: map[string]any{"what": "stop all"}}, time.Now())
+	line.end()
+	if want := "    0.000 s  ▸ stop all\n"; out.String() != want {
+		t.Errorf("%q, want %q", &out, want)
+	}
+}
+
+func TestEventsReadAsAPersonWouldSayThem(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		fields map[string]any
+		want   string
+	}{
+		{"aaa-answered", map[string]any{"peer": "aaa.epc.mnc001.mcc001.3gppnetwork.org", "result": 2001.0}, "has the answer of aaa: success"},
+		{"aaa-answered", map[string]any{"peer": "aaa", "result": 4001.0}, "has the answer of aaa: 4001"},
+		{"association-made", map[string]any{"nai": "001@nai.epc", "spi": 300.0}, "has a key for 001, SPI 300"},
+		{"binding-acknowledged", map[string]any{"seq": 7.0, "status": 0.0}, "has Binding Acknowledgement 7: accepted"},
+		{"binding-update-sent", map[string]any{"seq": 7.0, "care-of": "::1", "attempt": 1.0}, "sends Binding Update 7 for ::1"},
+		{"binding-update-sent", map[string]any{"seq": 8.0, "care-of": "::1", "auth": "mn-ha", "attempt": 2.0}, "sends Binding Update 8 for ::1, authenticated by mn-ha, attempt 2"},
+		{"node-died", map[string]any{"exit": "\x1b[2J"}, "died: �[2J"},
+	} {
+		if got := fill(told[c.name], c.fields); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
