@@ -91,7 +91,7 @@ func (s *server) exec(ctx context.Context, r *door.Request) error {
 	case err == nil:
 		return r.Send(ExecEnd{})
 	case errors.As(err, &exit):
-		status := exit.Sys().(unix.WaitStatus)
+		status := exit.Sys().(syscall.WaitStatus)
 		if status.Signaled() {
 			return r.Send(ExecEnd{Status: 128 + int(status.Signal())})
 		}
