@@ -30,7 +30,7 @@ func openPTY() (*pty, error) {
 		near.Close()
 		return nil, fmt.Errorf("pseudo-terminal: %w", err)
 	}
-	far, err := unix.IoctlRetInt(int(near.Fd()), unix.TIOCGPTN)
+	far, err := unix.IoctlGetUint32(int(near.Fd()), unix.TIOCGPTN)
 	if err != nil {
 		near.Close()
 		return nil, fmt.Errorf("pseudo-terminal: %w", err)

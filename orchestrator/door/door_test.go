@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -87,6 +88,19 @@ func TestAHandlersErrorReachesTheSideThatAsked(t *testing.T) {
 		}
 		if err := call.Wait(nil); err == nil || err.Error() != want {
 			t.Errorf("%s: got error %v, want %q", op, err, want)
+		}
+	}
+}
+
+func TestAHandlerThatPanicsIsReportedAndTheNextRequestAnswered(t *testing.T) {
+	name := serve(t, map[string]Handler{"panic": func(context.Context, *Request) error { panic("dropped it") }})
+	for range 2 {
+		call, err := Knock(name, "panic", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := call.Wait(nil); err == nil || !strings.Contains(err.Error(), "dropped it") {
+			t.Errorf("got error %v", err)
 		}
 	}
 }

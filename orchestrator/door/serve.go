@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime/debug"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -112,11 +113,22 @@ func Answer(conn *net.UnixConn, handlers map[string]Handler) {
 		r.send(line{Error: fmt.Sprintf("this lab does not know %q: it was started by another version of s2clab", first.Op)})
 		return
 	}
-	if err := handler(ctx, r); err != nil {
+	if err := safely(handler, ctx, r); err != nil {
 		r.send(line{Error: err.Error()})
 		return
 	}
 	r.send(line{Done: true})
+}
+
+// safely calls a handler. One that panics has a fault, which the side that asked
+// is told, and does not take the lab with it.
+func safely(handler Handler, ctx context.Context, r *Request) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("%s: this is a fault of s2clab, please report it: %v\n%s", r.Op, fault, debug.Stack())
+		}
+	}()
+	return handler(ctx, r)
 }
 
 // requestLimit is how long a request may be, in octets.
