@@ -87,25 +87,39 @@ func (p *Program) runOne(ctx context.Context, name string, o *runFlags, nth uint
 	if err != nil {
 		return nil, err
 	}
-	supervisor, err := supervise.Spawn(filepath.Base(dir))
+	supervisor, err := spawnRun(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer supervisor.Wait()
+	defer supervisor.Kill()
 	call, err := supervisor.Run(supervise.RunArgs{
-		UpArgs:   supervise.UpArgs{Name: filepath.Base(dir), Topology: s.Topology, Seed: s.Seed},
+		UpArgs:   supervise.UpArgs{Name: supervisor.Name, Topology: s.Topology, Seed: s.Seed},
 		PlayArgs: supervise.PlayArgs{Dir: dir, Version: Version()},
 	})
 	if err != nil {
-		supervisor.Kill()
 		return nil, err
 	}
 	result, err := p.follow(ctx, call, o, s)
-	supervisor.Kill()
 	if err != nil {
+		call.Close()
+		supervisor.End() // it writes down what it has seen until now
 		return nil, fmt.Errorf("%w\n    hint: what was recorded until then is in %s", err, dir)
 	}
+	supervisor.Kill()
 	return result, p.tellResult(dir, o)
+}
+
+// spawnRun starts the supervisor of a run, with the name of its folder. Runs that
+// are kept in several places may have the same: then a number tells them apart.
+func spawnRun(dir string) (*supervise.Supervisor, error) {
+	name := filepath.Base(dir)
+	for i := 2; ; i++ {
+		s, err := supervise.Spawn(name)
+		if !errors.Is(err, door.ErrTaken) {
+			return s, err
+		}
+		name = fmt.Sprintf("%s-%d", filepath.Base(dir), i)
+	}
 }
 
 // makeRun makes the folder of a run, with the exact files that it is made from.

@@ -284,6 +284,9 @@ func (l *Lab) tell(at int64, name, node string, fields map[string]any) {
 	l.sink(control.Event{At: at, Node: node, Name: name, Fields: fields})
 }
 
+// ErrNotRunning says that a node has no process: it was stopped, or has died.
+var ErrNotRunning = errors.New("does not run")
+
 // StopNode ends a node's process: in good order, or as a power failure would. The
 // node's ends of links lose their carrier: what its kernel still knows does not
 // forward for a machine that is off.
@@ -297,7 +300,7 @@ func (l *Lab) StopNode(name string, how Stop) error {
 	n.process = nil
 	l.mu.Unlock()
 	if p == nil {
-		return fmt.Errorf("node %s does not run", name)
+		return fmt.Errorf("node %s %w", name, ErrNotRunning)
 	}
 	fields := map[string]any{"how": string(how)}
 	if how == StopHard {

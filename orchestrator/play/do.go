@@ -40,7 +40,7 @@ func (p *Player) do(ctx context.Context, a scenarios.Action) error {
 		if a.All {
 			return errEnd
 		}
-		return each(a.Nodes, func(node string) error { return p.lab.StopNode(node, stopOf(a.How)) })
+		return each(a.Nodes, func(node string) error { return p.stopNode(node, a.How) })
 	case *scenarios.Start:
 		return each(a.Nodes, func(node string) error { return p.lab.StartNode(ctx, node) })
 	case *scenarios.Restart:
@@ -127,8 +127,17 @@ func (p *Player) link(a *scenarios.Link) error {
 	return err
 }
 
+// stopNode ends a node's process. One that has died already is left so: the
+// journal tells of its death.
+func (p *Player) stopNode(node, how string) error {
+	if err := p.lab.StopNode(node, stopOf(how)); !errors.Is(err, lab.ErrNotRunning) {
+		return err
+	}
+	return nil
+}
+
 func (p *Player) restart(ctx context.Context, r *scenarios.Restart) error {
-	if err := each(r.Nodes, func(node string) error { return p.lab.StopNode(node, stopOf(r.How)) }); err != nil {
+	if err := each(r.Nodes, func(node string) error { return p.stopNode(node, r.How) }); err != nil {
 		return err
 	}
 	begin := time.Now()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -100,6 +101,17 @@ func (s *Supervisor) Run(args RunArgs) (*door.Call, error) { return door.Ask(s.l
 
 // Wait waits for the supervisor's end.
 func (s *Supervisor) Wait() error { return s.cmd.Wait() }
+
+// grace is how long a lab has to end by itself.
+const grace = 5 * time.Second
+
+// End waits until the lab has ended in good order, which it does when its line is
+// closed, and ends it at once where that takes too long.
+func (s *Supervisor) End() {
+	late := time.AfterFunc(grace, func() { s.cmd.Process.Kill() })
+	defer late.Stop()
+	s.cmd.Wait()
+}
 
 // Kill ends the lab at once; the kernel takes away all that it had.
 func (s *Supervisor) Kill() {
