@@ -53,7 +53,7 @@ func expectationText(kind string, v *strict.Value) string {
 	if kind == "order" {
 		var names []string
 		for _, x := range v.Get("order").Items() {
-			names = append(names, strings.TrimPrefix(text("saw", x), "saw, saw "))
+			names = append(names, strings.TrimPrefix(text("saw", x), "saw saw "))
 		}
 		parts[0] = "order " + strings.Join(names, "; ")
 	}

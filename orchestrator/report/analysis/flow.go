@@ -226,7 +226,7 @@ func (r *reading) directions(w *flowReading) []Direction {
 			sender = to
 		}
 		arrived := w.arrived[to]
-		if len(arrived) == 0 && w.sent[sender] == 0 {
+		if len(arrived) == 0 && (w.sent[sender] == 0 || asked && to == w.to) {
 			continue
 		}
 		d := Direction{
