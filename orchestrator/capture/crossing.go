@@ -179,8 +179,9 @@ type limits struct {
 }
 
 type limited struct {
-	name string
-	from *recorded
+	name   string
+	from   *recorded
+	broken bool // what is malformed has its own limit: garbage crowds out nothing
 }
 
 type bucket struct {
@@ -191,23 +192,29 @@ type bucket struct {
 }
 
 const (
-	burst   = 1000 // events
-	steadys = 200  // events a second
+	burst        = 500 // events at once
+	steady       = 100 // events a second after that
+	brokenBurst  = 50
+	brokenSteady = 5
 )
 
 func (l *limits) allow(w *writing, c *crossing, now int64) bool {
 	if now-l.told > int64(time.Second) {
-		l.tell(w, false)
+		l.tell(w, now, false)
 		l.told = now
 	}
-	key := limited{c.Name, c.from}
+	key := limited{c.Name, c.from, c.Fields["malformed"] != nil || c.Fields["bad-checksum"] != nil}
+	most, more := float64(burst), float64(steady)
+	if key.broken {
+		most, more = brokenBurst, brokenSteady
+	}
 	b := l.buckets[key]
 	if b == nil {
-		b = &bucket{tokens: burst, at: now}
+		b = &bucket{tokens: most, at: now}
 		l.buckets[key] = b
 	}
-	b.tokens = min(burst, b.tokens+float64(max(0, now-b.at))*steadys/1e9)
-	b.at = now
+	b.tokens = min(most, b.tokens+float64(max(0, now-b.at))*more/1e9)
+	b.at = max(b.at, now)
 	if b.tokens < 1 {
 		if b.suppressed == 0 {
 			b.first = c.sent
@@ -219,15 +226,21 @@ func (l *limits) allow(w *writing, c *crossing, now int64) bool {
 	return true
 }
 
+// forgetAfter is when a bucket that nobody asks for is full again.
+const forgetAfter = 2 * burst / steady * time.Second
+
 // tell tells what was suppressed.
-func (l *limits) tell(w *writing, last bool) {
+func (l *limits) tell(w *writing, now int64, last bool) {
 	for key, b := range l.buckets {
-		if b.suppressed > 0 {
-			w.r.options.Sink(control.Event{At: b.first, Node: key.from.node, Name: "events-suppressed", Fields: map[string]any{
-				"event": "packet", "message": key.name, "link": key.from.link.name, "count": float64(b.suppressed),
-			}})
+		switch {
+		case b.suppressed > 0:
+			f := map[string]any{"event": "packet", "message": key.name, "link": key.from.link.name, "count": float64(b.suppressed)}
+			if key.broken {
+				f["malformed"] = true
+			}
+			w.r.options.Sink(control.Event{At: b.first, Node: key.from.node, Name: "events-suppressed", Fields: f})
 			b.suppressed = 0
-		} else if !last && b.tokens >= burst-1 {
+		case !last && now-b.at > int64(forgetAfter):
 			delete(l.buckets, key)
 		}
 	}

@@ -192,7 +192,7 @@ func text(err error) string {
 
 // finish ends the file and the live captures.
 func (w *writing) finish() {
-	w.limits.tell(w, true)
+	w.limits.tell(w, control.Now(), true)
 	if w.file != nil {
 		at := uint64(control.Now() + w.r.wall)
 		for _, e := range w.ends {

@@ -3,16 +3,19 @@ package link_test
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"runtime"
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"s2clab/nodes/netns"
 	"s2clab/nodes/netns/netnstest"
 	"s2clab/orchestrator/link"
+	"s2clab/orchestrator/link/linktest"
 	"s2clab/topologies"
 )
 
@@ -155,5 +158,106 @@ func TestALinkDelaysWhatItCarriesBothWays(t *testing.T) {
 	}
 	if c := made.Counters("ue"); c.Sent == 0 || c.Arrived == 0 {
 		t.Errorf("counters: %+v", c)
+	}
+}
+
+func TestALinkOutlivesADeviceThatGoes(t *testing.T) {
+	hosts := makeHosts(t, "ue", "gw", "ha")
+	_, made := joinHosts(t, link.Options{}, hosts, topologies.Impairment{})
+	if err := hosts[2].space.Do(func() error { return netlink.LinkDel(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: device}}) }); err != nil {
+		t.Fatal(err)
+	}
+	linktest.Until(t, "the relay has seen that the device is gone", func() bool { return made.Counters("ha").Gone != "" })
+	from, to := hosts[0].socket(t, unix.SOCK_DGRAM), hosts[1].socket(t, unix.SOCK_DGRAM)
+	roundTrip(t, from, to, hosts[1].dest())
+}
+
+func TestANodeSeesCarrierComeAndGoAndFramesAreReal(t *testing.T) {
+	hosts := makeHosts(t, "ue", "gw")
+	_, made := joinHosts(t, link.Options{}, hosts, topologies.Impairment{Rate: 1_000_000_000})
+	running := func() (up bool) {
+		if err := hosts[0].space.Do(func() error {
+			dev, err := net.InterfaceByName("link")
+			if err == nil {
+				up = dev.Flags&net.FlagRunning != 0
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return up
+	}
+	for _, step := range []struct {
+		what string
+		do   func() error
+		want bool
+	}{
+		{"attached", func() error { return nil }, true},
+		{"down", func() error { return made.SetDown(true) }, false},
+		{"up", func() error { return made.SetDown(false) }, true},
+		{"detached", func() error { return made.Detach("ue") }, false},
+		{"attached again", func() error { return made.Attach("ue") }, true},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatal(err)
+		}
+		if got := running(); got != step.want {
+			t.Errorf("%s: running %v, want %v", step.what, got, step.want)
+		}
+	}
+	// A stream crosses a link that takes single frames: none is longer than the MTU.
+	from, to := hosts[0], hosts[1]
+	listener := to.socket(t, unix.SOCK_STREAM)
+	if err := unix.Listen(listener, 1); err != nil {
+		t.Fatal(err)
+	}
+	before := made.Counters("ue")
+	const octets = 1 << 20
+	if got := stream(t, from, to, listener, octets); got != octets {
+		t.Errorf("%d octets arrived, want %d", got, octets)
+	}
+	after := made.Counters("ue")
+	if frames := after.Sent - before.Sent; frames < octets/1500 {
+		t.Errorf("%d octets went in %d frames", octets, frames)
+	}
+}
+
+// stream sends octets over TCP and tells how many arrived.
+func stream(tb testing.TB, from, to *host, listener, octets int) (got int) {
+	tb.Helper()
+	sender := -1
+	if err := from.space.Do(func() (err error) {
+		if sender, err = unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+			return err
+		}
+		return unix.Connect(sender, to.dest())
+	}); err != nil {
+		tb.Fatal(err)
+	}
+	receiver, _, err := unix.Accept(listener)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer unix.Close(receiver)
+	go func() {
+		defer unix.Close(sender)
+		for left := octets; left > 0; {
+			n, err := unix.Write(sender, make([]byte, min(left, 64<<10)))
+			if err != nil && err != unix.EINTR {
+				return
+			}
+			left -= max(n, 0)
+		}
+	}()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := unix.Read(receiver, buf)
+		switch {
+		case err == unix.EINTR:
+		case n <= 0:
+			return got
+		default:
+			got += n
+		}
 	}
 }

@@ -123,6 +123,8 @@ type Counters struct {
 	Queued       int `json:"queued"`        // frames that wait for the rate now
 	QueuedOctets int `json:"queued-octets"` //
 	OnTheirWay   int `json:"on-their-way"`  // frames that wait out their delay now
+
+	Gone string `json:"gone,omitempty"` // why nothing is read from its device any more
 }
 
 // A Reason is why a frame was dropped.

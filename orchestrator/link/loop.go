@@ -134,8 +134,12 @@ func (l *loop) run() {
 				}
 				continue
 			}
-			if e := l.ends[events[i].Fd]; e != nil {
-				l.receive(e)
+			e := l.ends[events[i].Fd]
+			if e == nil {
+				continue
+			}
+			if l.receive(e) == 0 && events[i].Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+				l.lose(e, unix.EPIPE) // it would be ready, with nothing, for ever
 			}
 		}
 	}
@@ -318,34 +322,41 @@ func (l *loop) due(now int64) {
 // schedule puts an end where its next time says.
 func (l *loop) schedule(e *end) { l.timers.set(e, e.lane.next()) }
 
-// receive carries what a port has to give.
-func (l *loop) receive(e *end) {
-	for range readBudget {
+// lose takes an end's port out of the loop, because its device is gone.
+func (l *loop) lose(e *end, why error) {
+	e.gone = fmt.Errorf("read from the device of %s: %w", e.node, why)
+	unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, e.fd, nil)
+}
+
+// receive carries what a port has to give, and tells how often it gave something,
+// be it an error.
+func (l *loop) receive(e *end) (n int) {
+	for n = range readBudget {
 		buf := l.scratch.buf
-		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(e.fd), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)))
-		if errno == 0 && n == 0 {
+		size, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(e.fd), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)))
+		if errno == 0 && size == 0 {
 			errno = unix.EPIPE // whoever was there has gone
 		}
 		switch errno {
 		case 0:
 		case unix.EAGAIN:
-			return
+			return n
 		case unix.EINTR, unix.ENETDOWN, unix.ENOBUFS:
 			continue
 		default:
-			e.gone = fmt.Errorf("read from the device of %s: %w", e.node, errno)
-			unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, e.fd, nil)
-			return
+			l.lose(e, errno)
+			return n
 		}
 		now := l.waking.entered(l.clock.now())
 		l.frames++
-		l.carried += int(n)
-		l.scratch.data = buf[:n]
+		l.carried += int(size)
+		l.scratch.data = buf[:size]
 		e.link.arrived(e, l.scratch, now)
 		if len(l.timers) > 0 && l.timers[0].at <= now {
 			l.due(now)
 		}
 	}
+	return n
 }
 
 // write hands a frame to a port.

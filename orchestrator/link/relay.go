@@ -402,6 +402,9 @@ func (k *relayLink) Counters(name string) (c Counters) {
 		k.loop.schedule(e)
 		c = e.counters
 		c.Queued, c.QueuedOctets, c.OnTheirWay = max(0, e.lane.queue.n-1), e.lane.octets, len(e.lane.way)
+		if e.gone != nil {
+			c.Gone = e.gone.Error()
+		}
 		for r, n := range e.dropped {
 			if n > 0 {
 				if c.Dropped == nil {
