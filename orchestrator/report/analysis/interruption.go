@@ -48,7 +48,11 @@ func (r *reading) interruptions(m *move) {
 		if !d.Has(m.Node) || len(d.samples) == 0 || m.Kind == Attach && d.samples[0].received >= until {
 			continue
 		}
-		if n, ok := d.interruption(begin, until); ok {
+		last := until
+		if until == m.End {
+			last -= 2 * d.Spacing // a silence that begins then is the next move's
+		}
+		if n, ok := d.interruption(begin, last); ok {
 			r.finish(m, d, &n)
 			m.Interruptions = append(m.Interruptions, n)
 		}
