@@ -8,7 +8,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"s2clab": func() { os.Exit(run()) }, bareName: runBare})
+	testscript.Main(tests{m}, map[string]func(){"s2clab": func() { os.Exit(run()) }, bareName: runBare})
 }
 
 // The program is tested from outside: each script tells what a person types and

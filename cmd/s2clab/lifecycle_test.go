@@ -1,0 +1,347 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"s2clab/nodes/netns/netnstest"
+	"s2clab/orchestrator/lab"
+	"s2clab/orchestrator/supervise"
+)
+
+// up brings up a lab that stays, and takes it down when the test ends.
+func (p *person) up(topology string) (lab string) {
+	p.t.Helper()
+	lab = p.lab(topology)
+	p.must("up", "--name", lab, topology)
+	p.t.Cleanup(func() {
+		if _, errs, status := p.run("down", lab); status != 0 && !strings.Contains(errs, "no lab of that name runs") {
+			p.t.Errorf("down: exit status %d\n%s", status, errs)
+		}
+	})
+	return lab
+}
+
+// ps is what s2clab ps says of one lab; nil: nothing.
+func (p *person) ps(lab string) *supervise.Status {
+	p.t.Helper()
+	var labs []supervise.Status
+	if err := json.Unmarshal([]byte(p.must("ps", "--json")), &labs); err != nil {
+		p.t.Fatal(err)
+	}
+	for i := range labs {
+		if labs[i].Name == lab {
+			return &labs[i]
+		}
+	}
+	return nil
+}
+
+// nodeRuns says whether a node's process runs.
+func (p *person) nodeRuns(name, node string) bool {
+	p.t.Helper()
+	s := p.ps(name)
+	return s != nil && slices.ContainsFunc(s.Nodes, func(n lab.NodeStatus) bool { return n.Name == node && n.PID != 0 })
+}
+
+func TestALabStaysUntilItIsTakenDown(t *testing.T) {
+	needLabs(t)
+	t.Parallel()
+	turn(t)
+	p := newPerson(t)
+	lab := p.up("eps-s2c")
+	if s := p.ps(lab); s == nil || s.Topology != "eps-s2c" || len(s.Nodes) != 6 || len(s.Links) != 5 {
+		t.Fatalf("ps says %+v", s)
+	}
+	wantSaid(t, p.must("ps"), lab+"  ue ", "2001:db8:100::10")
+
+	t.Run("a name can be had once", func(t *testing.T) {
+		p := p.with(t)
+		p.refused([]string{"up", "--name", lab, "one-home-agent"}, "a lab of that name runs already")
+	})
+	t.Run("two labs do not see each other", func(t *testing.T) {
+		p := p.with(t)
+		other := p.up("one-home-agent")
+		p.refused([]string{"exec", "cn", "--", "true"}, "labs run: ", "hint: say which with --lab NAME")
+		mine, its := p.must("exec", "--lab", lab, "cn", "--", "ip", "-6", "addr"), p.must("exec", "--lab", other, "cn", "--", "ip", "-6", "addr")
+		if mine == its {
+			t.Errorf("both have %s", mine)
+		}
+		p.must("down", other)
+		if p.ps(other) != nil || p.ps(lab) == nil {
+			t.Error("down has not taken down just the one")
+		}
+	})
+	t.Run("a program in a node has the person's files and exit status", func(t *testing.T) {
+		p := p.with(t)
+		if _, errs, status := p.run("exec", "--lab", lab, "cn", "--", "sh", "-c", "echo gone wrong >&2; exit 7"); status != 7 || errs != "gone wrong\n" {
+			t.Errorf("exit status %d, stderr %q; want 7 and the program's own words", status, errs)
+		}
+		if _, _, status := p.run("exec", "--lab", lab, "cn", "--", "sh", "-c", "kill -TERM $$"); status != 128+15 {
+			t.Errorf("ended by SIGTERM: exit status %d, want 143", status)
+		}
+		if host := p.must("exec", "--lab", lab, "ue", "--", "hostname"); host != "ue\n" {
+			t.Errorf("host name %q, want ue", host)
+		}
+		sent := strings.Repeat("all that goes in comes out\n", 40_000)
+		cmd := p.command("exec", "--lab", lab, "cn", "--", "cat")
+		cmd.Stdin = strings.NewReader(sent)
+		if out, errs, status := p.wait(cmd); status != 0 || out != sent {
+			t.Errorf("cat: exit status %d, %d octets of %d\n%s", status, len(out), len(sent), errs)
+		}
+		p.refused([]string{"exec", "--lab", lab, "hq", "--", "true"}, `"hq" is not a node of this lab`, "hint: nodes here: ue, pgw")
+		p.refused([]string{"exec", "--lab", lab, "cn", "--", "no-such-program"}, `"no-such-program" is not a program on your PATH`)
+	})
+	t.Run("a signal reaches the program in a node", func(t *testing.T) {
+		p := p.with(t)
+		s := p.start("exec", "--lab", lab, "cn", "--", "sh", "-c", `trap 'echo caught >&2; exit 3' INT; echo ready >&2; while :; do sleep 0.05; done`)
+		s.await("ready")
+		s.signal(unix.SIGINT)
+		if said, status := s.ended(); status != 3 || !strings.Contains(said, "caught") {
+			t.Errorf("exit status %d, want 3:\n%s", status, said)
+		}
+	})
+	t.Run("a program in a node ends with the command that started it", func(t *testing.T) {
+		p := p.with(t)
+		s := p.start("exec", "--lab", lab, "cn", "--", "sh", "-c", "echo ready >&2; exec sleep 4321")
+		s.await("ready")
+		p.await("it sleeps", func() bool { return len(p.words("sleep", "4321")) == 1 })
+		s.signal(unix.SIGKILL)
+		s.ended() // the program had its standard error
+		p.await("it has ended", func() bool { return len(p.words("sleep", "4321")) == 0 })
+	})
+	t.Run("a program in a node has a terminal where the person has one", func(t *testing.T) {
+		p := p.with(t)
+		if _, err := exec.LookPath("script"); err != nil {
+			netnstest.Lacking(t, "script", err)
+		}
+		cmd := exec.Command("script", "-qec", fmt.Sprintf("stty rows 33 cols 99; %s exec --lab %s cn -- sh -c 'test -t 0 && test -t 1 && test -t 2 && stty size && hostname; exit 5'", p.path, lab), "/dev/null")
+		like := p.command()
+		cmd.Env, cmd.Dir = like.Env, like.Dir
+		out, _, status := p.wait(cmd)
+		if status != 5 || !strings.Contains(out, "33 99\r\ncn\r\n") {
+			t.Errorf("exit status %d, want 5; terminal says %q, want its size and the host name", status, out)
+		}
+	})
+	t.Run("a link changes and shows it", func(t *testing.T) {
+		p := p.with(t)
+		wantSaid(t, p.must("link", "--lab", lab, "sgi", "set", "delay=9ms", "loss=1%"), "9ms", "1%")
+		p.must("link", "--lab", lab, "sgi", "set", "loss=0%")
+		wantSaid(t, p.must("link", "--lab", lab, "sgi", "down"), "down")
+		p.must("link", "--lab", lab, "sgi", "up")
+		p.must("exec", "--lab", lab, "cn", "--", "ping", "-6", "-c", "1", "-w", "10", "pgw")
+		p.refused([]string{"link", "--lab", lab, "sgi", "set", "delay=-1s"}, "delay")
+		p.refused([]string{"link", "--lab", lab, "nolink"}, `"nolink" is not a link`)
+	})
+	t.Run("a mobile moves and is reached at its home address", func(t *testing.T) {
+		p := p.with(t)
+		file := p.file("live.pcapng")
+		live := p.start("capture", "--lab", lab, "-w", file, "wlan")
+		p.await("the capture has begun", func() bool { info, err := os.Stat(file); return err == nil && info.Size() > 0 })
+		p.must("move", "--lab", lab, "ue", "wlan")
+		p.must("exec", "--lab", lab, "cn", "--", "ping", "-6", "-c", "1", "-w", "20", "2001:db8:100::10")
+		for _, n := range p.ps(lab).Nodes {
+			if n.Name == "ue" && !slices.Equal(n.Attached, []string{"wlan"}) {
+				t.Errorf("ue is attached to %v, want wlan", n.Attached)
+			}
+		}
+		live.signal(unix.SIGINT)
+		if said, status := live.ended(); status != 0 {
+			t.Errorf("capture: exit status %d\n%s", status, said)
+		}
+		if len(tshark(t, file, "mip6.mhtype == 5 && mip6.options.auth")) == 0 || len(tshark(t, file, "icmpv6.type == 129")) == 0 {
+			t.Error("the live capture lacks the Binding Update or the echo")
+		}
+		none(t, file, "_ws.malformed")
+		p.refused([]string{"move", "--lab", lab, "pgw", "wlan"}, "only a mobile node can be moved")
+		p.refused([]string{"move", "--lab", lab, "ue", "sgi"}, "sgi")
+	})
+	t.Run("a scenario plays on a lab that stays", func(t *testing.T) {
+		p := p.with(t)
+		story := p.write("stay.yaml", strings.NewReplacer("scenario: short", "scenario: stay", "one-home-agent", "eps-s2c", "mn,", "ue,", "node: mn}", "node: ue}", "home}", "lte}", "visited", "wlan").Replace(short))
+		out, errs, status := p.run("play", "--lab", lab, "--runs", p.file("runs"), story)
+		if status != 0 {
+			t.Errorf("exit status %d\n%s%s", status, errs, out)
+		}
+		p.refused([]string{"play", "--lab", lab, "--runs", p.file("runs"), "wrong-key"}, "runs topology eps-s2c", "hint: ")
+	})
+
+	spaces := p.spaces()
+	if len(spaces) < 6 {
+		t.Errorf("the lab lives in %v, want a network namespace for each node", spaces)
+	}
+	p.must("down", lab)
+	p.gone(spaces)
+	p.refused([]string{"down", lab}, "no lab of that name runs")
+}
+
+// with is the same person, in a part of the story.
+func (p *person) with(t *testing.T) *person {
+	same := *p
+	same.t = t
+	return &same
+}
+
+// words are the processes whose words are these.
+func (p *person) words(words ...string) (found []process) {
+	for _, one := range p.processes() {
+		if slices.Equal(one.argv, words) {
+			found = append(found, one)
+		}
+	}
+	return found
+}
+
+func TestALabThatIsKilledLeavesNothing(t *testing.T) {
+	needLabs(t)
+	t.Run("its supervisor, while it stays", func(t *testing.T) {
+		t.Parallel()
+		turn(t)
+		p := newPerson(t)
+		lab := p.up("eps-s2c")
+		spaces := p.spaces()
+		p.supervisor().kill(unix.SIGKILL)
+		p.gone(spaces)
+		if p.ps(lab) != nil {
+			t.Error("ps still shows it")
+		}
+		p.up("eps-s2c") // its name is free again
+	})
+	t.Run("its supervisor, while it plays", func(t *testing.T) {
+		t.Parallel()
+		turn(t)
+		p := newPerson(t)
+		s := p.start("run", "--runs", p.file("runs"))
+		s.await("traffic from ue")
+		spaces := p.spaces()
+		p.supervisor().kill(unix.SIGKILL)
+		if said, status := s.ended(); status != 2 || !strings.Contains(said, "the lab has died") {
+			t.Errorf("exit status %d, want 2:\n%s", status, said)
+		}
+		p.gone(spaces)
+	})
+	t.Run("the command line, while it plays", func(t *testing.T) {
+		t.Parallel()
+		turn(t)
+		p := newPerson(t)
+		s := p.start("run", "--runs", p.file("runs"))
+		s.await("traffic from ue")
+		spaces := p.spaces()
+		s.signal(unix.SIGKILL)
+		s.ended() // the supervisor had its standard error too
+		p.gone(spaces)
+	})
+	t.Run("the command line, while a lab comes up", func(t *testing.T) {
+		t.Parallel()
+		turn(t)
+		p := newPerson(t)
+		s := p.start("up", "--name", p.lab("line"), "line-50")
+		p.await("the lab comes up", func() bool { return len(p.processes()) > 10 })
+		s.signal(unix.SIGKILL)
+		s.ended()
+		p.gone(nil)
+	})
+}
+
+func TestAnInterruptedRunSaysSoAndLeavesItsRecord(t *testing.T) {
+	needLabs(t)
+	for name, sig := range map[string]unix.Signal{"SIGINT": unix.SIGINT, "SIGTERM": unix.SIGTERM, "SIGHUP": unix.SIGHUP} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			turn(t)
+			p := newPerson(t)
+			s := p.start("run", "--runs", p.file("runs"))
+			s.await("traffic from ue")
+			spaces := p.spaces()
+			s.signal(sig)
+			said, status := s.ended()
+			if status != 2 || !strings.Contains(said, "interrupted") || !strings.Contains(said, "hint: what was recorded until then is in "+p.file("runs")) {
+				t.Errorf("exit status %d, want 2:\n%s", status, said)
+			}
+			p.gone(spaces)
+			runs := p.runs()
+			if len(runs) != 1 {
+				t.Fatalf("runs: %v, want one", runs)
+			}
+			journal, err := os.ReadFile(filepath.Join(runs[0], "journal.jsonl"))
+			if err != nil || !strings.Contains(string(journal), `"event":"link-attached"`) || !strings.HasSuffix(string(journal), "}\n") {
+				t.Errorf("the journal (%v) has %d octets and ends %q", err, len(journal), journal[max(0, len(journal)-80):])
+			}
+			p.must("report", runs[0])
+		})
+	}
+}
+
+// A node that dies is told of at once, with the end of its log; the run goes on,
+// and the node can be started again.
+func TestANodeThatDiesIsToldAtOnceAndStartsAgain(t *testing.T) {
+	needLabs(t)
+	t.Parallel()
+	turn(t)
+	p := newPerson(t)
+	s := p.start("run", "--runs", p.file("runs"), p.write("death.yaml", `scenario: death
+topology: one-home-agent
+steps:
+  - {at: 0s, attach: {node: mn, link: home}}
+  - {at: 100ms, exec: {node: cn, command: "true"}}
+  - {wait: {for: node-died, node: router, timeout: 30s}}
+  - {restart: {node: router, gap: 10ms}}
+  - {move: {node: mn, to: visited}}
+  - {wait: {for: bound, node: mn}}
+  - {stop: all}
+expect:
+  - {count: node-died, node: router, equals: 1}
+  - {count: node-started, node: router, at-least: 1}
+  - {saw: bound, node: mn, link: visited}
+`))
+	s.await("▸ exec")
+	p.node("router").kill(unix.SIGQUIT) // a Go program tells where it was
+	s.await("died: ")
+	said, status := s.ended()
+	if status != 0 {
+		t.Errorf("exit status %d, want 0:\n%s", status, said)
+	}
+	journal, err := os.ReadFile(filepath.Join(p.runs()[0], "journal.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(journal)) {
+		var e struct {
+			Node, Event string
+			Fields      struct{ Log, Exit, Role string }
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Event == "node-died" {
+			if e.Node != "router" || e.Fields.Exit == "" || !strings.Contains(e.Fields.Log, "goroutine") {
+				t.Errorf("node-died says %+v, want the router with how it ended and the end of its log", e)
+			}
+			return
+		}
+	}
+	t.Error("the journal knows of no death")
+}
+
+func TestANodeKilledInALabThatStaysIsShownAsStopped(t *testing.T) {
+	needLabs(t)
+	t.Parallel()
+	turn(t)
+	p := newPerson(t)
+	lab := p.up("one-home-agent")
+	p.node("router").kill(unix.SIGKILL)
+	p.await("ps knows", func() bool { return !p.nodeRuns(lab, "router") })
+	if !p.nodeRuns(lab, "ha") {
+		t.Error("the home agent has gone with it")
+	}
+	wantSaid(t, p.must("ps"), "stopped")
+	p.must("exec", "--lab", lab, "router", "--", "true") // its namespaces are still there
+}
