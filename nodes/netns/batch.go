@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -126,9 +127,9 @@ func (b *Batch) AddNeighbor(index int, addr netip.Addr, mac [6]byte) {
 }
 
 // AddVeth makes a veth pair: the near end here, the far end in the network
-// namespace that fd is a descriptor of. An index of 0 leaves the choice to the
+// namespace of space. An index of 0 leaves the choice to the
 // kernel, as does a zero MAC.
-func (b *Batch) AddVeth(near, far PortConfig, fd int) {
+func (b *Batch) AddVeth(near, far PortConfig, space netns.NsHandle) {
 	start := b.request("veth "+near.Name, unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, linkHeader(near.Index, 0, 0))
 	b.name(near)
 	info := b.begin(unix.IFLA_LINKINFO)
@@ -137,7 +138,7 @@ func (b *Batch) AddVeth(near, far PortConfig, fd int) {
 	peer := b.begin(1) // VETH_INFO_PEER
 	b.octets = append(b.octets, linkHeader(far.Index, 0, 0)...)
 	b.name(far)
-	b.attribute(unix.IFLA_NET_NS_FD, u32(fd))
+	b.attribute(unix.IFLA_NET_NS_FD, u32(int(space)))
 	b.finish(peer)
 	b.finish(data)
 	b.finish(info)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"unsafe"
 
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -101,11 +102,11 @@ func (p *Port) openTAP() error {
 // openVeth makes a veth pair from the Space to the calling thread's network
 // namespace, and a packet socket on its far end.
 func (p *Port) openVeth() error {
-	here, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	here, err := netns.Get()
 	if err != nil {
 		return err
 	}
-	defer unix.Close(here)
+	defer here.Close()
 	farName := fmt.Sprintf("p%x", p.Config.MAC) // unique in a lab, as its address is
 	var b Batch
 	b.AddVeth(p.Config, PortConfig{Name: farName}, here)

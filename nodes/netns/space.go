@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -131,6 +132,15 @@ func (s *Space) Configure(b *Batch) error { return s.Do(func() error { return s.
 // SetSysctl changes a setting of the kernel inside, named as below /proc/sys.
 func (s *Space) SetSysctl(name, value string) error {
 	return s.Do(func() error { return os.WriteFile("/proc/sys/"+name, []byte(value), 0) })
+}
+
+// Handle opens the Space's network namespace. The caller closes it.
+func (s *Space) Handle() (handle netns.NsHandle, err error) {
+	err = s.Do(func() error {
+		handle, err = netns.Get()
+		return err
+	})
+	return handle, err
 }
 
 // Close lets the Space go. Processes started inside keep the namespaces until

@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"os/exec"
 
-	"golang.org/x/sys/unix"
+	vnetns "github.com/vishvananda/netns"
 
 	"s2clab/nodes/netns"
 	"s2clab/topologies"
@@ -36,7 +36,7 @@ func Up(t *topologies.Topology) (spaces map[string]*netns.Space, down func(), er
 	}
 	undo = append(undo, middle.Close)
 	spaces = make(map[string]*netns.Space, len(t.Nodes))
-	fds := make(map[string]int, len(t.Nodes))
+	handles := make(map[string]vnetns.NsHandle, len(t.Nodes))
 	for _, n := range t.Nodes {
 		space, err := netns.New(n.Name, "")
 		if err != nil {
@@ -44,17 +44,18 @@ func Up(t *topologies.Topology) (spaces map[string]*netns.Space, down func(), er
 		}
 		undo = append(undo, space.Close)
 		spaces[n.Name] = space
-		if fds[n.Name], err = open(space); err != nil {
+		if handles[n.Name], err = space.Handle(); err != nil {
 			return nil, nil, err
 		}
-		undo = append(undo, func() { unix.Close(fds[n.Name]) })
+		handle := handles[n.Name]
+		undo = append(undo, func() { handle.Close() })
 	}
-	middleFD, err := open(middle)
+	inMiddle, err := middle.Handle()
 	if err != nil {
 		return nil, nil, err
 	}
-	undo = append(undo, func() { unix.Close(middleFD) })
-	if err := join(t, middle, middleFD, spaces, fds); err != nil {
+	undo = append(undo, func() { inMiddle.Close() })
+	if err := join(t, middle, inMiddle, spaces, handles); err != nil {
 		return nil, nil, err
 	}
 	for _, n := range t.Nodes {
@@ -87,22 +88,13 @@ func Up(t *topologies.Topology) (spaces map[string]*netns.Space, down func(), er
 	return spaces, down, nil
 }
 
-// open returns a descriptor of a Space's network namespace.
-func open(s *netns.Space) (fd int, err error) {
-	err = s.Do(func() error {
-		fd, err = unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		return err
-	})
-	return fd, err
-}
-
 // join makes the links: a veth pair where there are two ends, else a bridge.
-func join(t *topologies.Topology, middle *netns.Space, middleFD int, spaces map[string]*netns.Space, fds map[string]int) error {
+func join(t *topologies.Topology, middle *netns.Space, inMiddle vnetns.NsHandle, spaces map[string]*netns.Space, handles map[string]vnetns.NsHandle) error {
 	bridgeIndex := 1000
 	for _, l := range t.Links {
 		if len(l.Ends) == 2 {
 			var b netns.Batch
-			b.AddVeth(device(t, l.Ends[0], l.Name), device(t, l.Ends[1], l.Name), fds[l.Ends[1]])
+			b.AddVeth(device(t, l.Ends[0], l.Name), device(t, l.Ends[1], l.Name), handles[l.Ends[1]])
 			if err := spaces[l.Ends[0]].Configure(&b); err != nil {
 				return fmt.Errorf("link %s: %w", l.Name, err)
 			}
@@ -119,7 +111,7 @@ func join(t *topologies.Topology, middle *netns.Space, middleFD int, spaces map[
 		for _, end := range l.Ends {
 			port := bridgeIndex
 			bridgeIndex++
-			b.AddVeth(device(t, end, l.Name), netns.PortConfig{Name: fmt.Sprintf("v%d", port), Index: port}, middleFD)
+			b.AddVeth(device(t, end, l.Name), netns.PortConfig{Name: fmt.Sprintf("v%d", port), Index: port}, inMiddle)
 			if err := spaces[end].Configure(&b); err != nil {
 				return fmt.Errorf("link %s: %w", l.Name, err)
 			}
