@@ -1,0 +1,87 @@
+package lab
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"s2clab/topologies"
+)
+
+func load(t *testing.T, name string) *topologies.Topology {
+	t.Helper()
+	top, _, err := topologies.Load(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return top
+}
+
+func TestEveryNodeIsToldItsRoleAndItsEndsOfLinks(t *testing.T) {
+	top := load(t, "eps-s2c")
+	all := configs(top, 7)
+	if len(all) != len(top.Nodes) {
+		t.Fatalf("%d configurations for %d nodes", len(all), len(top.Nodes))
+	}
+	ue, pgw, aaa := all["ue"], all["pgw"], all["aaa"]
+	if ue.Role != "mn" || ue.MobileNode == nil || len(ue.Interfaces) != 3 || !ue.Interfaces[0].Home {
+		t.Errorf("ue is told %+v", ue)
+	}
+	if ue.MobileNode.HomeAgent != pgw.HomeAgent.Address || !ue.MobileNode.HomePrefix.Contains(ue.MobileNode.HomeAddress) {
+		t.Errorf("ue and pgw do not meet: %+v, %+v", ue.MobileNode, pgw.HomeAgent)
+	}
+	if pgw.Interfaces[0].Advertise == nil || !pgw.Interfaces[0].Advertise.HomeAgent {
+		t.Errorf("pgw does not advertise the home link: %+v", pgw.Interfaces[0])
+	}
+	if len(pgw.HomeAgent.AAA) != 1 || pgw.HomeAgent.AAA[0].Host != aaa.AAA.Host || !contains(aaa.AAA.Listen, pgw.HomeAgent.AAA[0].Address) {
+		t.Errorf("pgw asks %+v, aaa listens on %v as %s", pgw.HomeAgent.AAA, aaa.AAA.Listen, aaa.AAA.Host)
+	}
+}
+
+func contains(all []netip.AddrPort, one netip.AddrPort) bool {
+	for _, a := range all {
+		if a == one {
+			return true
+		}
+	}
+	return false
+}
+
+func TestStaticKeysReachBothEnds(t *testing.T) {
+	all := configs(load(t, "one-home-agent"), 1)
+	for _, cfg := range all {
+		if cfg.MobileNode == nil {
+			continue
+		}
+		found := false
+		for _, other := range all {
+			if other.HomeAgent == nil {
+				continue
+			}
+			for _, a := range other.HomeAgent.Associations {
+				found = found || a.NAI == cfg.MobileNode.NAI && a.SPI == cfg.MobileNode.MNHASPI && string(a.Key) == string(cfg.MobileNode.MNHAKey) && len(a.Key) == 16
+			}
+		}
+		if !found {
+			t.Errorf("no home agent has the association of %s", cfg.Node)
+		}
+	}
+}
+
+func TestSeedsDifferByNodeAndRepeatByRun(t *testing.T) {
+	top := load(t, "eps-s2c")
+	first, again, other := configs(top, 7), configs(top, 7), configs(top, 8)
+	if first["ue"].Seed == first["pgw"].Seed || first["ue"].Seed != again["ue"].Seed || first["ue"].Seed == other["ue"].Seed {
+		t.Errorf("seeds %d and %d, again %d, with another run's seed %d", first["ue"].Seed, first["pgw"].Seed, again["ue"].Seed, other["ue"].Seed)
+	}
+}
+
+func TestHostsNamesEveryNodeByTheAddressOthersUse(t *testing.T) {
+	top := load(t, "eps-s2c")
+	text := hosts(top)
+	for _, n := range top.Nodes {
+		if want := n.Address().String() + " " + n.Name + "\n"; !strings.Contains(text, want) {
+			t.Errorf("no line %q in\n%s", want, text)
+		}
+	}
+}
