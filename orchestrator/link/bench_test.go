@@ -26,14 +26,11 @@ import (
 // vethHosts joins two hosts by a plain veth pair.
 func vethHosts(tb testing.TB) []*host {
 	hosts := makeHosts(tb, "a", "b")
-	var far int
-	if err := hosts[1].space.Do(func() (err error) {
-		far, err = unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		return err
-	}); err != nil {
+	far, err := hosts[1].space.Handle()
+	if err != nil {
 		tb.Fatal(err)
 	}
-	defer unix.Close(far)
+	defer far.Close()
 	var b netns.Batch
 	b.AddVeth(netns.PortConfig{Name: "link", Index: device, MAC: [6]byte{2, 0, 0, 0, 0, 1}, MTU: 1500},
 		netns.PortConfig{Name: "link", Index: device, MAC: [6]byte{2, 0, 0, 0, 0, 2}, MTU: 1500}, far)
