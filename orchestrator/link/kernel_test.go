@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,10 +55,13 @@ func makeHosts(tb testing.TB, names ...string) []*host {
 	return all
 }
 
+// ports counts the ports that were made: an address is one port's only.
+var ports atomic.Uint32
+
 func (h *host) openPort(tb testing.TB) {
 	tb.Helper()
-	o := h.addr.As16()
-	p, err := h.space.OpenPort(netns.PortConfig{Name: "link", Index: device, MAC: [6]byte{2, 0, 0, 0, 0, o[15]}, MTU: 1500})
+	n := ports.Add(1)
+	p, err := h.space.OpenPort(netns.PortConfig{Name: "link", Index: device, MAC: [6]byte{2, 0, 0, 0, byte(n >> 8), byte(n)}, MTU: 1500})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -123,7 +127,7 @@ func joinHosts(tb testing.TB, o link.Options, hosts []*host, i topologies.Impair
 	return engine, made
 }
 
-// ask sends a datagram and waits for its echo.
+// roundTrip sends a datagram and waits for its echo.
 func roundTrip(tb testing.TB, from, to int, dest *unix.SockaddrInet6) time.Duration {
 	tb.Helper()
 	buf := make([]byte, 2048)
@@ -164,6 +168,9 @@ func TestALinkDelaysWhatItCarriesBothWays(t *testing.T) {
 func TestALinkOutlivesADeviceThatGoes(t *testing.T) {
 	hosts := makeHosts(t, "ue", "gw", "ha")
 	_, made := joinHosts(t, link.Options{}, hosts, topologies.Impairment{})
+	if hosts[2].port.Kind() != "tap" {
+		t.Skip("the far end of a veth pair goes quietly")
+	}
 	if err := hosts[2].space.Do(func() error { return netlink.LinkDel(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: device}}) }); err != nil {
 		t.Fatal(err)
 	}
