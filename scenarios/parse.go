@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"s2clab/topologies"
 	"s2clab/topologies/strict"
@@ -14,10 +15,10 @@ import (
 
 const namePattern = `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`
 
-var nameShape = regexp.MustCompile(namePattern)
+var nameShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(namePattern) })
 
 func parseName(text string) (any, error) {
-	if !nameShape.MatchString(text) {
+	if !nameShape().MatchString(text) {
 		return nil, &strict.Trouble{What: fmt.Sprintf("%q cannot be a name", text), Hint: "names are of small letters, digits and hyphens, 63 of them at most, such as handover-home"}
 	}
 	return text, nil

@@ -96,7 +96,7 @@ func (r *resolver) mobiles() {
 		if given := v.Get("subscriber"); given.Good() {
 			subscriber = strict.Or(given, "")
 			if v.Get("count") != nil {
-				if !imsiShape.MatchString(subscriber) {
+				if !imsiShape().MatchString(subscriber) {
 					if d.index == 0 {
 						r.complain(given, "give the IMSI of the first, between quotes; the others count on from it", "%q is %d nodes, which cannot share the NAI %s", r.written(d), len(r.t.Groups[r.written(d)]), subscriber)
 					}

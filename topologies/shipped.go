@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"s2clab/topologies/strict"
 )
@@ -42,7 +43,7 @@ func Shipped() []string {
 	return names
 }
 
-var lineName = regexp.MustCompile(`^line-([1-9][0-9]{0,2})$`)
+var lineName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^line-([1-9][0-9]{0,2})$`) })
 
 // Find returns the file that a person means by name: a file on disk, or a
 // shipped topology, also one made on the spot such as line-50.
@@ -66,7 +67,7 @@ func Find(name string) (string, error) {
 // FindShipped returns the file of the shipped topology of that name, also of
 // one made on the spot such as line-50.
 func FindShipped(name string) (string, error) {
-	if slices.Contains(Shipped(), name) || lineName.MatchString(name) {
+	if slices.Contains(Shipped(), name) || lineName().MatchString(name) {
 		return shippedHere + name + ".yaml", nil
 	}
 	return "", Problems{{File: name, What: "there is no shipped topology of that name", Hint: strict.Suggest(name, "shipped topologies", append(Shipped(), "line-50"))}}
@@ -83,7 +84,7 @@ func ReadFile(name string) ([]byte, error) {
 	}
 	data, err := shipped.ReadFile(rest)
 	if errors.Is(err, fs.ErrNotExist) {
-		if m := lineName.FindStringSubmatch(strings.TrimSuffix(rest, ".yaml")); m != nil {
+		if m := lineName().FindStringSubmatch(strings.TrimSuffix(rest, ".yaml")); m != nil {
 			n, _ := strconv.Atoi(m[1])
 			return Line(n), nil
 		}

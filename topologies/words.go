@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"s2clab/topologies/strict"
 )
@@ -25,7 +26,7 @@ var (
 
 const namePattern = `^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`
 
-var nameShape = regexp.MustCompile(namePattern)
+var nameShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(namePattern) })
 
 // reserved are names that mean something else: to scenarios, to the kernel, to
 // the commands, to YAML.
@@ -38,9 +39,9 @@ func nameOf(what, example string) *strict.Scalar {
 			if slices.Contains(reserved, text) {
 				return nil, &strict.Trouble{What: fmt.Sprintf("%q cannot be a name: the word has another meaning", text), Hint: "choose another name"}
 			}
-			if !nameShape.MatchString(text) {
+			if !nameShape().MatchString(text) {
 				hint := "names are of small letters, digits and hyphens, begin with a letter, and have 63 of them at most"
-				if plain := plainName(text); plain != "" && nameShape.MatchString(plain) && !slices.Contains(reserved, plain) {
+				if plain := plainName(text); plain != "" && nameShape().MatchString(plain) && !slices.Contains(reserved, plain) {
 					hint = fmt.Sprintf("write %q; %s", plain, hint)
 				}
 				return nil, &strict.Trouble{What: fmt.Sprintf("%q cannot be a name", text), Hint: hint}
@@ -114,12 +115,12 @@ func prefixScalar(least, most int) *strict.Scalar {
 		}}
 }
 
-var macShape = regexp.MustCompile(`^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$`)
+var macShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$`) })
 
 func macScalar() *strict.Scalar {
-	return &strict.Scalar{Name: "a MAC address such as 02:00:00:00:01:0a", JSON: "string", Pattern: macShape.String(), Examples: []string{"02:00:00:00:01:0a"},
+	return &strict.Scalar{Name: "a MAC address such as 02:00:00:00:01:0a", JSON: "string", Pattern: macShape().String(), Examples: []string{"02:00:00:00:01:0a"},
 		Parse: func(text string) (any, error) {
-			if !macShape.MatchString(text) {
+			if !macShape().MatchString(text) {
 				return nil, fmt.Errorf("not a MAC address")
 			}
 			var mac [6]byte
@@ -158,9 +159,13 @@ func keyScalar(least, most int) *strict.Scalar {
 }
 
 var (
-	imsiShape  = regexp.MustCompile(`^[0-9]{14,15}$`)
-	naiShape   = regexp.MustCompile(`^[A-Za-z0-9._+=~!#$&'*/?^{|}` + "`" + `-]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
-	realmShape = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
+	imsiShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]{14,15}$`) })
+	naiShape  = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[A-Za-z0-9._+=~!#$&'*/?^{|}` + "`" + `-]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
+	})
+	realmShape = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
+	})
 )
 
 // subscriberScalar is an IMSI or a NAI. Its Go type is string.
@@ -169,13 +174,13 @@ func subscriberScalar() *strict.Scalar {
 		Pattern: `^([0-9]{14,15}|[^@\s]+@[^@\s]+)$`, Examples: []string{"001010000000001"},
 		Parse: func(text string) (any, error) {
 			switch {
-			case imsiShape.MatchString(text):
+			case imsiShape().MatchString(text):
 				return text, nil
 			case strings.Trim(text, "0123456789") == "":
 				return nil, &strict.Trouble{What: fmt.Sprintf("an IMSI has 14 or 15 digits, this has %d", len(text)), Hint: "country 3 digits, network 2 or 3, subscriber the rest, such as \"001010000000001\""}
 			case len(text) > 253:
 				return nil, &strict.Trouble{What: fmt.Sprintf("the NAI has %d letters; want 253 at most", len(text)), Hint: "RFC 7542, section 2.3"}
-			case !naiShape.MatchString(text):
+			case !naiShape().MatchString(text):
 				return nil, fmt.Errorf("not a subscriber")
 			}
 			return text, nil
@@ -183,10 +188,10 @@ func subscriberScalar() *strict.Scalar {
 }
 
 func realmScalar() *strict.Scalar {
-	return &strict.Scalar{Name: "a Diameter realm such as epc.mnc001.mcc001.3gppnetwork.org", JSON: "string", Pattern: realmShape.String(),
+	return &strict.Scalar{Name: "a Diameter realm such as epc.mnc001.mcc001.3gppnetwork.org", JSON: "string", Pattern: realmShape().String(),
 		Examples: []string{defaultRealm},
 		Parse: func(text string) (any, error) {
-			if !realmShape.MatchString(text) || len(text) > 253 {
+			if !realmShape().MatchString(text) || len(text) > 253 {
 				return nil, fmt.Errorf("not a realm")
 			}
 			return text, nil
@@ -196,7 +201,7 @@ func realmScalar() *strict.Scalar {
 // NAI returns the network access identifier of a subscriber: of an IMSI as 3GPP
 // TS 23.003, clause 19.3.2 makes it; a NAI stands for itself.
 func NAI(subscriber string) string {
-	if !imsiShape.MatchString(subscriber) {
+	if !imsiShape().MatchString(subscriber) {
 		return subscriber
 	}
 	mcc, digits := subscriber[:3], 2

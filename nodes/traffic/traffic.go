@@ -258,6 +258,7 @@ func (s *samples) flush() {
 var errForeign = errors.New("not of this flow")
 
 // checksum is of payloads: CRC-32C.
-func checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+func checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli()) }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// castagnoli is made when it is first asked for: an idle process starts sooner.
+var castagnoli = sync.OnceValue(func() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) })

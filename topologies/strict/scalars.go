@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -62,10 +63,10 @@ func Integer(name string, least, most int64) *Scalar {
 const number = `[0-9]+(\.[0-9]+)?`
 
 var (
-	plainNumber   = regexp.MustCompile(`^-?` + number + `$`)
-	spacedNumber  = regexp.MustCompile(`^(-?` + number + `)\s+(\S+)$`)
-	unitedNumber  = regexp.MustCompile(`^(-?` + number + `)([^0-9.\s]\S*)$`)
-	durationShape = regexp.MustCompile(`^-?(` + number + `(ns|us|µs|ms|s|m|h))+$`)
+	plainNumber   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^-?` + number + `$`) })
+	spacedNumber  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(-?` + number + `)\s+(\S+)$`) })
+	unitedNumber  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(-?` + number + `)([^0-9.\s]\S*)$`) })
+	durationShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^-?(` + number + `(ns|us|µs|ms|s|m|h))+$`) })
 )
 
 // Duration is a length of time with its unit, from least to most. Its Go type
@@ -78,7 +79,7 @@ func Duration(least, most time.Duration) *Scalar {
 	return &Scalar{Name: "a duration such as 15ms", JSON: "string", Examples: []string{"15ms", "1.5s"},
 		Pattern: `^` + sign + `([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`,
 		Parse: func(text string) (any, error) {
-			if !durationShape.MatchString(text) {
+			if !durationShape().MatchString(text) {
 				return nil, duration(text)
 			}
 			d, err := time.ParseDuration(text)
@@ -99,13 +100,13 @@ func outOfRange(text, least, most string) *Trouble {
 // duration tells what is wrong with a text that is no duration.
 func duration(text string) *Trouble {
 	hint := "units of time: ns, us, ms, s, m, h"
-	switch m := unitedNumber.FindStringSubmatch(text); {
-	case plainNumber.MatchString(text):
+	switch m := unitedNumber().FindStringSubmatch(text); {
+	case plainNumber().MatchString(text):
 		return &Trouble{text + " has no unit", fmt.Sprintf("write %sms or %ss", text, text)}
-	case spacedNumber.MatchString(text):
-		m := spacedNumber.FindStringSubmatch(text)
+	case spacedNumber().MatchString(text):
+		m := spacedNumber().FindStringSubmatch(text)
 		hint = "write " + m[1] + m[3]
-		if t := duration(m[1] + m[3]); !durationShape.MatchString(m[1] + m[3]) {
+		if t := duration(m[1] + m[3]); !durationShape().MatchString(m[1] + m[3]) {
 			hint = t.Hint
 		}
 		return &Trouble{fmt.Sprintf("%s has a space before the unit", quote(text)), hint}
@@ -164,13 +165,13 @@ func quantity(name, example string, units []unit, least, most int64) *Scalar {
 			if m == nil {
 				hint := "write a number with its unit, such as " + example + "; units here: " + strings.Join(names, ", ")
 				bits := strings.TrimSuffix(text, "bps") + "bit/s"
-				switch u := unitedNumber.FindStringSubmatch(text); {
+				switch u := unitedNumber().FindStringSubmatch(text); {
 				case strings.HasSuffix(text, "bps") && shape.MatchString(bits):
 					hint = "write " + bits
-				case plainNumber.MatchString(text):
+				case plainNumber().MatchString(text):
 					return nil, &Trouble{text + " has no unit", hint}
-				case spacedNumber.MatchString(text):
-					s := spacedNumber.FindStringSubmatch(text)
+				case spacedNumber().MatchString(text):
+					s := spacedNumber().FindStringSubmatch(text)
 					return nil, &Trouble{fmt.Sprintf("%s has a space before the unit", quote(text)), "write " + s[1] + s[3]}
 				case u != nil:
 					if near := Nearest(u[3], names); near != "" {
@@ -201,15 +202,15 @@ func Size(least, most int64) *Scalar {
 // A Frequency is how often something happens in a second.
 type Frequency float64
 
-var frequencyShape = regexp.MustCompile(`^(` + number + `)/s$`)
+var frequencyShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(` + number + `)/s$`) })
 
 // Often is how often something happens. Its Go type is Frequency.
 func Often(least, most Frequency) *Scalar {
-	return &Scalar{Name: "a number in a second such as 100/s", JSON: "string", Examples: []string{"100/s"}, Pattern: frequencyShape.String(),
+	return &Scalar{Name: "a number in a second such as 100/s", JSON: "string", Examples: []string{"100/s"}, Pattern: frequencyShape().String(),
 		Parse: func(text string) (any, error) {
-			m := frequencyShape.FindStringSubmatch(text)
+			m := frequencyShape().FindStringSubmatch(text)
 			if m == nil {
-				if plainNumber.MatchString(text) {
+				if plainNumber().MatchString(text) {
 					return nil, &Trouble{text + " has no unit", "write " + text + "/s"}
 				}
 				return nil, &Trouble{fmt.Sprintf("%s is not a number in a second", quote(text)), "write a number and /s, such as 100/s"}
@@ -222,13 +223,13 @@ func Often(least, most Frequency) *Scalar {
 		}}
 }
 
-var percentShape = regexp.MustCompile(`^(` + number + `)%$`)
+var percentShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(` + number + `)%$`) })
 
 // Percent is a share from 0% to 100%. Its Go type is float64, from 0 to 1.
 func Percent() *Scalar {
-	return &Scalar{Name: "a share such as 0.5%", JSON: "string", Examples: []string{"0.5%"}, Pattern: percentShape.String(),
+	return &Scalar{Name: "a share such as 0.5%", JSON: "string", Examples: []string{"0.5%"}, Pattern: percentShape().String(),
 		Parse: func(text string) (any, error) {
-			m := percentShape.FindStringSubmatch(text)
+			m := percentShape().FindStringSubmatch(text)
 			if m == nil {
 				hint := "write a number and %, such as 0.5%"
 				if x, err := strconv.ParseFloat(text, 64); err == nil && x > 0 && x < 1 {
@@ -236,7 +237,7 @@ func Percent() *Scalar {
 				} else if err == nil {
 					return nil, &Trouble{text + " has no unit", "write " + text + "%"}
 				}
-				if m := spacedNumber.FindStringSubmatch(text); m != nil && m[3] == "%" {
+				if m := spacedNumber().FindStringSubmatch(text); m != nil && m[3] == "%" {
 					return nil, &Trouble{fmt.Sprintf("%s has a space before the unit", quote(text)), "write " + m[1] + "%"}
 				}
 				return nil, &Trouble{fmt.Sprintf("%s is not a share", quote(text)), hint}
