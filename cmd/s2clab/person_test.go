@@ -92,12 +92,12 @@ type person struct {
 
 const nobody = 65534
 
-// root is who runs the tests, be it root or not.
+// newPerson is who runs the tests, be it root or not.
 func newPerson(t *testing.T) *person {
 	t.Helper()
 	path := built(t)
 	dir, err := os.MkdirTemp(sharedDir(t), "person-")
-	if err != nil {
+	if err = errors.Join(err, os.Chmod(dir, 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	p := &person{t: t, dir: dir, mark: fmt.Sprintf("S2CLAB_TEST=%d-%s", os.Getpid(), filepath.Base(dir)), path: path}
@@ -118,7 +118,7 @@ func newPerson(t *testing.T) *person {
 	return p
 }
 
-// user is an ordinary user, who may do nothing that others may not.
+// newUser is an ordinary user, who may do nothing that others may not.
 func newUser(t *testing.T) *person {
 	t.Helper()
 	p := newPerson(t)
