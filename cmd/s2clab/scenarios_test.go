@@ -62,6 +62,20 @@ func contains(all []string, one string) bool {
 	return false
 }
 
+// playUntroubled plays a scenario, and once more where nothing but measures were
+// missed: a machine that is busy with something else stops every process of a lab
+// for a while. What the protocols did must be right at once.
+func (p *person) playUntroubled(args ...string) played {
+	p.t.Helper()
+	run := p.play(args...)
+	failed := strings.Count(run.said, "\n  FAILED  ")
+	if run.status == 1 && failed > 0 && failed == strings.Count(run.said, "\n  FAILED  measure interruption") {
+		p.t.Logf("is played again, for it was too slow:\n%s", run.said)
+		run = p.play(args...)
+	}
+	return run
+}
+
 // held wants that all expectations were met, and that the report is there.
 func (r played) held(t *testing.T) {
 	t.Helper()
@@ -91,7 +105,7 @@ func theDefault(t *testing.T) played {
 	needLabs(t)
 	defaultOnce.Do(func() {
 		turn(t)
-		defaultRun = newPerson(t).play()
+		defaultRun = newPerson(t).playUntroubled()
 	})
 	if defaultRun.dir == "" {
 		t.Fatalf("the default scenario left no run:\n%s", defaultRun.said)
@@ -114,7 +128,7 @@ func TestEveryShippedScenarioHolds(t *testing.T) {
 			}
 			needLabs(t)
 			turn(t)
-			newPerson(t).play(name).held(t)
+			newPerson(t).playUntroubled(name).held(t)
 		})
 	}
 }
@@ -124,7 +138,7 @@ func TestAnOrdinaryUserPlaysScenarios(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			turn(t)
-			newUser(t).play(name).held(t)
+			newUser(t).playUntroubled(name).held(t)
 		})
 	}
 }
@@ -144,7 +158,7 @@ func TestAnOrdinaryUserNeedsNoTUN(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.as = append([]string{"unshare", "-m", "sh", "-c", `mount --bind "$0" /dev/net/tun && exec "$@"`, denied}, p.as...)
-	run := p.play()
+	run := p.playUntroubled()
 	run.held(t)
 	var result struct{ Environment map[string]string }
 	run.result(t, &result)
