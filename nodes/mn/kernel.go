@@ -37,6 +37,7 @@ type kernel struct {
 	tunnel   tunnel
 	home     netip.Addr // the home address
 	teller   teller
+	ways     map[netip.Addr]way // in use, by the address that uses it
 
 	mu    sync.Mutex
 	ready map[string]bool // devices whose link-local address may be used
@@ -158,6 +159,7 @@ func (k *kernel) enterAccess(o EnterAccess) error {
 		return err
 	}
 	careOf := o.Address.Addr()
+	k.useWay(careOf, way{o.Dev, o.Router})
 	return errors.Join(
 		k.hearQuestions(o.Dev, careOf),
 		k.neighbor(o.Dev, o.Router, o.LinkLayer),
@@ -182,6 +184,7 @@ func (k *kernel) leaveAccess(o LeaveAccess) error {
 		k.mobility.Ignore(careOf),
 		k.host.RemoveAddress(o.Dev, o.Address),
 		k.host.RemoveRule(rule(careOf, table)),
+		k.leaveWay(careOf),
 	)
 }
 
@@ -201,6 +204,35 @@ func (k *kernel) neighbor(dev string, a netip.Addr, linkLayer [6]byte) error {
 	return k.host.SetNeighbor(dev, a, linkLayer[:])
 }
 
+// A way is a router behind a device.
+type way struct {
+	dev    string
+	router netip.Addr
+}
+
+func (k *kernel) useWay(of netip.Addr, w way) {
+	if k.ways == nil {
+		k.ways = map[netip.Addr]way{}
+	}
+	k.ways[of] = w
+}
+
+// leaveWay drops what waits for the router of an address that is left, unless
+// another address uses it. On the next visit it would go out ahead of the Binding
+// Update, through a tunnel that is no more, and the home agent would answer it
+// with a Binding Error.
+func (k *kernel) leaveWay(of netip.Addr) error {
+	left, there := k.ways[of]
+	delete(k.ways, of)
+	for _, w := range k.ways {
+		there = there && w != left
+	}
+	if !there {
+		return nil
+	}
+	return k.host.RemoveNeighbor(left.dev, left.router)
+}
+
 func (k *kernel) toHomeAgent(dev string, homeAgent, router netip.Addr, onLink bool) host.Route {
 	r := host.Route{To: netip.PrefixFrom(homeAgent, 128), Dev: dev, Metric: metricHome}
 	if !onLink {
@@ -210,13 +242,14 @@ func (k *kernel) toHomeAgent(dev string, homeAgent, router netip.Addr, onLink bo
 }
 
 func (k *kernel) enterHome(o EnterHome) error {
+	k.useWay(k.home, way{o.Dev, o.Router})
 	err := k.neighbor(o.Dev, o.Router, o.LinkLayer)
 	if o.OnLink {
 		err = errors.Join(err, k.neighbor(o.Dev, o.HomeAgent, o.Neighbor))
 	}
-	way := k.toHomeAgent(o.Dev, o.HomeAgent, o.Router, o.OnLink)
-	way.Src = k.home
-	return errors.Join(err, k.hearQuestions(o.Dev, k.home), k.host.AddAddress(o.Dev, o.Address, flagsOf(o.DAD)), k.host.ReplaceRoute(way))
+	route := k.toHomeAgent(o.Dev, o.HomeAgent, o.Router, o.OnLink)
+	route.Src = k.home
+	return errors.Join(err, k.hearQuestions(o.Dev, k.home), k.host.AddAddress(o.Dev, o.Address, flagsOf(o.DAD)), k.host.ReplaceRoute(route))
 }
 
 // homeRoutes are the ways of applications through the home link.
@@ -243,5 +276,6 @@ func (k *kernel) leaveHome(o LeaveHome) error {
 	return errors.Join(err,
 		k.nd.Leave(o.Dev, icmp6.SolicitedNode(k.home)),
 		k.host.RemoveRoute(k.toHomeAgent(o.Dev, o.HomeAgent, netip.Addr{}, true)),
-		k.host.RemoveAddress(o.Dev, o.Address))
+		k.host.RemoveAddress(o.Dev, o.Address),
+		k.leaveWay(k.home))
 }
