@@ -97,7 +97,7 @@ func segments(data []byte, room func(n int) []byte, take func([]byte)) bool {
 		return false
 	}
 	v4 := data[l3]>>4 == 4
-	if header < l4+8 || header > len(data) || v4 && l4 < l3+int(data[l3]&15)*4 || !v4 && l4 < l3+40 {
+	if header < csum+2 || header > len(data) || v4 && l4 < l3+int(data[l3]&15)*4 || !v4 && l4 < l3+40 {
 		return false
 	}
 	// The field holds the sum of the pseudo-header, with the length of all.
