@@ -9,6 +9,8 @@ import (
 
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"s2clab/nodes/rtnetlink"
 )
 
 // A PortConfig says what device a Port is to be in its Space.
@@ -35,7 +37,7 @@ type Port struct {
 
 // farEnd is the end of a veth pair in the lab's own network namespace.
 type farEnd struct {
-	nl    *Netlink
+	nl    *rtnetlink.Socket
 	index int
 }
 
@@ -96,7 +98,7 @@ func (p *Port) openTAP() error {
 	b.SetMTU(p.Config.Index, p.Config.MTU)
 	b.SetUp(p.Config.Index)
 	b.SyncCarrier(p.Config.Index) // else it is thought to be there at first
-	return p.space.nl.Do(&b)
+	return p.space.nl.Do(&b.requests)
 }
 
 // openVeth makes a veth pair from the Space to the calling thread's network
@@ -116,7 +118,7 @@ func (p *Port) openVeth() error {
 	if err := p.space.Configure(&b); err != nil {
 		return err
 	}
-	nl, err := OpenNetlink()
+	nl, err := rtnetlink.Open()
 	if err != nil {
 		return err
 	}
@@ -145,7 +147,7 @@ func (p *Port) openVeth() error {
 		return fmt.Errorf("promiscuous: %w", err)
 	}
 	b.SetMTU(p.far.index, p.Config.MTU)
-	if err := p.far.nl.Do(&b); err != nil {
+	if err := p.far.nl.Do(&b.requests); err != nil {
 		return err
 	}
 	return unix.Bind(p.fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: p.far.index})
@@ -193,7 +195,7 @@ func (p *Port) SetCarrier(up bool) error {
 		} else {
 			b.SetDown(p.far.index)
 		}
-		err := p.far.nl.Do(&b)
+		err := p.far.nl.Do(&b.requests)
 		unix.GetsockoptInt(p.fd, unix.SOL_SOCKET, unix.SO_ERROR) // the socket's note that its device was down
 		return err
 	}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"s2clab/nodes/rtnetlink"
 )
 
 // A Space is a node's own network, UTS and mount namespace. One OS thread lives
@@ -22,7 +24,7 @@ type Space struct {
 	name string
 	work chan func()
 	gone chan struct{}
-	nl   *Netlink
+	nl   *rtnetlink.Socket
 }
 
 // New makes a Space with a host name, its loopback up, and hosts as the text of
@@ -77,12 +79,12 @@ func (s *Space) enter(hosts string) error {
 		}
 	}
 	var err error
-	if s.nl, err = OpenNetlink(); err != nil {
+	if s.nl, err = rtnetlink.Open(); err != nil {
 		return err
 	}
 	var b Batch
 	b.SetUp(loopbackIndex)
-	return s.nl.Do(&b)
+	return s.nl.Do(&b.requests)
 }
 
 const loopbackIndex = 1
@@ -127,7 +129,7 @@ func (s *Space) Do(f func() error) error {
 func (s *Space) Start(cmd *exec.Cmd) error { return s.Do(cmd.Start) }
 
 // Configure does a batch of changes to the devices inside.
-func (s *Space) Configure(b *Batch) error { return s.Do(func() error { return s.nl.Do(b) }) }
+func (s *Space) Configure(b *Batch) error { return s.Do(func() error { return s.nl.Do(&b.requests) }) }
 
 // SetSysctl changes a setting of the kernel inside, named as below /proc/sys.
 func (s *Space) SetSysctl(name, value string) error {
