@@ -38,30 +38,42 @@ func (b *batch) addAddress(index int, p netip.Prefix, f AddressFlags) {
 	if f.NoPrefixRoute {
 		flags |= unix.IFA_F_NOPREFIXROUTE
 	}
-	start := b.begin(fmt.Sprintf("add address %v", p), unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE,
+	start := b.Begin(fmt.Sprintf("add address %v", p), unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE,
 		addressHeader(p, byte(flags), index))
-	b.address(unix.IFA_LOCAL, p.Addr())
-	b.address(unix.IFA_ADDRESS, p.Addr())
-	b.number(unix.IFA_FLAGS, flags)
+	b.Address(unix.IFA_LOCAL, p.Addr())
+	b.Address(unix.IFA_ADDRESS, p.Addr())
+	b.Number(unix.IFA_FLAGS, flags)
 	if f.Deprecated {
 		const forever = 0xffffffff
 		info := native.AppendUint32(nil, 0) // preferred for so long
 		info = native.AppendUint32(info, forever)
 		info = append(info, make([]byte, 8)...)
-		b.attribute(unix.IFA_CACHEINFO, info)
+		b.Attribute(unix.IFA_CACHEINFO, info)
 	}
-	b.end(start)
+	b.End(start)
+	if f.NoDAD || f.Optimistic {
+		b.replaceRoute(localRoute(p.Addr()), index)
+	}
+}
+
+// localRoute leads packets to an address of this node to the node itself. The
+// kernel makes such a route by itself, but later, in a queue of its own, and
+// until then drops what comes: an acknowledgement may be quicker.
+func localRoute(a netip.Addr) Route {
+	return Route{To: netip.PrefixFrom(a, a.BitLen()), Table: unix.RT_TABLE_LOCAL, Local: true}
 }
 
 func (b *batch) removeAddress(index int, p netip.Prefix) {
-	start := b.begin(fmt.Sprintf("remove address %v", p), unix.RTM_DELADDR, 0, addressHeader(p, 0, index), unix.EADDRNOTAVAIL)
-	b.address(unix.IFA_LOCAL, p.Addr())
-	b.address(unix.IFA_ADDRESS, p.Addr())
-	b.end(start)
+	start := b.Begin(fmt.Sprintf("remove address %v", p), unix.RTM_DELADDR, 0, addressHeader(p, 0, index), unix.EADDRNOTAVAIL)
+	b.Address(unix.IFA_LOCAL, p.Addr())
+	b.Address(unix.IFA_ADDRESS, p.Addr())
+	b.End(start)
+	b.removeRoute(localRoute(p.Addr()), index)
 }
 
 // AddAddress gives a device an address, or changes the flags of one that it has.
-// Watch tells when it may be used; one added with NoDAD may be used at once.
+// Watch tells when it may be used; one added with NoDAD or
+// Optimistic may be used at once.
 func (h *Host) AddAddress(dev string, p netip.Prefix, flags AddressFlags) error {
 	index, err := h.Index(dev)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"s2clab/nodes/control"
+	"s2clab/nodes/rtnetlink"
 	"s2clab/nodes/session/advertise"
 	"s2clab/nodes/wire/icmp6"
 )
@@ -67,7 +68,7 @@ func (h *Host) Advertiser(cfg *control.Config) (*Advertiser, error) {
 		return a, nil
 	}
 	var err error
-	if a.watch, err = openNetlinkSocket(unix.SOCK_NONBLOCK); err != nil {
+	if a.watch, err = rtnetlink.OpenFD(unix.SOCK_NONBLOCK); err != nil {
 		return nil, err
 	}
 	if a.port, err = h.NDPort(); err != nil {

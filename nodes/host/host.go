@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"s2clab/nodes/control"
+	"s2clab/nodes/rtnetlink"
 )
 
 // A Host acts in the network namespace that Open was called in. Methods that
@@ -26,6 +27,7 @@ import (
 type Host struct {
 	nl    *netlink
 	watch int // rtnetlink socket of Watch
+	path  int // the smallest MTU that a packet may meet, as far as configured
 
 	mu      sync.Mutex
 	names   map[int]string // devices, by index
@@ -35,18 +37,24 @@ type Host struct {
 
 // Open finds the devices that the configuration names. It changes nothing.
 func Open(cfg *control.Config) (*Host, error) {
-	nl, err := openNetlink(0)
+	nl, err := openNetlink()
 	if err != nil {
 		return nil, err
 	}
-	watch, err := openNetlinkSocket(unix.SOCK_NONBLOCK)
+	watch, err := rtnetlink.OpenFD(unix.SOCK_NONBLOCK)
 	if err != nil {
-		nl.close()
+		nl.Close()
 		return nil, err
 	}
-	h := &Host{nl: nl, watch: watch, names: map[int]string{}, indexes: map[string]int{}}
+	h := &Host{nl: nl, watch: watch, path: usualMTU, names: map[int]string{}, indexes: map[string]int{}}
+	if cfg.PathMTU != 0 {
+		h.path = cfg.PathMTU
+	}
 	for _, dev := range cfg.Interfaces {
 		h.learn(dev.Index, dev.Name)
+		if dev.MTU != 0 {
+			h.path = min(h.path, dev.MTU)
+		}
 	}
 	return h, nil
 }
@@ -61,7 +69,7 @@ func (h *Host) Close() error {
 	if watch >= 0 {
 		unix.Close(watch)
 	}
-	return h.nl.close()
+	return h.nl.Close()
 }
 
 func (h *Host) learn(index int, name string) {

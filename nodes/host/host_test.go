@@ -55,17 +55,9 @@ func (n *testNode) must(errs ...error) {
 	}
 }
 
-// address adds an address and waits until packets to it are taken, which the
-// kernel does a moment after it has said that it will.
 func (n *testNode) address(dev, prefix string) {
 	n.t.Helper()
-	p := netip.MustParsePrefix(prefix)
-	n.must(n.AddAddress(dev, p, AddressFlags{NoDAD: true}))
-	for end := time.Now().Add(patience); !n.isLocal(p.Addr()); time.Sleep(100 * time.Microsecond) {
-		if time.Now().After(end) {
-			n.t.Fatalf("%v is not local", p)
-		}
-	}
+	n.must(n.AddAddress(dev, netip.MustParsePrefix(prefix), AddressFlags{NoDAD: true}))
 }
 
 // isLocal says whether packets to a are delivered here.
@@ -73,9 +65,9 @@ func (n *testNode) isLocal(a netip.Addr) (local bool) {
 	var b batch
 	header := make([]byte, unix.SizeofRtMsg)
 	header[0], header[1] = unix.AF_INET6, 128
-	start := b.begin("route", unix.RTM_GETROUTE, 0, header)
-	b.address(unix.RTA_DST, a)
-	b.end(start)
+	start := b.Begin("route", unix.RTM_GETROUTE, 0, header)
+	b.Address(unix.RTA_DST, a)
+	b.End(start)
 	n.nl.ask(&b, false, func(_ uint16, body []byte) { local = body[7] == unix.RTN_LOCAL })
 	return local
 }

@@ -68,36 +68,36 @@ func (b *batch) route(what string, kind, flags uint16, r Route, index int, toler
 	if r.OnLink {
 		native.PutUint32(header[8:], unix.RTNH_F_ONLINK)
 	}
-	start := b.begin(fmt.Sprintf("%s route to %v", what, r.To), kind, flags, header, tolerated...)
+	start := b.Begin(fmt.Sprintf("%s route to %v", what, r.To), kind, flags, header, tolerated...)
 	if r.To.Bits() > 0 {
-		b.address(unix.RTA_DST, r.To.Addr())
+		b.Address(unix.RTA_DST, r.To.Addr())
 	}
 	if r.From.IsValid() && r.From.Bits() > 0 {
-		b.address(unix.RTA_SRC, r.From.Addr())
+		b.Address(unix.RTA_SRC, r.From.Addr())
 	}
 	if r.Via.IsValid() {
-		b.address(unix.RTA_GATEWAY, r.Via)
+		b.Address(unix.RTA_GATEWAY, r.Via)
 	}
 	if r.Src.IsValid() {
-		b.address(unix.RTA_PREFSRC, r.Src)
+		b.Address(unix.RTA_PREFSRC, r.Src)
 	}
 	if index != 0 {
-		b.number(unix.RTA_OIF, index)
+		b.Number(unix.RTA_OIF, index)
 	}
 	if r.Metric != 0 {
-		b.number(unix.RTA_PRIORITY, r.Metric)
+		b.Number(unix.RTA_PRIORITY, r.Metric)
 	}
-	b.number(unix.RTA_TABLE, table)
+	b.Number(unix.RTA_TABLE, table)
 	if r.MTU != 0 {
-		metrics := b.nest(unix.RTA_METRICS)
-		b.number(unix.RTAX_LOCK, 1<<unix.RTAX_MTU)
-		b.number(unix.RTAX_MTU, r.MTU)
-		b.unnest(metrics)
+		metrics := b.Nest(unix.RTA_METRICS)
+		b.Number(unix.RTAX_LOCK, 1<<unix.RTAX_MTU)
+		b.Number(unix.RTAX_MTU, r.MTU)
+		b.Unnest(metrics)
 	}
 	if r.encapsulation != nil {
 		r.encapsulation(b)
 	}
-	b.end(start)
+	b.End(start)
 }
 
 func (b *batch) replaceRoute(r Route, index int) {
@@ -159,27 +159,27 @@ func (b *batch) rule(what string, kind uint16, r Rule, tolerated ...unix.Errno) 
 	if kind == unix.RTM_NEWRULE {
 		flags = unix.NLM_F_CREATE | unix.NLM_F_EXCL
 	}
-	start := b.begin(what, kind, flags, header, tolerated...)
-	b.number(unix.FRA_PRIORITY, r.Priority)
+	start := b.Begin(what, kind, flags, header, tolerated...)
+	b.Number(unix.FRA_PRIORITY, r.Priority)
 	if r.To.IsValid() {
-		b.address(unix.FRA_DST, r.To.Addr())
+		b.Address(unix.FRA_DST, r.To.Addr())
 	}
 	if r.From.IsValid() {
-		b.address(unix.FRA_SRC, r.From.Addr())
+		b.Address(unix.FRA_SRC, r.From.Addr())
 	}
 	if r.Proto != 0 {
-		b.attribute(unix.FRA_IP_PROTO, []byte{byte(r.Proto)})
+		b.Attribute(unix.FRA_IP_PROTO, []byte{byte(r.Proto)})
 	}
 	if r.Input != "" {
-		b.attribute(unix.FRA_IIFNAME, append([]byte(r.Input), 0))
+		b.Attribute(unix.FRA_IIFNAME, append([]byte(r.Input), 0))
 	}
 	if r.icmp[1] != 0 {
-		b.attribute(unix.FRA_DPORT_RANGE, native.AppendUint16(native.AppendUint16(nil, r.icmp[0]), r.icmp[1]))
+		b.Attribute(unix.FRA_DPORT_RANGE, native.AppendUint16(native.AppendUint16(nil, r.icmp[0]), r.icmp[1]))
 	}
 	if !r.Blackhole {
-		b.number(unix.FRA_TABLE, r.Table)
+		b.Number(unix.FRA_TABLE, r.Table)
 	}
-	b.end(start)
+	b.End(start)
 }
 
 func (r Rule) String() string {
@@ -223,12 +223,12 @@ func (b *batch) neighbor(what string, kind uint16, index int, state uint16, flag
 	if kind == unix.RTM_DELNEIGH {
 		asking, tolerated = 0, []unix.Errno{unix.ENOENT}
 	}
-	start := b.begin(fmt.Sprintf("%s %v", what, a), kind, asking, neighborHeader(index, state, flags), tolerated...)
-	b.address(unix.NDA_DST, a)
+	start := b.Begin(fmt.Sprintf("%s %v", what, a), kind, asking, neighborHeader(index, state, flags), tolerated...)
+	b.Address(unix.NDA_DST, a)
 	if mac != nil {
-		b.attribute(unix.NDA_LLADDR, mac)
+		b.Attribute(unix.NDA_LLADDR, mac)
 	}
-	b.end(start)
+	b.End(start)
 }
 
 // AddProxyNeighbor makes the node answer neighbour solicitations for an address

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"s2clab/nodes/rtnetlink"
 	"s2clab/nodes/wire/ipv6"
 )
 
@@ -317,21 +318,21 @@ func (h *Host) pathMTU(src, dst netip.Addr) int {
 	var b batch
 	header := make([]byte, unix.SizeofRtMsg)
 	header[0], header[1], header[2] = unix.AF_INET6, 128, 128
-	start := b.begin("route", unix.RTM_GETROUTE, 0, header)
-	b.address(unix.RTA_DST, dst)
-	b.address(unix.RTA_SRC, src)
-	b.end(start)
+	start := b.Begin("route", unix.RTM_GETROUTE, 0, header)
+	b.Address(unix.RTA_DST, dst)
+	b.Address(unix.RTA_SRC, src)
+	b.End(start)
 	device, mtu := 0, 0
 	h.nl.ask(&b, false, func(kind uint16, body []byte) {
 		if kind != unix.RTM_NEWROUTE || len(body) < unix.SizeofRtMsg {
 			return
 		}
-		eachAttribute(body[unix.SizeofRtMsg:], func(kind uint16, value []byte) {
+		rtnetlink.EachAttribute(body[unix.SizeofRtMsg:], func(kind uint16, value []byte) {
 			switch {
 			case kind == unix.RTA_OIF && len(value) == 4:
 				device = int(native.Uint32(value))
 			case kind == unix.RTA_METRICS:
-				eachAttribute(value, func(kind uint16, value []byte) {
+				rtnetlink.EachAttribute(value, func(kind uint16, value []byte) {
 					if kind == unix.RTAX_MTU && len(value) == 4 {
 						mtu = int(native.Uint32(value))
 					}

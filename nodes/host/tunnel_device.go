@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"s2clab/nodes/rtnetlink"
 )
 
 // virtioHeader is struct virtio_net_hdr, which stands before each packet at the
@@ -98,29 +100,29 @@ func (h *Host) setUpTunnelDevice(index int) error {
 
 // linkUp brings a device up; no address is made for it. An MTU of 0 stays.
 func (b *batch) linkUp(index, mtu int) {
-	start := b.begin("address generation", unix.RTM_NEWLINK, 0, linkHeader(index, 0, 0))
+	start := b.Begin("address generation", unix.RTM_NEWLINK, 0, rtnetlink.LinkHeader(index, 0, 0))
 	b.noAddressGeneration()
-	b.end(start)
-	start = b.begin("up", unix.RTM_NEWLINK, 0, linkHeader(index, unix.IFF_UP, unix.IFF_UP))
+	b.End(start)
+	start = b.Begin("up", unix.RTM_NEWLINK, 0, rtnetlink.LinkHeader(index, unix.IFF_UP, unix.IFF_UP))
 	if mtu != 0 {
-		b.number(unix.IFLA_MTU, mtu)
+		b.Number(unix.IFLA_MTU, mtu)
 	}
-	b.end(start)
+	b.End(start)
 }
 
 // look makes the kernel act on a change of the device's carrier at once, which it
 // may otherwise put off for up to a second (Linux 6.8 and later).
 func (b *batch) look(index int) {
-	b.end(b.begin("look", unix.RTM_GETLINK, 0, linkHeader(index, 0, 0)))
+	b.End(b.Begin("look", unix.RTM_GETLINK, 0, rtnetlink.LinkHeader(index, 0, 0)))
 }
 
 func (b *batch) noAddressGeneration() {
 	const inet6Mode, none = 8, 1 // IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE
-	families := b.nest(unix.IFLA_AF_SPEC)
-	inet6 := b.nest(unix.AF_INET6)
-	b.attribute(inet6Mode, []byte{none})
-	b.unnest(inet6)
-	b.unnest(families)
+	families := b.Nest(unix.IFLA_AF_SPEC)
+	inet6 := b.Nest(unix.AF_INET6)
+	b.Attribute(inet6Mode, []byte{none})
+	b.Unnest(inet6)
+	b.Unnest(families)
 }
 
 // addVeth makes the pair of TunnelDevice and tunnelFar. Both have the same
@@ -128,20 +130,20 @@ func (b *batch) noAddressGeneration() {
 func (h *Host) addVeth() (near, far link, err error) {
 	var b batch
 	const ethernetNoARP = unix.IFF_NOARP
-	start := b.begin("veth pair "+TunnelDevice, unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, linkHeader(0, ethernetNoARP, ethernetNoARP))
-	b.attribute(unix.IFLA_IFNAME, append([]byte(TunnelDevice), 0))
-	b.attribute(unix.IFLA_ADDRESS, tunnelMAC[:])
-	info := b.nest(unix.IFLA_LINKINFO)
-	b.attribute(unix.IFLA_INFO_KIND, []byte("veth"))
-	data := b.nest(unix.IFLA_INFO_DATA)
-	peer := b.nest(1) // VETH_INFO_PEER
-	b.octets = append(b.octets, linkHeader(0, ethernetNoARP, ethernetNoARP)...)
-	b.attribute(unix.IFLA_IFNAME, append([]byte(tunnelFar), 0))
-	b.attribute(unix.IFLA_ADDRESS, tunnelMAC[:])
-	b.unnest(peer)
-	b.unnest(data)
-	b.unnest(info)
-	b.end(start)
+	start := b.Begin("veth pair "+TunnelDevice, unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, rtnetlink.LinkHeader(0, ethernetNoARP, ethernetNoARP))
+	b.Attribute(unix.IFLA_IFNAME, append([]byte(TunnelDevice), 0))
+	b.Attribute(unix.IFLA_ADDRESS, tunnelMAC[:])
+	info := b.Nest(unix.IFLA_LINKINFO)
+	b.Attribute(unix.IFLA_INFO_KIND, []byte("veth"))
+	data := b.Nest(unix.IFLA_INFO_DATA)
+	peer := b.Nest(1) // VETH_INFO_PEER
+	b.Raw(rtnetlink.LinkHeader(0, ethernetNoARP, ethernetNoARP))
+	b.Attribute(unix.IFLA_IFNAME, append([]byte(tunnelFar), 0))
+	b.Attribute(unix.IFLA_ADDRESS, tunnelMAC[:])
+	b.Unnest(peer)
+	b.Unnest(data)
+	b.Unnest(info)
+	b.End(start)
 	if err = h.nl.do(&b); err != nil {
 		return near, far, err
 	}
@@ -168,7 +170,7 @@ func (h *Host) removeLink(index int) {
 		return
 	}
 	var b batch
-	b.end(b.begin("remove", unix.RTM_DELLINK, 0, linkHeader(index, 0, 0), unix.ENODEV))
+	b.End(b.Begin("remove", unix.RTM_DELLINK, 0, rtnetlink.LinkHeader(index, 0, 0), unix.ENODEV))
 	h.nl.do(&b)
 	h.forget(index)
 }

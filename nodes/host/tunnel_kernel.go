@@ -68,12 +68,12 @@ func (e *kernelEngine) device() int { return e.near.index }
 // takes 40: the route's MTU makes up for the rest.
 func encapsulate(dst netip.Addr) func(*batch) {
 	return func(b *batch) {
-		start := b.nest(unix.RTA_ENCAP)
+		start := b.Nest(unix.RTA_ENCAP)
 		value := native.AppendUint32(nil, seg6EncapReduced)
 		value = append(value, 0, 2, seg6Routing, 0, 0, 0, 0, 0) // one segment: RFC 8754, section 2
 		octets := dst.As16()
-		b.attribute(seg6Header, append(value, octets[:]...))
-		b.unnest(start)
+		b.Attribute(seg6Header, append(value, octets[:]...))
+		b.Unnest(start)
 		encapType(b, encapsulateSeg6)
 	}
 }
@@ -82,20 +82,24 @@ func encapsulate(dst netip.Addr) func(*batch) {
 // looked up in a table.
 func decapsulate(table int) func(*batch) {
 	return func(b *batch) {
-		start := b.nest(unix.RTA_ENCAP)
-		b.number(seg6LocalAction, seg6EndDT6)
-		b.number(seg6LocalTable, table)
-		b.unnest(start)
+		start := b.Nest(unix.RTA_ENCAP)
+		b.Number(seg6LocalAction, seg6EndDT6)
+		b.Number(seg6LocalTable, table)
+		b.Unnest(start)
 		encapType(b, encapsulateSeg6Local)
 	}
 }
 
 func encapType(b *batch, kind uint16) {
-	b.attribute(unix.RTA_ENCAP_TYPE, native.AppendUint16(nil, kind))
+	b.Attribute(unix.RTA_ENCAP_TYPE, native.AppendUint16(nil, kind))
 }
 
 func (e *kernelEngine) open() (err error) {
 	h := e.tunnel.host
+	if h.path < smallestMTU+outerHeader {
+		return fmt.Errorf("a link carries no more than %d octets, and seg6 does not cut outer packets into fragments: want %d",
+			h.path, smallestMTU+outerHeader)
+	}
 	e.locals = map[netip.Addr]int{}
 	if e.near, e.far, err = h.addVeth(); err != nil {
 		return err

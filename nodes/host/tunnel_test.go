@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"s2clab/nodes/rtnetlink"
 	"s2clab/nodes/wire/ipv6"
 )
 
@@ -383,17 +384,54 @@ func TestAPathThatShrinksIsToldToTheInnerSource(t *testing.T) {
 			n.in(func() error { return n.SetForwarding(true) })
 		}
 		// The agent does not know of its link's limit either: it is the router's.
-		index, _ := router.Index("core")
-		var b batch
-		start := b.begin("mtu", unix.RTM_NEWLINK, 0, linkHeader(index, 0, 0))
-		b.number(unix.IFLA_MTU, 1400)
-		b.end(start)
-		router.must(router.nl.do(&b))
+		router.setMTU("core", 1400)
 		w.atMobile, w.atAgent = w.mobile.tunnel(engine, MobileSide), w.agent.tunnel(engine, AgentSide)
 		w.mobile.must(w.atMobile.Set(Binding{Inner: homeAddress, Local: careOf, Remote: agent}))
 		w.agent.must(w.atAgent.Set(Binding{Inner: homeAddress, Local: agent, Remote: careOf}))
 		w.mobile.pathIs(homeAddress, peer, 1360)
 	})
+}
+
+func TestAPathOf1280OctetsCarriesInnerPacketsOf1280(t *testing.T) {
+	for _, engine := range []string{"user", "user-veth", "auto"} {
+		t.Run(engine, func(t *testing.T) {
+			w := newWorld(t)
+			w.mobile.setMTU("wlan", 1280)
+			w.agent.setMTU("core", 1280)
+			w.mobile.path, w.agent.path = 1280, 1280
+			w.atMobile, w.atAgent = w.mobile.tunnel(engine, MobileSide), w.agent.tunnel(engine, AgentSide)
+			w.mobile.must(w.atMobile.Set(Binding{Inner: homeAddress, Local: careOf, Remote: agent}))
+			w.agent.must(w.atAgent.Set(Binding{Inner: homeAddress, Local: agent, Remote: careOf}))
+			at := w.peer.listenUDP(peer)
+			c := w.mobile.dial("udp6", netip.AddrPortFrom(peer, 5000))
+			full := bytes.Repeat([]byte{42}, 1280-ipv6.HeaderLen-8)
+			b := make([]byte, 2000)
+			c.Write(full)
+			n, from, err := at.ReadFromUDPAddrPort(b)
+			if err != nil || !bytes.Equal(b[:n], full) {
+				t.Fatalf("the peer got %d octets, %v", n, err)
+			}
+			at.WriteToUDPAddrPort(full, from)
+			if n, err := c.Read(b); err != nil || !bytes.Equal(b[:n], full) {
+				t.Fatalf("the mobile got %d octets, %v", n, err)
+			}
+			_, err = w.mobile.NewTunnel(TunnelConfig{Engine: "kernel"})
+			if err == nil || !strings.Contains(err.Error(), "1280") {
+				t.Errorf("the kernel engine is not refused: %v", err)
+			}
+		})
+	}
+}
+
+func (n *testNode) setMTU(dev string, mtu int) {
+	n.t.Helper()
+	index, err := n.Index(dev)
+	n.must(err)
+	var b batch
+	start := b.Begin("mtu", unix.RTM_NEWLINK, 0, rtnetlink.LinkHeader(index, 0, 0))
+	b.Number(unix.IFLA_MTU, mtu)
+	b.End(start)
+	n.must(n.nl.do(&b))
 }
 
 func TestManyInnersShareTheAgent(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"s2clab/nodes/rtnetlink"
 )
 
 // A Change is a LinkChange or an AddressChange.
@@ -95,12 +97,12 @@ type heldAddress struct {
 // look asks the kernel for all devices or all addresses as they are now.
 func (w *watcher) look(fd int, kind uint16) {
 	var b batch
-	header := linkHeader(0, 0, 0)
+	header := rtnetlink.LinkHeader(0, 0, 0)
 	if kind == unix.RTM_GETADDR {
 		header = addressHeader(everywhere, 0, 0)
 	}
-	b.end(b.begin("look", kind, unix.NLM_F_DUMP, header))
-	unix.Sendto(fd, b.octets, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+	b.End(b.Begin("look", kind, unix.NLM_F_DUMP, header))
+	unix.Sendto(fd, b.Octets(), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
 }
 
 func (w *watcher) run(ctx context.Context, fd int) {
@@ -128,7 +130,7 @@ func (w *watcher) run(ctx context.Context, fd int) {
 		if failed != nil {
 			return
 		}
-		eachMessage(buf[:size], func(kind uint16, _ uint32, body []byte) {
+		rtnetlink.EachMessage(buf[:size], func(kind uint16, _ uint32, body []byte) {
 			switch kind {
 			case unix.RTM_NEWLINK, unix.RTM_DELLINK:
 				w.link(ctx, body, kind == unix.RTM_DELLINK)
@@ -182,7 +184,7 @@ func parseAddress(body []byte) (held addressHeld, ok bool) {
 	}
 	flags := uint32(body[2])
 	held.index = int(native.Uint32(body[4:]))
-	eachAttribute(body[unix.SizeofIfAddrmsg:], func(kind uint16, value []byte) {
+	rtnetlink.EachAttribute(body[unix.SizeofIfAddrmsg:], func(kind uint16, value []byte) {
 		switch {
 		case kind == unix.IFA_ADDRESS && !held.address.IsValid(), kind == unix.IFA_LOCAL:
 			held.address, _ = netip.AddrFromSlice(value)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"s2clab/nodes/rtnetlink"
 )
 
 // await returns the first change that is wanted.
@@ -41,7 +43,7 @@ func (n *testNode) setUp(dev string, up bool) {
 		flags = unix.IFF_UP
 	}
 	var b batch
-	b.end(b.begin(dev, unix.RTM_NEWLINK, 0, linkHeader(index, flags, unix.IFF_UP)))
+	b.End(b.Begin(dev, unix.RTM_NEWLINK, 0, rtnetlink.LinkHeader(index, flags, unix.IFF_UP)))
 	n.must(n.nl.do(&b))
 }
 
@@ -124,6 +126,21 @@ func TestAnOptimisticAddressIsInUseWhileDetectionGoesOn(t *testing.T) {
 	a.must(out.Send(mobilityPackets(t)["a mobility header"]))
 	if got, err := port.Receive(); err != nil || len(got) != 1 {
 		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func TestAnAddressWithoutDetectionTakesPacketsAtOnceUntilItIsRemoved(t *testing.T) {
+	a, _ := pair(t)
+	p := netip.MustParsePrefix("2001:db8:7::7/128")
+	for range 20 {
+		a.must(a.AddAddress("wlan", p, AddressFlags{NoDAD: true}))
+		if !a.isLocal(p.Addr()) {
+			t.Fatal("packets to a new address are not taken")
+		}
+		a.must(a.RemoveAddress("wlan", p))
+		if a.isLocal(p.Addr()) {
+			t.Fatal("packets to an address that was removed are taken")
+		}
 	}
 }
 
