@@ -9,6 +9,7 @@ import (
 
 	"s2clab/scenarios"
 	"s2clab/topologies"
+	"s2clab/topologies/strict"
 )
 
 // check says what is wrong with files, and with -v what was chosen for what they
@@ -54,11 +55,28 @@ func load(name string, set overrides) (what string, choices []topologies.Choice,
 		}
 		return fmt.Sprintf("scenario %s is good: %d steps, %d expectations, topology %s", s.Name, len(s.Steps), len(s.Expect), s.Topology.Name), s.Choices, nil
 	}
+	if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
+		if _, err := topologies.Find(name); err != nil {
+			all := append(topologies.Shipped(), scenarios.Shipped()...)
+			return "", nil, fmt.Errorf("%s: there is no such file, and no shipped topology or scenario of that name\n    hint: %s", name, strict.Suggest(name, "shipped", all))
+		}
+	}
 	t, choices, err := topologies.Load(name, set...)
 	if err != nil {
 		return "", nil, err
 	}
 	return fmt.Sprintf("topology %s is good: %d nodes, %d links", t.Name, len(t.Nodes), len(t.Links)), choices, nil
+}
+
+// loadTopology reads a topology. Who names a scenario in its place is told.
+func loadTopology(name string, set overrides) (*topologies.Topology, error) {
+	t, _, err := topologies.Load(name, set...)
+	if err != nil && isScenario(name) {
+		if s, wrong := scenarios.Load(name); wrong == nil {
+			return nil, fmt.Errorf("%s is a scenario, and a topology is wanted\n    hint: its topology is %s; \"s2clab run %s\" plays it", name, s.Topology.Name, name)
+		}
+	}
+	return t, err
 }
 
 // isScenario says whether a name means a scenario: a folder, a file that begins

@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
+	"sync"
 	"text/tabwriter"
 
 	"s2clab/nodes/control"
@@ -60,7 +62,7 @@ func commands() []command {
 		{name: "link", args: "[LINK [set KEY=VALUE... | down | up]]", summary: "look at links and change them", run: (*Program).link},
 		{name: "move", args: "NODE LINK", summary: "hand a mobile over to another link", run: (*Program).move},
 		{name: "capture", args: "LINK...", summary: "packets of links, live, as pcapng", run: (*Program).capture},
-		{name: "down", summary: "take a lab down", run: (*Program).down},
+		{name: "down", args: "[LAB...]", summary: "take a lab down", run: (*Program).down},
 		{name: "check", args: "FILE...", summary: "say what is wrong with topologies and scenarios", run: (*Program).check},
 		{name: "schema", args: "topology | subscribers | scenario", summary: "print the JSON Schema of a file format", run: (*Program).schema},
 		{name: "graph", args: "TOPOLOGY", summary: "draw a topology as SVG, DOT or Mermaid", run: (*Program).graph},
@@ -74,12 +76,17 @@ func commands() []command {
 
 // Run executes one command line and returns its exit status.
 func (p *Program) Run(ctx context.Context, args []string) int {
-	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
+	switch {
+	case len(args) == 0:
 		p.help()
-		if len(args) == 0 {
-			return Failed
-		}
+		return Failed
+	case args[0] == "help" && len(args) > 1:
+		args = []string{args[1], "-h"}
+	case args[0] == "help", args[0] == "-h", args[0] == "--help":
+		p.help()
 		return Held
+	case args[0] == "--version":
+		args[0] = "version"
 	}
 	all := commands()
 	for i := range all {
@@ -142,22 +149,41 @@ func (p *Program) flags(verb string) *flag.FlagSet {
 				fmt.Fprintf(p.Out, "usage: s2clab %s\n\n%s.\n", strings.TrimSpace(c.name+" [FLAGS] "+c.args), strings.ToUpper(c.summary[:1])+c.summary[1:])
 			}
 		}
-		f.SetOutput(p.Out)
-		f.PrintDefaults()
-		f.SetOutput(io.Discard)
+		w := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
+		first := "\n"
+		f.VisitAll(func(one *flag.Flag) {
+			value, what := flag.UnquoteUsage(one)
+			if one.DefValue != "" && one.DefValue != "0" && one.DefValue != "false" {
+				what += " (left out: " + one.DefValue + ")"
+			}
+			fmt.Fprintf(w, "%s  %s\t%s\n", first, strings.TrimSpace(dashed(one.Name)+" "+strings.ToUpper(value)), what)
+			first = ""
+		})
+		w.Flush()
 	}
 	return f
+}
+
+// dashed is a flag as people write it.
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
 }
 
 // parse reads flags that may stand before, between and after the arguments, and
 // returns the arguments. After "--" nothing is a flag.
 func parse(f *flag.FlagSet, args []string) (rest []string, err error) {
+	help := f.Usage
+	f.Usage = func() {} // of a mistake its own hint says more
 	for {
 		if err := f.Parse(args); err != nil {
 			if errors.Is(err, flag.ErrHelp) {
+				help()
 				return nil, err
 			}
-			return nil, fmt.Errorf("%s: %w\n    hint: \"s2clab %s -h\" shows its flags", f.Name(), err, f.Name())
+			return nil, misread(f, err.Error())
 		}
 		read := len(args) - f.NArg()
 		if read > 0 && args[read-1] == "--" {
@@ -169,6 +195,40 @@ func parse(f *flag.FlagSet, args []string) (rest []string, err error) {
 		rest = append(rest, f.Arg(0))
 		args = f.Args()[1:]
 	}
+}
+
+// parseOnly is parse for verbs that take no arguments.
+func parseOnly(f *flag.FlagSet, args []string) error {
+	rest, err := parse(f, args)
+	if err == nil && len(rest) > 0 {
+		return usage(f.Name(), fmt.Sprintf("no arguments, and %q is one", rest[0]))
+	}
+	return err
+}
+
+// badValue is what package flag says of a value that cannot be read.
+var badValue = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?s)^invalid (?:boolean )?value ("(?:[^"\\]|\\.)*") for (?:flag )?-([^:]+): (.*)$`)
+})
+
+// misread says in our words what package flag found.
+func misread(f *flag.FlagSet, found string) error {
+	if name, ok := strings.CutPrefix(found, "flag provided but not defined: -"); ok {
+		var all []string
+		f.VisitAll(func(one *flag.Flag) { all = append(all, dashed(one.Name)) })
+		return fmt.Errorf("%s: %s is not a flag of it\n    hint: %s", f.Name(), dashed(name), strict.Suggest(dashed(name), "flags", all))
+	}
+	if name, ok := strings.CutPrefix(found, "flag needs an argument: -"); ok {
+		return fmt.Errorf("%s: %s is not followed by a value\n    hint: \"s2clab %s -h\" shows its flags", f.Name(), dashed(name), f.Name())
+	}
+	if m := badValue().FindStringSubmatch(found); m != nil {
+		switch m[3] {
+		case "parse error", "value out of range":
+			return fmt.Errorf("%s: %s %s: want a whole number\n    hint: \"s2clab %s -h\" shows its flags", f.Name(), dashed(m[2]), m[1], f.Name())
+		}
+		return fmt.Errorf("%s: %s", f.Name(), m[3])
+	}
+	return fmt.Errorf("%s: %s\n    hint: \"s2clab %s -h\" shows its flags", f.Name(), found, f.Name())
 }
 
 // usage is the error of a command line that misses something.

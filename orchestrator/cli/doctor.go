@@ -12,7 +12,7 @@ import (
 func (p *Program) doctor(ctx context.Context, args []string) error {
 	f := p.flags("doctor")
 	asJSON := f.Bool("json", false, "print the findings as JSON")
-	if _, err := parse(f, args); err != nil {
+	if err := parseOnly(f, args); err != nil {
 		return err
 	}
 	findings := supervise.Probe()

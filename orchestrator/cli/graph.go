@@ -2,14 +2,12 @@ package cli
 
 import (
 	"context"
-
-	"s2clab/topologies"
 )
 
 // graph draws a topology.
 func (p *Program) graph(ctx context.Context, args []string) error {
 	f := p.flags("graph")
-	format := f.String("format", "svg", "svg, dot (for Graphviz) or mermaid")
+	format := f.String("format", "svg", "the `form`: svg, dot (for Graphviz) or mermaid")
 	set := setFlag(f)
 	words, err := parse(f, args)
 	if err != nil {
@@ -18,7 +16,7 @@ func (p *Program) graph(ctx context.Context, args []string) error {
 	if len(words) != 1 {
 		return usage("graph", "one topology: a file, or the name of a shipped one")
 	}
-	t, _, err := topologies.Load(words[0], *set...)
+	t, err := loadTopology(words[0], *set)
 	if err != nil {
 		return err
 	}

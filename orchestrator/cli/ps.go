@@ -16,7 +16,7 @@ import (
 func (p *Program) ps(ctx context.Context, args []string) error {
 	f := p.flags("ps")
 	asJSON := f.Bool("json", false, "print as JSON")
-	if _, err := parse(f, args); err != nil {
+	if err := parseOnly(f, args); err != nil {
 		return err
 	}
 	labs, err := door.Labs()

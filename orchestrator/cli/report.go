@@ -24,6 +24,9 @@ func (p *Program) report(ctx context.Context, args []string) error {
 	if len(words) != 1 {
 		return usage("report", "the folder of a run")
 	}
+	if _, err := os.Stat(filepath.Join(words[0], "journal.jsonl")); errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("report: %s is not the folder of a run: there is no journal.jsonl in it\n    hint: runs are kept in runs/<date>-<scenario>, or where --runs said", words[0])
+	}
 	r, err := writeReport(words[0])
 	if err != nil {
 		return err

@@ -34,12 +34,12 @@ func (p *Program) run(ctx context.Context, args []string) error {
 	var o runFlags
 	f := p.flags("run")
 	o.set = setFlag(f)
-	f.Uint64Var(&o.seed, "seed", 0, "of every random choice; the scenario's where it is 0")
+	f.Uint64Var(&o.seed, "seed", 0, "the `number` that every random choice comes from; left out: the scenario's")
 	f.StringVar(&o.folder, "runs", "runs", "the `folder` that runs are kept in")
 	f.BoolVar(&o.quiet, "quiet", false, "do not tell the run as it happens")
 	f.BoolVar(&o.asJSON, "json", false, "print the result as JSON")
 	f.BoolVar(&o.all, "all", false, "play every shipped scenario")
-	f.IntVar(&o.repeat, "repeat", 1, "play it so many times, each with the next seed")
+	f.IntVar(&o.repeat, "repeat", 1, "play it so many `times`, each with the next seed")
 	words, err := parse(f, args)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"time"
@@ -37,7 +38,7 @@ func setFlag(f *flag.FlagSet) *overrides {
 func (p *Program) up(ctx context.Context, args []string) error {
 	f := p.flags("up")
 	name := f.String("name", "", "the `name` of the lab; the topology's where it is left out")
-	seed := f.Uint64("seed", 1, "of every random choice")
+	seed := f.Uint64("seed", 1, "the `number` that every random choice comes from")
 	set := setFlag(f)
 	words, err := parse(f, args)
 	if err != nil {
@@ -46,7 +47,7 @@ func (p *Program) up(ctx context.Context, args []string) error {
 	if len(words) != 1 {
 		return usage("up", "one topology: a file, or the name of a shipped one")
 	}
-	t, _, err := topologies.Load(words[0], *set...)
+	t, err := loadTopology(words[0], *set)
 	if err != nil {
 		return err
 	}
@@ -54,6 +55,9 @@ func (p *Program) up(ctx context.Context, args []string) error {
 		*name = t.Name
 	}
 	s, err := supervise.Spawn(*name)
+	if errors.Is(err, door.ErrTaken) {
+		return fmt.Errorf("%w\n    hint: \"s2clab down %s\" takes that one down; --name NAME gives the new one another name", err, *name)
+	}
 	if err != nil {
 		return err
 	}

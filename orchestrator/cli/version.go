@@ -8,6 +8,9 @@ import (
 
 // version prints what this program was built from.
 func (p *Program) version(ctx context.Context, args []string) error {
+	if err := parseOnly(p.flags("version"), args); err != nil {
+		return err
+	}
 	fmt.Fprintln(p.Out, "s2clab", Version())
 	return nil
 }

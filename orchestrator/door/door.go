@@ -80,7 +80,7 @@ type Call struct {
 func Knock(name, op string, args any, files ...*os.File) (*Call, error) {
 	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Net: "unix", Name: prefix() + name})
 	if errors.Is(err, unix.ECONNREFUSED) {
-		return nil, fmt.Errorf("lab %q: %w", name, ErrNone)
+		return nil, fmt.Errorf("lab %q: %w\n    hint: \"s2clab ps\" lists those that run", name, ErrNone)
 	}
 	if err != nil {
 		return nil, err
