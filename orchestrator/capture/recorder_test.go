@@ -372,7 +372,10 @@ func TestAFullDiskIsToldAndTheEventsGoOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	linktest.Until(t, "two packets are in the file", func() bool { return r.Stats().Packets == 2 })
+	linktest.Until(t, "two packets are in the file", func() bool {
+		octets, _, _ := r.file.state()
+		return octets > 2*int64(len(bindingUpdate(t)))+300 // with what describes the interfaces
+	})
 	r.file.mu.Lock()
 	r.file.f.Close()
 	r.file.f = full
