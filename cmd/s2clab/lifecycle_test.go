@@ -2,13 +2,16 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -61,7 +64,7 @@ func TestALabStaysUntilItIsTakenDown(t *testing.T) {
 	if s := p.ps(lab); s == nil || s.Topology != "eps-s2c" || len(s.Nodes) != 6 || len(s.Links) != 5 {
 		t.Fatalf("ps says %+v", s)
 	}
-	wantSaid(t, p.must("ps"), lab+"  ue ", "2001:db8:100::10")
+	wantSaid(t, p.must("ps"), lab+"  ", "2001:db8:100::10")
 
 	t.Run("a name can be had once", func(t *testing.T) {
 		p := p.with(t)
@@ -120,15 +123,45 @@ func TestALabStaysUntilItIsTakenDown(t *testing.T) {
 	})
 	t.Run("a program in a node has a terminal where the person has one", func(t *testing.T) {
 		p := p.with(t)
-		if _, err := exec.LookPath("script"); err != nil {
-			netnstest.Lacking(t, "script", err)
-		}
-		cmd := exec.Command("script", "-qec", fmt.Sprintf("stty rows 33 cols 99; %s exec --lab %s cn -- sh -c 'test -t 0 && test -t 1 && test -t 2 && stty size && hostname; exit 5'", p.path, lab), "/dev/null")
-		like := p.command()
-		cmd.Env, cmd.Dir = like.Env, like.Dir
-		out, _, status := p.wait(cmd)
+		out, status := p.atTerminal("", fmt.Sprintf("stty rows 33 cols 99; %s exec --lab %s cn -- sh -c 'test -t 0 && test -t 1 && test -t 2 && stty size && hostname; exit 5'", p.path, lab), "")
 		if status != 5 || !strings.Contains(out, "33 99\r\ncn\r\n") {
 			t.Errorf("exit status %d, want 5; terminal says %q, want its size and the host name", status, out)
+		}
+		out, status = p.atTerminal("ready", fmt.Sprintf("%s exec --lab %s cn -- sh -c 'echo ready; exec sleep 1234'", p.path, lab), "\x03")
+		if status != 128+2 {
+			t.Errorf("Ctrl-C: exit status %d, want 130; terminal says %q", status, out)
+		}
+		out, status = p.atTerminal("", fmt.Sprintf("SHELL=/bin/sh %s shell --lab %s wlan-gw", p.path, lab), "hostname\nexit 3\n")
+		if status != 3 || !strings.Contains(out, "wlan-gw\r\n") {
+			t.Errorf("shell: exit status %d, want 3; terminal says %q", status, out)
+		}
+	})
+	t.Run("a person's own tools work in a node", func(t *testing.T) {
+		p := p.with(t)
+		for _, tool := range []string{"ping", "iperf3", "tcpdump"} {
+			if _, err := exec.LookPath(tool); err != nil {
+				netnstest.Lacking(t, tool, err)
+			}
+		}
+		p.must("exec", "--lab", lab, "ue", "--", "ping", "-6", "-c", "1", "-w", "10", "cn")
+		server := p.start("exec", "--lab", lab, "cn", "--", "sh", "-c", "exec iperf3 -s -1 --forceflush >&2")
+		server.await("Server listening")
+		var measured struct {
+			End struct {
+				Received struct{ Bytes float64 } `json:"sum_received"`
+			}
+		}
+		if err := json.Unmarshal([]byte(p.must("exec", "--lab", lab, "ue", "--", "iperf3", "-6", "-J", "-n", "2M", "-c", "cn")), &measured); err != nil || measured.End.Received.Bytes < 100_000 {
+			t.Errorf("iperf3: %v, %+v", err, measured)
+		}
+		if said, status := server.ended(); status != 0 {
+			t.Errorf("iperf3 -s: exit status %d\n%s", status, said)
+		}
+		dump := p.start("exec", "--lab", lab, "cn", "--", "sh", "-c", "exec tcpdump -n -l -c 1 -i sgi icmp6 and 'ip6[40]==128' >&2")
+		dump.await("listening on sgi")
+		p.must("exec", "--lab", lab, "pgw", "--", "ping", "-6", "-c", "1", "-w", "10", "cn")
+		if said, status := dump.ended(); status != 0 || !strings.Contains(said, "echo request") {
+			t.Errorf("tcpdump: exit status %d\n%s", status, said)
 		}
 	})
 	t.Run("a link changes and shows it", func(t *testing.T) {
@@ -183,6 +216,41 @@ func TestALabStaysUntilItIsTakenDown(t *testing.T) {
 	p.refused([]string{"down", lab}, "no lab of that name runs")
 }
 
+// atTerminal types at a terminal in which a command runs, once that has said
+// ready, and returns what the terminal showed.
+func (p *person) atTerminal(ready, command, types string) (shown string, status int) {
+	p.t.Helper()
+	if _, err := exec.LookPath("script"); err != nil {
+		netnstest.Lacking(p.t, "script", err)
+	}
+	cmd := exec.Command("script", "-qec", command, "/dev/null")
+	like := p.command()
+	cmd.Env, cmd.Dir = like.Env, like.Dir
+	keys, err1 := cmd.StdinPipe()
+	screen, err2 := cmd.StdoutPipe()
+	if err := errors.Join(err1, err2, cmd.Start()); err != nil {
+		p.t.Fatal(err)
+	}
+	late := time.AfterFunc(bound, p.end)
+	defer late.Stop()
+	var all strings.Builder
+	typed := false
+	for b := make([]byte, 4096); ; {
+		if !typed && strings.Contains(all.String(), ready) {
+			io.WriteString(keys, types)
+			typed = true
+		}
+		n, err := screen.Read(b)
+		all.Write(b[:n])
+		if err != nil {
+			break
+		}
+	}
+	keys.Close()
+	cmd.Wait()
+	return all.String(), cmd.ProcessState.ExitCode()
+}
+
 // with is the same person, in a part of the story.
 func (p *person) with(t *testing.T) *person {
 	same := *p
@@ -198,6 +266,21 @@ func (p *person) words(words ...string) (found []process) {
 		}
 	}
 	return found
+}
+
+func TestAnOrdinaryUserHasALabThatStays(t *testing.T) {
+	t.Parallel()
+	turn(t)
+	p := newUser(t)
+	lab := p.up("eps-s2c")
+	p.must("move", "--lab", lab, "ue", "wlan")
+	p.must("exec", "--lab", lab, "cn", "--", "ping", "-6", "-c", "1", "-w", "20", "2001:db8:100::10")
+	if id := p.must("exec", "--lab", lab, "cn", "--", "id", "-u"); os.Geteuid() == 0 && id != "0\n" {
+		t.Errorf("id -u says %q, want 0: the user is root inside", id)
+	}
+	spaces := p.spaces()
+	p.supervisor().kill(unix.SIGKILL)
+	p.gone(spaces)
 }
 
 func TestALabThatIsKilledLeavesNothing(t *testing.T) {
