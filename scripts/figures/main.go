@@ -199,7 +199,7 @@ func main() {
 	status := 0
 	var lines []Line
 	if !*asJSON {
-		fmt.Printf("%-46s %15s %15s %7s  %-9s %s\n", "figure", "ours", "reference", "ratio", "target", "")
+		fmt.Printf("%-60s %15s %15s %7s  %-9s %s\n", "figure", "ours", "reference", "ratio", "target", "")
 	}
 	for len(figures) > 0 {
 		benchmark, room := figures[0].Benchmark, figures[0].Room
@@ -244,7 +244,7 @@ func run(room, benchmark string) ([]byte, error) {
 
 func (l *Line) print(w io.Writer) {
 	if l.NotMeasured != "" {
-		fmt.Fprintf(w, "%-46s not measured: %s\n", l.Name, l.NotMeasured)
+		fmt.Fprintf(w, "%-60s not measured: %s\n", l.Name, l.NotMeasured)
 		return
 	}
 	with := func(v *float64, unit string) string {
@@ -259,7 +259,7 @@ func (l *Line) print(w io.Writer) {
 	} else if l.Met != nil {
 		verdict = "not met"
 	}
-	fmt.Fprintf(w, "%-46s %15s %15s %7s  %-9s %s\n", l.Name, with(l.Ours, l.Unit), with(l.Reference, l.Unit), with(l.Ratio, ""), l.Target, verdict)
+	fmt.Fprintf(w, "%-60s %15s %15s %7s  %-9s %s\n", l.Name, with(l.Ours, l.Unit), with(l.Reference, l.Unit), with(l.Ratio, ""), l.Target, verdict)
 }
 
 // machine says where it was measured, and how busy that was.

@@ -19,14 +19,14 @@ import (
 // nodes and a function that takes it away again.
 func Up(t *topologies.Topology) (spaces map[string]*netns.Space, down func(), err error) {
 	var undo []func()
-	down = func() {
+	undoAll := func() {
 		for i := len(undo) - 1; i >= 0; i-- {
 			undo[i]()
 		}
 	}
 	defer func() {
 		if err != nil {
-			down()
+			undoAll()
 		}
 	}()
 
@@ -85,7 +85,7 @@ func Up(t *topologies.Topology) (spaces map[string]*netns.Space, down func(), er
 		}
 		undo = append(undo, func() { sleeper.Process.Kill(); sleeper.Wait() })
 	}
-	return spaces, down, nil
+	return spaces, undoAll, nil
 }
 
 // join makes the links: a veth pair where there are two ends, else a bridge.
