@@ -12,6 +12,7 @@ import (
 // configs turns a topology into what each node process is told.
 func configs(t *topologies.Topology, seed uint64) map[string]*control.Config {
 	all := make(map[string]*control.Config, len(t.Nodes))
+	path := smallestMTU(t)
 	for i := range t.Nodes {
 		n := &t.Nodes[i]
 		all[n.Name] = &control.Config{
@@ -20,6 +21,7 @@ func configs(t *topologies.Topology, seed uint64) map[string]*control.Config {
 			Seed:       seedOf(seed, n.Name),
 			Clock:      n.Clock,
 			Interfaces: interfaces(t, n),
+			PathMTU:    path,
 		}
 		cfg := all[n.Name]
 		switch {
@@ -34,6 +36,17 @@ func configs(t *topologies.Topology, seed uint64) map[string]*control.Config {
 		}
 	}
 	return all
+}
+
+// smallestMTU is that of the links: no path through the lab carries less.
+func smallestMTU(t *topologies.Topology) int {
+	least := 0
+	for _, l := range t.Links {
+		if least == 0 || l.MTU < least {
+			least = l.MTU
+		}
+	}
+	return least
 }
 
 // seedOf gives each node a seed of its own, the same in each run with that seed.

@@ -152,7 +152,21 @@ func names(t *topologies.Topology) map[netip.Addr]string {
 }
 
 // take takes an event into the journal and to the player.
-func (n *session) take(e control.Event) { n.player.Saw(n.journal.Write(e)) }
+func (n *session) take(e control.Event) {
+	if e.Name == "address-configured" {
+		n.name(e)
+	}
+	n.player.Saw(n.journal.Write(e))
+}
+
+// name gives an address that a mobile node has got its name in the capture.
+func (n *session) name(e control.Event) {
+	text, _ := e.Fields["address"].(string)
+	a, err := netip.ParseAddr(text)
+	if r := n.server.taps.recorder.Load(); r != nil && err == nil {
+		r.Name(a, e.Node)
+	}
+}
 
 // tell tells the side that asked of each event. A slow one delays nobody.
 func (n *session) tell() {
@@ -183,9 +197,7 @@ func (n *session) play(ctx context.Context, l *lab.Lab) error {
 		return errors.Join(err, n.close("failed"))
 	}
 	n.measure(l)
-	if err := n.endCapture(); err != nil {
-		n.say("capture-failed", map[string]any{"error": err.Error()})
-	}
+	n.endCapture() // where it failed, it has said so at once
 	_, held := n.player.Judge()
 	verdict := "held"
 	if !held {

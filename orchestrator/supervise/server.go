@@ -14,11 +14,13 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"s2clab/nodes/control"
 	"s2clab/orchestrator/door"
 	"s2clab/orchestrator/lab"
 	"s2clab/orchestrator/link"
@@ -33,6 +35,9 @@ type UpArgs struct {
 	Stay     bool // outlive the side that asked
 	Attach   bool // attach each mobile node to its home link
 }
+
+// collectAt is how much the heap grows before it is collected, in percent.
+const collectAt = 400
 
 // A server is a supervisor at work.
 type server struct {
@@ -51,6 +56,7 @@ func Main() error {
 	// A relay's thread that comes back from waiting must find a processor at
 	// once, though every other goroutine be busy.
 	runtime.GOMAXPROCS(link.Processors())
+	debug.SetGCPercent(collectAt) // one process a lab may hold more, and stops the relay less often
 	if os.Getpid() != 1 {
 		return errors.New("supervise: started by a lab, not by hand")
 	}
@@ -127,7 +133,17 @@ func (s *server) up(ctx context.Context, r *door.Request) error {
 		return err
 	}
 	began := time.Now()
-	l, err := lab.Up(ctx, args.Topology, lab.Options{Seed: args.Seed, Sink: s.taps.event, Observer: &s.taps})
+	attached := make(chan struct{}, len(args.Topology.Nodes))
+	sink := func(e control.Event) {
+		s.taps.event(e)
+		if e.Name == "attached" {
+			select {
+			case attached <- struct{}{}:
+			default: // of a mobile that has moved since
+			}
+		}
+	}
+	l, err := lab.Up(ctx, args.Topology, lab.Options{Seed: args.Seed, Sink: sink, Observer: &s.taps})
 	if err != nil {
 		return err
 	}
@@ -135,16 +151,18 @@ func (s *server) up(ctx context.Context, r *door.Request) error {
 	s.args, s.lab, s.started = args, l, time.Now()
 	s.mu.Unlock()
 	if args.Attach {
-		for _, n := range args.Topology.Nodes {
-			if n.MobileNode == nil {
-				continue
-			}
-			for _, i := range n.Interfaces {
-				if args.Topology.Link(i.Link).Home {
-					if err := l.Attach(n.Name, i.Link); err != nil {
-						return err
-					}
-				}
+		n, err := attachHome(l)
+		if err != nil {
+			return err
+		}
+		// The home link's routers are heard soon; where they are not, the lab is
+		// up all the same.
+		late := time.After(atHome)
+		for range n {
+			select {
+			case <-attached:
+			case <-late:
+			case <-ctx.Done():
 			}
 		}
 	}
@@ -157,6 +175,28 @@ func (s *server) up(ctx context.Context, r *door.Request) error {
 	}
 	<-ctx.Done()
 	return nil
+}
+
+// atHome is how long a lab that comes up waits for its mobiles to be at home, so
+// that a person's first ping finds its way.
+const atHome = 2 * time.Second
+
+// attachHome attaches each mobile node to its home link. It says how many did.
+func attachHome(l *lab.Lab) (attached int, err error) {
+	for _, n := range l.Topology.Nodes {
+		if n.MobileNode == nil {
+			continue
+		}
+		for _, i := range n.Interfaces {
+			if l.Topology.Link(i.Link).Home {
+				if err := l.Attach(n.Name, i.Link); err != nil {
+					return attached, err
+				}
+				attached++
+			}
+		}
+	}
+	return attached, nil
 }
 
 // Ready is said once the lab is up.
