@@ -144,9 +144,9 @@ func (h *Host) SetForwarding(router bool) error {
 	return h.SetSysctl("conf/all/forwarding", value)
 }
 
-// Priorities of rules: RFC 3484 has no word for them; the kernel asks the lowest
-// first. A role's rules stand between PriorityRole and PriorityRoleEnd, behind the
-// local table and before the main one.
+// Priorities of rules: the kernel asks the lowest first. A role's rules stand
+// between PriorityRole and PriorityRoleEnd, behind the local table and before the
+// main one.
 const (
 	prioritySilent  = 10
 	priorityTunnel  = 20

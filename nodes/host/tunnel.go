@@ -117,6 +117,7 @@ const (
 	smallestMTU   = 1280 // RFC 8200, section 5
 	usualMTU      = 1500
 	largestInner  = 65535
+	refusalsHeld  = 64 // for who reads Refusals
 )
 
 // NewTunnel makes the tunnel's device and opens the tunnel. Engine auto is
@@ -139,7 +140,7 @@ func (h *Host) NewTunnel(cfg TunnelConfig) (*Tunnel, error) {
 	return nil, fmt.Errorf("tunnel: engine %q: want auto, user or kernel", cfg.Engine)
 }
 
-func (h *Host) openTunnel(cfg TunnelConfig, why string, make func(*Tunnel) engine) (*Tunnel, error) {
+func (h *Host) openTunnel(cfg TunnelConfig, why string, with func(*Tunnel) engine) (*Tunnel, error) {
 	if err := h.orderRules(); err != nil {
 		return nil, err
 	}
@@ -147,9 +148,9 @@ func (h *Host) openTunnel(cfg TunnelConfig, why string, make func(*Tunnel) engin
 	t := &Tunnel{
 		host: h, cfg: cfg, why: why,
 		byInner: map[netip.Addr]*binding{}, remotes: map[netip.Addr]int{},
-		refusals: newRefusals(),
+		refusals: make(chan Refusal, refusalsHeld),
 	}
-	t.engine = make(t)
+	t.engine = with(t)
 	if err := t.open(); err != nil {
 		t.Close()
 		return nil, fmt.Errorf("tunnel: engine %s: %w", t.engine.name(), err)
@@ -169,8 +170,6 @@ func (h *Host) removeLeftovers() {
 		}
 	}
 }
-
-func newRefusals() chan Refusal { return make(chan Refusal, 64) }
 
 func (t *Tunnel) open() (err error) {
 	if t.in, err = openProtocol41(); err != nil {

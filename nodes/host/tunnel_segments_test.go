@@ -239,7 +239,7 @@ func FuzzHostileTunnelPackets(f *testing.F) {
 	f.Add(datagram(f, homeAddress, peer, "hello"), uint8(0), uint8(0), uint16(0), uint16(0), uint16(0))
 	p := newPipe(f, 0)
 	dropped := &Tunnel{
-		refusals: newRefusals(), remotes: map[netip.Addr]int{agent: 1},
+		refusals: make(chan Refusal, refusalsHeld), remotes: map[netip.Addr]int{agent: 1},
 		byInner: map[netip.Addr]*binding{homeAddress: {Binding: Binding{Inner: homeAddress, Local: careOf, Remote: agent}, mtu: usualMTU}},
 	}
 	f.Fuzz(func(t *testing.T, b []byte, flags, kind uint8, size, start, offset uint16) {

@@ -82,32 +82,32 @@ func TestWatchTellsOfDuplicateAddresses(t *testing.T) {
 	}{{AddressFlags{}, Tentative}, {AddressFlags{Optimistic: true}, Optimistic}} {
 		t.Run(how.first.String(), func(t *testing.T) {
 			a, b := pair(t)
-			for _, n := range []*testNode{a, b} {
-				n.in(func() error {
-					return allOf(n.SetSysctl("conf/all/accept_dad", "1"), n.SetSysctl("neigh/wlan/retrans_time_ms", "100"))
-				})
-				break
-			}
+			a.in(func() error {
+				return allOf(a.SetSysctl("conf/all/accept_dad", "1"), a.SetSysctl("neigh/wlan/retrans_time_ms", "100"))
+			})
 			changes := a.Watch(context10s(t))
 			double, single := netip.MustParseAddr("2001:db8:1::5"), netip.MustParseAddr("2001:db8:1::6")
+			there := b.Watch(context10s(t))
 			b.address("core", "2001:db8:1::5/64")
+			await(t, there, func(c Change) bool { return c == AddressChange{"core", double, Ready} }) // it answers from now on
 			a.in(func() error {
 				return allOf(
 					a.AddAddress("wlan", netip.PrefixFrom(double, 128), how.flags),
 					a.AddAddress("wlan", netip.PrefixFrom(single, 128), how.flags))
 			})
-			var states []AddressState
+			states := map[netip.Addr][]AddressState{}
+			last := func(of netip.Addr) AddressState {
+				return append([]AddressState{Tentative}, states[of]...)[len(states[of])]
+			}
 			await(t, changes, func(c Change) bool {
-				ch, ok := c.(AddressChange)
-				if ok && ch.Address == double {
-					states = append(states, ch.State)
+				if c, ok := c.(AddressChange); ok {
+					states[c.Address] = append(states[c.Address], c.State)
 				}
-				return ok && ch.Address == double && ch.State == Failed
+				return last(double) == Failed && last(single) == Ready
 			})
-			if states[0] != how.first {
+			if states[double][0] != how.first || states[single][0] != how.first {
 				t.Errorf("states %v, want %v first", states, how.first)
 			}
-			await(t, changes, func(c Change) bool { return c == AddressChange{"wlan", single, Ready} })
 		})
 	}
 }
