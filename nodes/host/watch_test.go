@@ -83,7 +83,7 @@ func TestWatchTellsOfDuplicateAddresses(t *testing.T) {
 		t.Run(how.first.String(), func(t *testing.T) {
 			a, b := pair(t)
 			a.in(func() error {
-				return allOf(a.SetSysctl("conf/all/accept_dad", "1"), a.SetSysctl("neigh/wlan/retrans_time_ms", "100"))
+				return allOf(a.SetSysctl("conf/all/accept_dad", "1"), a.SetSysctl("neigh/wlan/retrans_time_ms", "500")) // time enough for the other to defend it, on a busy machine too
 			})
 			changes := a.Watch(context10s(t))
 			double, single := netip.MustParseAddr("2001:db8:1::5"), netip.MustParseAddr("2001:db8:1::6")
