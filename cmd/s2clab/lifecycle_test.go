@@ -376,7 +376,8 @@ steps:
   - {at: 0s, attach: {node: mn, link: home}}
   - {at: 100ms, exec: {node: cn, command: "true"}}
   - {wait: {for: node-died, node: router, timeout: 30s}}
-  - {restart: {node: router, gap: 10ms}}
+  - {stop: router}
+  - {start: router}
   - {move: {node: mn, to: visited}}
   - {wait: {for: bound, node: mn}}
   - {stop: all}
