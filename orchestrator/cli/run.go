@@ -103,7 +103,7 @@ func (p *Program) runOne(ctx context.Context, name string, o *runFlags, nth uint
 	if err != nil {
 		call.Close()
 		supervisor.End() // it writes down what it has seen until now
-		return nil, fmt.Errorf("%w\n    hint: what was recorded until then is in %s", err, dir)
+		return nil, fmt.Errorf("%w\n    hint: \"s2clab report %s\" shows what was recorded until then", err, quote(near(dir)))
 	}
 	supervisor.Kill()
 	return result, p.tellResult(dir, o)
@@ -120,6 +120,27 @@ func spawnRun(dir string) (*supervise.Supervisor, error) {
 		}
 		name = fmt.Sprintf("%s-%d", filepath.Base(dir), i)
 	}
+}
+
+// near is a path as short as it can be written from here.
+func near(path string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	short, err := filepath.Rel(here, path)
+	if err != nil || strings.HasPrefix(short, "..") {
+		return path
+	}
+	return short
+}
+
+// quote is a word as a shell takes it.
+func quote(word string) string {
+	if strings.ContainsAny(word, " \t'\"$&|;<>()*?[]#~`\\") {
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return word
 }
 
 // makeRun makes the folder of a run, with the exact files that it is made from.

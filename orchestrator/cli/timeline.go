@@ -51,11 +51,14 @@ var told = map[string]string{
 	"peer-down":                  "has lost {peer} ({reason})",
 	"flow-started":               "flow {flow} starts",
 	"flow-stopped":               "flow {flow} ends[: {received} received]",
-	"aim-hit":                    "{action} {message} on {link}",
+	"aim-hit":                    "{message} on {link} {action}",
 	"command-ended":              "{command}: {exit}",
 	"capture-failed":             "capture: {error}",
 	"duplicate-address-detected": "{home-address} is taken on the home link",
 }
+
+// acted say what an aim did to a message.
+var acted = map[string]string{"drop": "is dropped", "hold": "is held back", "duplicate": "is duplicated", "replay": "is replayed"}
 
 // headings are events that begin a chapter.
 var headings = []string{"step-started"}
@@ -174,6 +177,8 @@ func spoken(name string, v any) string {
 		v, _, _ = strings.Cut(text, "@")
 	case name == "peer" && text != "":
 		v, _, _ = strings.Cut(text, ".")
+	case name == "action" && acted[text] != "":
+		return acted[text]
 	case name == "status" && v == 0.0:
 		return "accepted"
 	case name == "result" && v == 2001.0: // RFC 6733, section 7.1.2

@@ -52,6 +52,7 @@ func TestEventsReadAsAPersonWouldSayThem(t *testing.T) {
 		{"binding-acknowledged", map[string]any{"seq": 7.0, "status": 0.0}, "has Binding Acknowledgement 7: accepted"},
 		{"binding-update-sent", map[string]any{"seq": 7.0, "care-of": "::1", "attempt": 1.0}, "sends Binding Update 7 for ::1"},
 		{"binding-update-sent", map[string]any{"seq": 8.0, "care-of": "::1", "auth": "mn-ha", "attempt": 2.0}, "sends Binding Update 8 for ::1, authenticated by mn-ha, attempt 2"},
+		{"aim-hit", map[string]any{"action": "drop", "message": "binding-update", "link": "wlan"}, "binding-update on wlan is dropped"},
 		{"node-died", map[string]any{"exit": "\x1b[2J"}, "died: �[2J"},
 	} {
 		if got := fill(told[c.name], c.fields); got != c.want {

@@ -193,7 +193,11 @@ func (n *session) play(ctx context.Context, l *lab.Lab) error {
 		err = n.player.Play(ctx)
 	}
 	if err != nil {
-		n.say("run-failed", map[string]any{"error": err.Error()})
+		why := err.Error()
+		if ctx.Err() != nil { // the side that asked has gone
+			why = "it was interrupted"
+		}
+		n.say("run-failed", map[string]any{"error": why})
 		return errors.Join(err, n.close("failed"))
 	}
 	n.measure(l)
