@@ -8,6 +8,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -150,16 +151,15 @@ func number(x float64) string {
 // results reads what go test prints: metrics by benchmark, and why some skipped.
 func results(out []byte) (metrics map[string]map[string]float64, skipped map[string]string) {
 	metrics, skipped = map[string]map[string]float64{}, map[string]string{}
-	skip := ""
+	said := ""
 	for text := range strings.Lines(string(out)) {
 		words := strings.Fields(text)
-		if skip != "" && strings.HasPrefix(text, "    ") && len(words) > 1 {
-			skipped[skip] = strings.Join(words[1:], " ") // behind the file and line
+		if strings.HasPrefix(text, "    ") && len(words) > 1 {
+			said = strings.Join(words[1:], " ") // behind the file and line
 		}
-		skip = ""
-		if len(words) == 3 && words[0] == "---" && words[1] == "SKIP:" {
-			skip = plain(words[2])
-			skipped[skip] = "skipped"
+		if len(words) >= 3 && words[0] == "---" && words[1] == "SKIP:" {
+			skipped[plain(words[2])] = cmp.Or(said, "skipped")
+			said = ""
 		}
 		if len(words) < 4 || !strings.HasPrefix(words[0], "Benchmark") {
 			continue
@@ -209,6 +209,9 @@ func main() {
 			status = 2
 		}
 		metrics, skipped := results(out)
+		if err == nil && metrics[benchmark] == nil && skipped[benchmark] == "" {
+			fmt.Fprintf(os.Stderr, "figures: %s in %s said nothing of itself:\n%s", benchmark, room, out)
+		}
 		for len(figures) > 0 && figures[0].Benchmark == benchmark {
 			why := skipped[benchmark]
 			if err != nil {
@@ -221,7 +224,10 @@ func main() {
 			}
 		}
 	}
-	if *asJSON {
+	if !*asJSON {
+		m := machine()
+		fmt.Printf("on %v processors, Linux %v; %v wanted to run in the last minute\n", m["processors"], m["kernel"], m["load-average-of-a-minute"])
+	} else {
 		e := json.NewEncoder(os.Stdout)
 		e.SetIndent("", "  ")
 		e.Encode(map[string]any{"figures": lines, "machine": machine()})

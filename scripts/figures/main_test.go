@@ -13,8 +13,9 @@ BenchmarkBringUpLine50
 BenchmarkBringUpLine50-2    	       1	         1.5 ours-s	         3 ratio	         0.5 reference-s
 BenchmarkMemoryPerNode
 BenchmarkMemoryPerNode-5   	       1	         7 ours-MiB	         7 ratio	         1 reference-MiB
---- SKIP: BenchmarkBringUpMininet
+BenchmarkBringUpMininet
     figures_test.go:160: Mininet is not installed
+--- SKIP: BenchmarkBringUpMininet
 PASS
 `))
 	want := map[string]string{
