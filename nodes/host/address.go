@@ -79,10 +79,14 @@ func (h *Host) AddAddress(dev string, p netip.Prefix, flags AddressFlags) error 
 	if err != nil {
 		return err
 	}
-	if flags.Optimistic {
-		if err := h.allowOptimistic(dev); err != nil {
-			return err
-		}
+	switch {
+	case flags.Optimistic:
+		err = h.allowOptimistic(dev)
+	case !flags.NoDAD: // nodes come up without duplicate address detection
+		err = h.SetSysctl("conf/"+dev+"/accept_dad", "1")
+	}
+	if err != nil {
+		return err
 	}
 	var b batch
 	b.addAddress(index, p, flags)
