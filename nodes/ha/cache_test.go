@@ -16,7 +16,8 @@ import (
 // the real one: sequence numbers only, no detection.
 type model struct {
 	entries map[netip.Addr]*modelEntry
-	most    int
+	most    int // that are bound, and of those that have ended that are remembered
+	ends    int
 }
 
 type modelEntry struct {
@@ -24,6 +25,7 @@ type modelEntry struct {
 	seq    uint16
 	careOf netip.Addr
 	until  time.Time
+	ended  int // how many had ended before it did
 }
 
 func (m *model) pass(now time.Time) {
@@ -40,6 +42,23 @@ func (m *model) bound() int {
 	return n
 }
 
+// forget forgets the one that ended first, where more have ended than may be bound.
+func (m *model) forget() {
+	var first netip.Addr
+	ended := 0
+	for home, e := range m.entries {
+		if e.bound {
+			continue
+		}
+		if ended++; ended == 1 || e.ended < m.entries[first].ended {
+			first = home
+		}
+	}
+	if ended > m.most {
+		delete(m.entries, first)
+	}
+}
+
 func (m *model) update(now time.Time, home, careOf netip.Addr, seq uint16, lifetime time.Duration) (mh.Status, uint16) {
 	e := m.entries[home]
 	switch {
@@ -50,7 +69,9 @@ func (m *model) update(now time.Time, home, careOf netip.Addr, seq uint16, lifet
 	case lifetime == 0:
 		e.seq = seq
 		if e.bound {
-			e.bound, e.until = false, now.Add(10*time.Second)
+			e.bound, e.until, e.ended = false, now.Add(10*time.Second), m.ends
+			m.ends++
+			m.forget()
 		}
 		return mh.Accepted, seq
 	case (e == nil || !e.bound) && m.bound() >= m.most:
