@@ -61,7 +61,7 @@ func commands() []command {
 		{name: "shell", args: "NODE", summary: "a shell in a node", run: (*Program).shell},
 		{name: "link", args: "[LINK [set KEY=VALUE... | down | up]]", summary: "look at links and change them", run: (*Program).link},
 		{name: "move", args: "NODE LINK", summary: "hand a mobile over to another link", run: (*Program).move},
-		{name: "capture", args: "LINK...", summary: "packets of links, live, as pcapng", run: (*Program).capture},
+		{name: "capture", args: "[LINK...]", summary: "packets of links, live, as pcapng; of all where none is named", run: (*Program).capture},
 		{name: "down", args: "[LAB...]", summary: "take a lab down", run: (*Program).down},
 		{name: "check", args: "FILE...", summary: "say what is wrong with topologies and scenarios", run: (*Program).check},
 		{name: "schema", args: "topology | subscribers | scenario", summary: "print the JSON Schema of a file format", run: (*Program).schema},
