@@ -346,7 +346,7 @@ func TestAnInterruptedRunSaysSoAndLeavesItsRecord(t *testing.T) {
 			spaces := p.spaces()
 			s.signal(sig)
 			said, status := s.ended()
-			if status != 2 || !strings.Contains(said, "interrupted") || !strings.Contains(said, "hint: what was recorded until then is in "+p.file("runs")) {
+			if status != 2 || !strings.Contains(said, "interrupted") || !strings.Contains(said, `hint: "s2clab report runs/`) {
 				t.Errorf("exit status %d, want 2:\n%s", status, said)
 			}
 			p.gone(spaces)
