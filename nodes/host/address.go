@@ -94,9 +94,10 @@ func (h *Host) AddAddress(dev string, p netip.Prefix, flags AddressFlags) error 
 }
 
 // allowOptimistic makes the kernel take optimistic addresses as good as others
-// on a device.
+// on a device, while it asks whether somebody has them: RFC 4429.
 func (h *Host) allowOptimistic(dev string) error {
 	return allOf(
+		h.SetSysctl("conf/"+dev+"/accept_dad", "1"), // nodes come up without duplicate address detection
 		h.SetSysctl("conf/"+dev+"/optimistic_dad", "1"),
 		h.SetSysctl("conf/"+dev+"/use_optimistic", "1"))
 }
