@@ -19,23 +19,7 @@ const (
 )
 
 func (a *agent) openRequest(o *control.OpenFlow) error {
-	var f *flow
-	begun := make(chan struct{})
-	stop, wait, err := listen(o.Listen, func(c *net.TCPConn) {
-		<-begun
-		f.answer(c)
-	})
-	if err != nil {
-		return err
-	}
-	if f, _, err = a.begin(o.Flow, "flow-responses"); err != nil {
-		stop()
-		return err
-	}
-	close(begun)
-	f.close = stop
-	f.work.Go(wait)
-	return nil
+	return a.openStream(o, "flow-responses", (*flow).answer)
 }
 
 // answer sends back each request.
@@ -66,21 +50,7 @@ func (a *agent) startRequest(s *control.StartFlow) error {
 	if s.Rate <= 0 || s.Size > requestMost {
 		return fmt.Errorf("traffic: flow %q: rate %g, size %d: want more than 0 a second and at most %d octets", s.Flow, s.Rate, s.Size, requestMost)
 	}
-	f, ctx, err := a.begin(s.Flow, "flow-responses")
-	if err != nil {
-		return err
-	}
-	f.work.Go(func() {
-		conn, err := connect(ctx, s.Local, s.Remote)
-		if err != nil {
-			f.count(func(c *counts) { c.sendErrors++ })
-			return
-		}
-		defer conn.Close()
-		defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Now()) })()
-		f.ask(ctx, conn, s)
-	})
-	return nil
+	return a.startStream(s, "flow-responses", func(ctx context.Context, f *flow, conn *net.TCPConn) { f.ask(ctx, conn, s) })
 }
 
 // ask sends requests, each at its time or when the one before was answered,
