@@ -27,6 +27,8 @@ const (
 	inUpdate          = 1 << TypeBindingUpdate
 	inAcknowledgement = 1 << TypeBindingAcknowledgement
 	inRevocation      = 1 << TypeBindingRevocation
+	inRefreshRequest  = 1 << TypeBindingRefreshRequest
+	inCareOfTest      = 1<<TypeCareOfTestInit | 1<<TypeCareOfTest
 	anywhere          = ^uint32(0)
 )
 
@@ -58,6 +60,9 @@ var rules = [...]rule{
 	{OptionIPv4AddressAck, inAcknowledgement, 2, "RFC 5555, section 3.2.1"},
 	{OptionNATDetection, inAcknowledgement, 1, "RFC 5555, section 3.2.2"},
 	{OptionIPv4CareOf, inUpdate, 1, "RFC 5555, section 3.1.2"},
+	{OptionBindingIdentifier, inUpdate | inAcknowledgement | inRefreshRequest | inCareOfTest | inRevocation, 255, "RFC 5648, section 4.3; RFC 5846, section 5.1"},
+	{OptionFlowSummary, inUpdate, 255, "RFC 6089, section 4.2.2"},
+	{OptionFlowIdentification, inUpdate | inAcknowledgement, 255, "RFC 6089, section 4.2"},
 }
 
 // Check says whether the options of m are valid in it, as often as they are

@@ -100,6 +100,33 @@ var golden = map[string]Message{
 			IPv4AddressAck{Status: IPv4NoDynamic, Address: netip.IPv4Unspecified()},
 			NATDetection{Refresh: NoKeepalives}}},
 
+	"Binding Update for two bindings": &BindingUpdate{
+		Seq: 9, Flags: AckRequested | HomeRegistration | Overwrite, Lifetime: time.Minute,
+		Options: []Option{
+			BindingIdentifier{BID: 1, Priority: 1, CareOf: careOf},
+			BindingIdentifier{BID: 2, Home: true, Priority: 2, CareOf: netip.MustParseAddr("192.0.2.99")}}},
+	"Binding Update that moves a flow": &BindingUpdate{
+		Seq: 10, Flags: AckRequested | HomeRegistration, Lifetime: time.Minute,
+		Options: []Option{
+			BindingIdentifier{BID: 2, Priority: 2},
+			FlowIdentification{FID: 7, Priority: 10, SubOptions: []FlowSubOption{
+				TrafficSelector{Format: IPv6Selector, Source: &AddressRange{Start: netip.MustParseAddr("2001:db8:2::2")},
+					DestPort: &Range{Start: 5000, End: 5099, Ranged: true}, Protocol: &Range{Start: 17}},
+				BindingReference{BIDs: []uint16{2}}}},
+			FlowSummary{FIDs: []uint16{3, 4}}}},
+	"Binding Acknowledgement of flows": &BindingAcknowledgement{
+		Status: MCoANotComplete, Seq: 10, Lifetime: time.Minute,
+		Options: []Option{
+			BindingIdentifier{BID: 2, Status: MCoAUnknownCareOf, Priority: 2},
+			FlowIdentification{FID: 8, Priority: 20, Status: FlowBIDNotFound, SubOptions: []FlowSubOption{
+				TrafficSelector{Format: IPv4Selector, Destination: &AddressRange{Start: netip.MustParseAddr("10.0.0.7")},
+					Class: &Range{Start: 0xb8}, Protocol: &Range{Start: 6}},
+				BindingReference{BIDs: []uint16{2, 9}}}}}},
+	"Binding Update with sub-options of later RFCs": &BindingUpdate{
+		Seq: 11, Flags: AckRequested | HomeRegistration, Lifetime: time.Minute,
+		Options: []Option{FlowIdentification{FID: 1, Priority: 1, SubOptions: []FlowSubOption{
+			RawFlowSubOption{Kind: 9, Data: []byte{0xab, 0xcd}}, RawFlowSubOption{Kind: 3, Data: []byte{7, 0}}}}}},
+
 	"Binding Update for a service": &BindingUpdate{
 		Seq: 1, Flags: AckRequested | HomeRegistration, Lifetime: 10 * time.Minute,
 		Options: []Option{shortNAI, ServiceSelection{APN: "ims"}}},

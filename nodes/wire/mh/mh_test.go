@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestTheLargestHeaderAndOptionsComeThrough(t *testing.T) {
@@ -104,7 +106,7 @@ func TestOptionsOfAWrongLengthAreRefused(t *testing.T) {
 	}
 	atLeast := map[OptionType]int{OptionMNIdentifier: 1, OptionServiceSelection: 1, OptionAuthentication: 5}
 	var view BindingUpdateView
-	for kind := OptionType(2); kind < 40; kind++ {
+	for kind := OptionType(2); kind < 50; kind++ {
 		for n := range 32 {
 			b, err := Begin(nil, &BindingUpdate{})
 			if err != nil {
@@ -249,5 +251,79 @@ func TestNamesAreTheWordsOfJournals(t *testing.T) {
 	}
 	if got := IDMismatch.String(); got != "id-mismatch" {
 		t.Errorf("status 144 is %s", got)
+	}
+}
+
+// Their receiver has statuses for them: RFC 5648, section 4.4; RFC 6089, section
+// 4.2.
+func TestOptionsForFlowsOfAWrongFormatComeBackRaw(t *testing.T) {
+	for what, o := range map[string]RawOption{
+		"a binding identifier of 5 octets":              {Kind: OptionBindingIdentifier, Data: make([]byte, 5)},
+		"a flow summary of 3 octets":                    {Kind: OptionFlowSummary, Data: make([]byte, 3)},
+		"a flow identification of 5 octets":             {Kind: OptionFlowIdentification, Data: make([]byte, 5)},
+		"a flow identification with a cut sub-option":   {Kind: OptionFlowIdentification, Data: []byte{0, 1, 0, 1, 0, 0, 2, 9}},
+		"a flow identification with a cut sub-option 2": {Kind: OptionFlowIdentification, Data: []byte{0, 1, 0, 1, 0, 0, 2}},
+	} {
+		b, err := Append(nil, &BindingUpdate{Options: []Option{o}}, home, agent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := Parse(b)
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		if d := cmp.Diff([]Option{o}, Options(m)); d != "" {
+			t.Errorf("%s: -want +got\n%s", what, d)
+		}
+	}
+}
+
+func TestTrafficSelectorsThatBreakTheirFormatComeBackRaw(t *testing.T) {
+	for what, data := range map[string][]byte{
+		"an end without its start": {1, 0, 0x40, 0, 0, 0, 10, 0, 0, 1},
+		"a field that is missing":  {1, 0, 0x80, 0, 0, 0, 10, 0, 0},
+		"octets behind the fields": {1, 0, 0x80, 0, 0, 0, 10, 0, 0, 1, 0},
+		"no flags":                 {1, 0},
+	} {
+		if got := parseFlowSubOption(subTrafficSelector, data); !cmp.Equal(got, FlowSubOption(RawFlowSubOption{Kind: subTrafficSelector, Data: data})) {
+			t.Errorf("%s: %+v", what, got)
+		}
+	}
+}
+
+func TestTrafficSelectorsSayWhatIsInThem(t *testing.T) {
+	ports := &Range{Start: 5000, End: 5099, Ranged: true}
+	for v, want := range map[uint32]bool{4999: false, 5000: true, 5050: true, 5099: true, 5100: false} {
+		if ports.Contains(v) != want {
+			t.Errorf("port %d: %v, want %v", v, !want, want)
+		}
+	}
+	one := &AddressRange{Start: home}
+	if !one.Contains(home) || one.Contains(agent) || !(*AddressRange)(nil).Contains(agent) || !(*Range)(nil).Contains(1) {
+		t.Error("a single address has itself in it, nothing has everything")
+	}
+	both := &AddressRange{Start: agent, End: home}
+	if !both.Contains(netip.MustParseAddr("2001:db8:100::2")) || both.Contains(careOf) {
+		t.Error("a range of addresses has in it what lies between its ends")
+	}
+}
+
+func TestFlowOptionsThatCannotBeAppendedSayWhy(t *testing.T) {
+	for what, o := range map[string]Option{
+		"a priority of 8 bits":           BindingIdentifier{BID: 1, Priority: 128},
+		"a summary of nothing":           FlowSummary{},
+		"a summary of 128 flows":         FlowSummary{FIDs: make([]uint16, 128)},
+		"a reference to nothing":         FlowIdentification{SubOptions: []FlowSubOption{BindingReference{}}},
+		"padding as a sub-option":        FlowIdentification{SubOptions: []FlowSubOption{RawFlowSubOption{Kind: 1}}},
+		"a selector of no format":        FlowIdentification{SubOptions: []FlowSubOption{TrafficSelector{}}},
+		"a flow label for IPv4":          FlowIdentification{SubOptions: []FlowSubOption{TrafficSelector{Format: IPv4Selector, FlowLabel: &Range{}}}},
+		"a port of 17 bits":              FlowIdentification{SubOptions: []FlowSubOption{TrafficSelector{Format: IPv4Selector, SourcePort: &Range{Start: 1 << 16}}}},
+		"an IPv6 address in an IPv4 one": FlowIdentification{SubOptions: []FlowSubOption{TrafficSelector{Format: IPv4Selector, Source: &AddressRange{Start: home}}}},
+		"a sub-option of 256 octets":     FlowIdentification{SubOptions: []FlowSubOption{RawFlowSubOption{Kind: 9, Data: make([]byte, 256)}}},
+	} {
+		if _, err := Append(nil, &BindingUpdate{Options: []Option{o}}, home, agent); err == nil {
+			t.Errorf("%s was appended", what)
+		}
 	}
 }

@@ -10,8 +10,9 @@ type OptionType uint8
 
 // Options with a type of their own here: RFC 6275, sections 6.2.2 to 6.2.7; RFC
 // 4283, section 3; RFC 4285, sections 5 and 6; RFC 5149, section 3; RFC 5555,
-// sections 3.1 and 3.2. That RFC's section 8 gives the IPv4 Address
-// Acknowledgement the number of the IPv4 Home Address by mistake.
+// sections 3.1 and 3.2; RFC 5648, section 4.3; RFC 6089, section 4.2. Section 8
+// of RFC 5555 gives the IPv4 Address Acknowledgement the number of the IPv4 Home
+// Address by mistake.
 const (
 	OptionPad1                 OptionType = 0
 	OptionPadN                 OptionType = 1
@@ -27,6 +28,9 @@ const (
 	OptionIPv4AddressAck       OptionType = 30
 	OptionNATDetection         OptionType = 31
 	OptionIPv4CareOf           OptionType = 32
+	OptionBindingIdentifier    OptionType = 35
+	OptionFlowSummary          OptionType = 44
+	OptionFlowIdentification   OptionType = 45
 )
 
 // String is the option's name in journals and ladders.
@@ -60,6 +64,12 @@ func (t OptionType) String() string {
 		return "nat-detection"
 	case OptionIPv4CareOf:
 		return "ipv4-care-of"
+	case OptionBindingIdentifier:
+		return "binding-identifier"
+	case OptionFlowSummary:
+		return "flow-summary"
+	case OptionFlowIdentification:
+		return "flow-identification"
 	}
 	return fmt.Sprintf("option-%d", uint8(t))
 }
@@ -281,7 +291,26 @@ func parseOption(t OptionType, data []byte) (Option, error) {
 	case OptionIPv4CareOf:
 		return parseIPv4CareOf(data)
 	}
+	if o, err := parseFlowOption(t, data); err == nil {
+		return o, nil
+	}
 	return RawOption{Kind: t, Data: append([]byte(nil), data...)}, nil
+}
+
+// parseFlowOption parses an option of those that bind several care-of addresses,
+// and flows to them. One that breaks its format does not break the message: it
+// comes back as a RawOption, since its receiver has statuses for that, MCoAMalformed
+// and FlowMalformed.
+func parseFlowOption(t OptionType, data []byte) (Option, error) {
+	switch t {
+	case OptionBindingIdentifier:
+		return parseBindingIdentifier(data)
+	case OptionFlowSummary:
+		return parseFlowSummary(data)
+	case OptionFlowIdentification:
+		return parseFlowIdentification(data)
+	}
+	return nil, ErrMalformed
 }
 
 // want checks the length of an option's data.

@@ -7,10 +7,12 @@ import "fmt"
 type Status uint8
 
 // Statuses of a Binding Acknowledgement: RFC 6275, section 6.1.8; RFC 3963,
-// section 4.2; RFC 4285, section 8; RFC 5149, section 6.
+// section 4.2; RFC 4285, section 8; RFC 5149, section 6; RFC 5648, section 4.4.
 const (
 	Accepted                  Status = 0
 	AcceptedPrefixDiscovery   Status = 1 // accepted, but prefix discovery is necessary
+	MCoANotComplete           Status = 4 // accepted, but not all bindings
+	MCoAReturnHomeNoNDP       Status = 5 // accepted, but no neighbour discovery for the home address
 	Unspecified               Status = 128
 	Prohibited                Status = 129
 	InsufficientResources     Status = 130
@@ -31,6 +33,12 @@ const (
 	MessageIDRequired         Status = 145 // MIPV6-MESG-ID-REQD
 	AuthFail                  Status = 146 // MIPV6-AUTH-FAIL
 	ServiceAuthorizationFails Status = 151 // SERVICE_AUTHORIZATION_FAILED
+	MCoAMalformed             Status = 164
+	MCoANonMCoABindingExists  Status = 165
+	MCoAProhibited            Status = 166
+	MCoAUnknownCareOf         Status = 167
+	MCoABulkProhibited        Status = 168
+	MCoAHomeForeignProhibited Status = 169 // at home and away at once
 	InvalidCareOf             Status = 174
 )
 
@@ -45,6 +53,10 @@ func (s Status) String() string {
 		return "accepted"
 	case AcceptedPrefixDiscovery:
 		return "accepted-prefix-discovery-necessary"
+	case MCoANotComplete:
+		return "mcoa-not-complete"
+	case MCoAReturnHomeNoNDP:
+		return "mcoa-return-home-without-ndp"
 	case Unspecified:
 		return "reason-unspecified"
 	case Prohibited:
@@ -85,6 +97,18 @@ func (s Status) String() string {
 		return "authentication-failed"
 	case ServiceAuthorizationFails:
 		return "service-authorization-failed"
+	case MCoAMalformed:
+		return "mcoa-malformed"
+	case MCoANonMCoABindingExists:
+		return "mcoa-non-mcoa-binding-exists"
+	case MCoAProhibited:
+		return "mcoa-prohibited"
+	case MCoAUnknownCareOf:
+		return "mcoa-unknown-care-of-address"
+	case MCoABulkProhibited:
+		return "mcoa-bulk-registration-prohibited"
+	case MCoAHomeForeignProhibited:
+		return "mcoa-simultaneous-home-and-foreign-prohibited"
 	case InvalidCareOf:
 		return "invalid-care-of-address"
 	}
