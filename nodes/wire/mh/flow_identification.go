@@ -158,3 +158,9 @@ func parseFlowSubOption(kind uint8, data []byte) FlowSubOption {
 	}
 	return RawFlowSubOption{Kind: kind, Data: append([]byte(nil), data...)}
 }
+
+// IsTrafficSelector says whether it is a traffic selector that has no format.
+func (s RawFlowSubOption) IsTrafficSelector() bool { return s.Kind == subTrafficSelector }
+
+// IsBindingReference says whether it is a binding reference that has no format.
+func (s RawFlowSubOption) IsBindingReference() bool { return s.Kind == subBindingReference }
