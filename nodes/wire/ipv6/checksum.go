@@ -17,7 +17,20 @@ import (
 func Checksum(src, dst netip.Addr, next uint8, payload []byte) uint16 {
 	s, d := Octets(src), Octets(dst)
 	sum := add(add(uint64(len(payload))+uint64(next), s[:]), d[:])
-	sum = add(sum, payload)
+	return fold(add(sum, payload))
+}
+
+// Sum computes the Internet checksum of pieces that follow one another: RFC 1071.
+// All but the first have an even number of octets, as if the first stood last.
+func Sum(last []byte, before ...[]byte) uint16 {
+	sum := add(0, last)
+	for _, b := range before {
+		sum = add(sum, b)
+	}
+	return fold(sum)
+}
+
+func fold(sum uint64) uint16 {
 	sum = sum>>32 + sum&0xffffffff
 	sum = sum>>16 + sum&0xffff
 	sum = sum>>16 + sum&0xffff
