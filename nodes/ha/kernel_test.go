@@ -530,7 +530,6 @@ func TestARefusalAtHomeDoesNotGoIntoTheTunnel(t *testing.T) {
 	f.send(f.away(1))
 	f.wantAcknowledged(mh.Accepted)
 	port := f.atHome()
-	t.Skip("a port that is told a device follows routes to another one: nodes/host")
 	a := f.story().homecoming(2)
 	a.timestamp -= 3600 << 32
 	if err := port.SendOn("lan", f.story().packet(a)); err != nil {

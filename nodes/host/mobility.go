@@ -44,6 +44,7 @@ type MobilityPort struct {
 
 	sending sync.Mutex // of the fields below
 	batch   outgoing   // empty between calls
+	bound   int        // index of the device that out is bound to; 0: to none
 }
 
 // MobilityPort opens the port, for packets to the addresses named here and in
@@ -196,7 +197,7 @@ func (p *MobilityPort) Receive() ([]Datagram, error) {
 // those that could not be sent.
 func (p *MobilityPort) Send(packets ...[]byte) error { return p.SendOn("", packets...) }
 
-// SendOn sends whole packets by a device.
+// SendOn sends whole packets by a device, whatever routes there are by others.
 func (p *MobilityPort) SendOn(dev string, packets ...[]byte) error {
 	index, err := p.host.indexOrNone(dev)
 	if err != nil {
@@ -204,6 +205,9 @@ func (p *MobilityPort) SendOn(dev string, packets ...[]byte) error {
 	}
 	p.sending.Lock()
 	defer p.sending.Unlock()
+	if err := p.bind(index); err != nil {
+		return fmt.Errorf("mobility port: %w", inDevice(dev, err))
+	}
 	var errs []error
 	for i, b := range packets {
 		if err := p.batch.addWhole(b, index); err != nil {
@@ -216,6 +220,26 @@ func (p *MobilityPort) SendOn(dev string, packets ...[]byte) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// bind lets out send by one device only, or where routes lead where index is 0. A
+// socket that is told a device for a packet alone follows a better route by
+// another one.
+func (p *MobilityPort) bind(index int) error {
+	if index == p.bound {
+		return nil
+	}
+	raw, err := p.out.SyscallConn()
+	if err != nil {
+		return err
+	}
+	failed := raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, index)
+	})
+	if err = errors.Join(failed, err); err == nil {
+		p.bound = index
+	}
+	return err
 }
 
 // Close closes the port. The kernel stays silent.

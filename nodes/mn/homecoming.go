@@ -34,6 +34,10 @@ func (h *homecoming) deadline() time.Time { return earliest(h.askAt, h.advertise
 func (m *Machine) comeHome(now time.Time, a *access) {
 	h := &m.homecoming
 	*h = homecoming{access: a}
+	if m.registration.duplicate { // RFC 6275, section 11.7.1: not to be used again, here neither
+		m.event("address-failed", map[string]any{"link": a.link, "address": m.cfg.HomeAddress.String()})
+		return
+	}
 	if m.homeAgentOnLink() && a.router.global == m.cfg.HomeAgent {
 		h.neighbor = a.router.linkLayer
 	}

@@ -1,8 +1,11 @@
 package mn
 
 import (
+	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -12,10 +15,11 @@ import (
 	"s2clab/nodes/netns/netnstest"
 )
 
-func TestWhatWaitsForTheRouterOfALinkThatIsLeftIsDropped(t *testing.T) {
+// inHand does something with the hands of a mobile node that has a device wlan.
+func inHand(t *testing.T, do func(l netlink.Link, k *kernel) error) {
+	t.Helper()
 	mobile, far := netnstest.New(t), netnstest.New(t)
 	netnstest.Pair(t, mobile, "wlan", far, "wlan-gw")
-	entered := EnterAccess{Dev: "wlan", Address: netip.MustParsePrefix("2001:db8:200::10/64"), Router: netip.MustParseAddr("fe80::99"), DAD: NoDAD}
 	netnstest.In(t, mobile, func() error {
 		l, err := netlink.LinkByName("wlan")
 		if err != nil {
@@ -26,7 +30,7 @@ func TestWhatWaitsForTheRouterOfALinkThatIsLeftIsDropped(t *testing.T) {
 			return err
 		}
 		defer h.Close()
-		k := &kernel{host: h}
+		k := &kernel{host: h, home: homeAddress}
 		if k.mobility, err = h.MobilityPort(); err != nil {
 			return err
 		}
@@ -35,7 +39,38 @@ func TestWhatWaitsForTheRouterOfALinkThatIsLeftIsDropped(t *testing.T) {
 			return err
 		}
 		defer k.nd.Close()
+		return do(l, k)
+	})
+}
 
+func TestTheLinkLocalAddressOfTheHomeLinkIsNotAskedForWhenTheMobileReturns(t *testing.T) { // RFC 6275, section 11.5.5
+	inHand(t, func(_ netlink.Link, k *kernel) error {
+		at := netip.PrefixFrom(homeAddress, 64)
+		if _, err := without(k.host); err != nil {
+			return err
+		}
+		asks := func() string {
+			b, err := os.ReadFile("/proc/sys/net/ipv6/conf/wlan/accept_dad")
+			if err != nil {
+				t.Error(err)
+			}
+			return strings.TrimSpace(string(b))
+		}
+		err := k.do(EnterHome{Dev: "wlan", Address: at, DAD: FullDAD, Router: routerLL, HomeAgent: homeAgent, OnLink: true})
+		if asks() != "1" {
+			t.Error("no detection for the home address")
+		}
+		err = errors.Join(err, k.do(LeaveHome{Dev: "wlan", Address: at, HomeAgent: homeAgent}))
+		if asks() != "0" {
+			t.Error("the link-local address would be asked for")
+		}
+		return err
+	})
+}
+
+func TestWhatWaitsForTheRouterOfALinkThatIsLeftIsDropped(t *testing.T) {
+	entered := EnterAccess{Dev: "wlan", Address: netip.MustParsePrefix("2001:db8:200::10/64"), Router: netip.MustParseAddr("fe80::99"), DAD: NoDAD}
+	inHand(t, func(l netlink.Link, k *kernel) error {
 		if err := k.do(entered); err != nil {
 			return err
 		}

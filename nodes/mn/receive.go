@@ -16,12 +16,26 @@ func (m *Machine) received(now time.Time, in *Received) {
 		m.ignore(now, err.Error(), nil)
 		return
 	}
-	if p.Next != ipv6.Mobility {
-		return // of no concern here
-	}
 	source := map[string]any{"source": p.Src.String()}
-	if p.RoutingHome.IsValid() && p.RoutingHome != m.cfg.HomeAddress {
+	switch {
+	case p.RoutingHome.IsValid() && p.SegmentsLeft != 1:
+		m.ignore(now, "routing header without a segment left", source)
+		return
+	case p.RoutingHome.IsValid() && p.RoutingHome != m.cfg.HomeAddress:
 		m.ignore(now, "routing header to another home address", source)
+		return
+	case p.HomeAddress.IsValid() && !unicastRoutable(p.HomeAddress): // section 9.3.1
+		m.ignore(now, "home address option that is not unicast routable", source)
+		return
+	}
+	switch p.Next {
+	case ipv6.Mobility:
+	case ipv6.ESP, ipv6.AH:
+		return // of no concern here
+	default:
+		if p.HomeAddress.IsValid() { // section 9.3.1: no binding is held here
+			m.tellError(now, &p, mh.UnknownBinding)
+		}
 		return
 	}
 	if !mh.ChecksumOK(p.Payload, p.UpperSrc(), p.UpperDst()) {
@@ -40,7 +54,7 @@ func (m *Machine) received(now time.Time, in *Received) {
 	switch msg := msg.(type) {
 	case *mh.Unknown:
 		m.ignore(now, "unknown message type", source)
-		m.unrecognised(now, &p)
+		m.tellError(now, &p, mh.UnknownType)
 	case *mh.BindingAcknowledgement:
 		if reason := m.misdirected(&p); reason != "" {
 			m.ignore(now, reason, source)
@@ -113,13 +127,14 @@ func (m *Machine) again(now time.Time, why string) {
 	m.register(now)
 }
 
-// unrecognised tells the sender of a message type without a name here: RFC
-// 6275, sections 9.2 and 9.3.3, with the rate limit of section 9.3.3.
-func (m *Machine) unrecognised(now time.Time, p *ipv6.Packet) {
-	if m.here == nil || m.here.home && !m.homecoming.done || p.Dst != m.careOf || !m.errorAt.IsZero() && now.Sub(m.errorAt) < time.Second {
+// tellError sends a Binding Error about a packet: RFC 6275, section 9.3.3, with
+// a rate limit as that section wants it. None goes to what is no unicast address.
+func (m *Machine) tellError(now time.Time, p *ipv6.Packet, status mh.BindingErrorStatus) {
+	if m.here == nil || m.here.home && !m.homecoming.done || p.Dst != m.careOf || !unicastRoutable(p.Src) ||
+		!m.errorAt.IsZero() && now.Sub(m.errorAt) < time.Second {
 		return
 	}
-	e := &mh.BindingError{Status: mh.UnknownType, HomeAddress: netip.IPv6Unspecified()}
+	e := &mh.BindingError{Status: status, HomeAddress: netip.IPv6Unspecified()}
 	if p.HomeAddress.IsValid() {
 		e.HomeAddress = p.HomeAddress
 	}
@@ -133,4 +148,9 @@ func (m *Machine) unrecognised(now time.Time, p *ipv6.Packet) {
 	}
 	m.errorAt = now
 	m.do(SendMobility{Dev: m.here.dev, Octets: octets})
+}
+
+// unicastRoutable says whether a can be a home address: RFC 6275, section 9.3.1.
+func unicastRoutable(a netip.Addr) bool {
+	return a.Is6() && !a.Is4In6() && a.IsGlobalUnicast()
 }

@@ -291,7 +291,8 @@ func (m *Machine) refused(now time.Time, u *update, ba *mh.BindingAcknowledgemen
 		// May pass: goes on in the time of retransmissions.
 	case mh.DADFailed:
 		r.duplicate = true // section 11.7.1: MUST NOT attempt to re-use the same home address
-		r.abandon()
+		r.unbind()
+		m.clearTunnel()
 	default:
 		r.retryAt, r.held = time.Time{}, false // not before we are attached anew
 	}
