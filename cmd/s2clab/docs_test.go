@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"s2clab/nodes/netns/netnstest"
+	"s2clab/orchestrator/cli"
+	"s2clab/orchestrator/supervise"
 	"s2clab/scenarios"
 )
 
@@ -249,6 +252,46 @@ func TestThePageAboutCommandsHasTheHelpOfEach(t *testing.T) {
 		}
 	} else if have != want {
 		t.Errorf("%s is not what the program says; write it with: go test ./cmd/s2clab -run TestThePage -update", name)
+	}
+}
+
+// printed are the values that commands print for programs, by verb.
+var printed = map[string][]any{
+	"ps":     {cli.ShownLab{}, cli.ShownNode{}},
+	"link":   {cli.ShownEnd{}, cli.ShownImpairment{}, cli.ShownJitter{}, cli.ShownLoss{}, cli.ShownQueue{}},
+	"doctor": {supervise.Finding{}},
+}
+
+// What a command prints for programs stands in the page about commands, member
+// for member, and nothing else does.
+func TestThePageAboutCommandsHasTheMembersOfWhatIsPrinted(t *testing.T) {
+	const name = "docs/commands.md"
+	for verb, values := range printed {
+		_, rest, there := strings.Cut(page(t, name), "<!-- members "+verb+" -->")
+		table, _, _ := strings.Cut(rest, "<!-- end -->")
+		if !there {
+			t.Errorf("%s has no members of %s", name, verb)
+			continue
+		}
+		all := words(table)
+		var first []string
+		for _, m := range row.FindAllStringSubmatch(table, -1) {
+			first = append(first, words(m[1])...)
+		}
+		var members []string
+		for _, v := range values {
+			for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
+				member, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+				if members = append(members, member); !slices.Contains(all, member) {
+					t.Errorf("%s: %s prints the member %q, and the table lacks it", name, verb, member)
+				}
+			}
+		}
+		for _, word := range first {
+			if !slices.Contains(members, word) {
+				t.Errorf("%s: %s prints no member %q", name, verb, word)
+			}
+		}
 	}
 }
 

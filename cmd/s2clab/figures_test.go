@@ -16,9 +16,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"s2clab/orchestrator/cli"
 	"s2clab/orchestrator/lab/bare"
 	"s2clab/orchestrator/report"
-	"s2clab/orchestrator/supervise"
 	"s2clab/topologies"
 )
 
@@ -202,15 +202,15 @@ func BenchmarkMemoryPerNode(b *testing.B) {
 	}
 	defer exec.Command(path, "down", "--lab", name).Run()
 	out, err := exec.Command(path, "ps", "--json").Output()
-	var labs []supervise.Status
+	var labs []cli.ShownLab
 	if err = errors.Join(err, json.Unmarshal(out, &labs)); err != nil {
 		b.Fatal(err)
 	}
 	var ours []float64
 	for _, l := range labs {
 		for _, n := range l.Nodes {
-			if l.Name == name {
-				smaps, err := exec.Command(path, "exec", "--lab", name, n.Name, "--", "cat", fmt.Sprintf("/proc/%d/smaps_rollup", n.PID)).Output()
+			if l.Lab == name {
+				smaps, err := exec.Command(path, "exec", "--lab", name, n.Node, "--", "cat", fmt.Sprintf("/proc/%d/smaps_rollup", n.PID)).Output()
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -16,8 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"s2clab/nodes/netns/netnstest"
-	"s2clab/orchestrator/lab"
-	"s2clab/orchestrator/supervise"
+	"s2clab/orchestrator/cli"
 )
 
 // up brings up a lab that stays, and takes it down when the test ends.
@@ -34,14 +33,14 @@ func (p *person) up(topology string) (lab string) {
 }
 
 // ps is what s2clab ps says of one lab; nil: nothing.
-func (p *person) ps(lab string) *supervise.Status {
+func (p *person) ps(lab string) *cli.ShownLab {
 	p.t.Helper()
-	var labs []supervise.Status
+	var labs []cli.ShownLab
 	if err := json.Unmarshal([]byte(p.must("ps", "--json")), &labs); err != nil {
 		p.t.Fatal(err)
 	}
 	for i := range labs {
-		if labs[i].Name == lab {
+		if labs[i].Lab == lab {
 			return &labs[i]
 		}
 	}
@@ -52,7 +51,7 @@ func (p *person) ps(lab string) *supervise.Status {
 func (p *person) nodeRuns(name, node string) bool {
 	p.t.Helper()
 	s := p.ps(name)
-	return s != nil && slices.ContainsFunc(s.Nodes, func(n lab.NodeStatus) bool { return n.Name == node && n.PID != 0 })
+	return s != nil && slices.ContainsFunc(s.Nodes, func(n cli.ShownNode) bool { return n.Node == node && n.Running })
 }
 
 func TestALabStaysUntilItIsTakenDown(t *testing.T) {
@@ -61,7 +60,7 @@ func TestALabStaysUntilItIsTakenDown(t *testing.T) {
 	turn(t)
 	p := newPerson(t)
 	lab := p.up("eps-s2c")
-	if s := p.ps(lab); s == nil || s.Topology != "eps-s2c" || len(s.Nodes) != 6 || len(s.Links) != 5 {
+	if s := p.ps(lab); s == nil || s.Topology != "eps-s2c" || len(s.Nodes) != 6 || len(s.Links) != 12 {
 		t.Fatalf("ps says %+v", s)
 	}
 	wantSaid(t, p.must("ps"), lab+"  ", "2001:db8:100::10")
@@ -167,6 +166,7 @@ func TestALabStaysUntilItIsTakenDown(t *testing.T) {
 	t.Run("a link changes and shows it", func(t *testing.T) {
 		p := p.with(t)
 		wantSaid(t, p.must("link", "--lab", lab, "sgi", "set", "delay=9ms", "loss=1%"), "9ms", "1%")
+		wantSaid(t, p.must("link", "--lab", lab, "sgi", "--json"), `"link": "sgi"`, `"from": "pgw"`, `"delay": 0.009`, `"rate": 0.01`)
 		p.must("link", "--lab", lab, "sgi", "set", "loss=0%")
 		wantSaid(t, p.must("link", "--lab", lab, "sgi", "down"), "down")
 		p.must("link", "--lab", lab, "sgi", "up")
@@ -182,7 +182,7 @@ func TestALabStaysUntilItIsTakenDown(t *testing.T) {
 		p.must("move", "--lab", lab, "ue", "wlan")
 		p.must("exec", "--lab", lab, "cn", "--", "ping", "-6", "-c", "1", "-w", "20", "2001:db8:100::10")
 		for _, n := range p.ps(lab).Nodes {
-			if n.Name == "ue" && !slices.Equal(n.Attached, []string{"wlan"}) {
+			if n.Node == "ue" && !slices.Equal(n.Attached, []string{"wlan"}) {
 				t.Errorf("ue is attached to %v, want wlan", n.Attached)
 			}
 		}

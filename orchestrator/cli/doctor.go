@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"s2clab/orchestrator/supervise"
@@ -17,9 +16,7 @@ func (p *Program) doctor(ctx context.Context, args []string) error {
 	}
 	findings := supervise.Probe()
 	if *asJSON {
-		enc := json.NewEncoder(p.Out)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(findings); err != nil {
+		if err := printJSON(p.Out, findings); err != nil {
 			return err
 		}
 	}

@@ -2,27 +2,29 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"s2clab/orchestrator/door"
+	"s2clab/orchestrator/lab"
 	"s2clab/orchestrator/supervise"
 	"s2clab/topologies"
+	"s2clab/topologies/strict"
 )
 
 // link shows links, and changes one.
 func (p *Program) link(ctx context.Context, args []string) error {
 	f := p.flags("link")
-	lab := labFlag(f)
+	in := labFlag(f)
 	asJSON := f.Bool("json", false, "print as JSON")
 	from := f.String("from", "", "change only what happens to frames that these `nodes` send (comma between them)")
 	words, err := parse(f, args)
 	if err != nil {
 		return err
 	}
-	name, err := theLab(*lab)
+	name, err := theLab(*in)
 	if err != nil {
 		return err
 	}
@@ -54,31 +56,24 @@ func (p *Program) link(ctx context.Context, args []string) error {
 }
 
 // showLinks prints the links named, all where none is.
-func (p *Program) showLinks(lab string, names []string, asJSON bool) error {
-	s, err := statusOf(lab)
+func (p *Program) showLinks(name string, names []string, asJSON bool) error {
+	s, err := statusOf(name)
 	if err != nil {
 		return err
 	}
-	links := s.Links
 	if len(names) > 0 {
-		links = links[:0]
-		for _, l := range s.Links {
-			if l.Name == names[0] {
-				links = append(links, l)
-			}
-		}
-		if len(links) == 0 {
-			return fmt.Errorf("%q is not a link of lab %s\n    hint: \"s2clab link\" shows its links", names[0], lab)
+		all := linkNames(s)
+		s.Links = slices.DeleteFunc(s.Links, func(l lab.LinkStatus) bool { return l.Name != names[0] })
+		if len(s.Links) == 0 {
+			return fmt.Errorf("%q is not a link of lab %s\n    hint: %s", names[0], name, strict.Suggest(names[0], "links there", all))
 		}
 	}
 	if asJSON {
-		enc := json.NewEncoder(p.Out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(links)
+		return printJSON(p.Out, shownEnds(&s))
 	}
 	w := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "LINK\tFROM\tCARRIER\tSENT\tDROPPED\tWHAT IT DOES")
-	for _, l := range links {
+	for _, l := range s.Links {
 		for _, e := range l.Ends {
 			carrier := "no"
 			switch {
@@ -95,6 +90,13 @@ func (p *Program) showLinks(lab string, names []string, asJSON bool) error {
 		}
 	}
 	return w.Flush()
+}
+
+func linkNames(s supervise.Status) (names []string) {
+	for _, l := range s.Links {
+		names = append(names, l.Name)
+	}
+	return names
 }
 
 // move hands a mobile node over: it attaches to a link, then leaves the others.

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -23,7 +22,7 @@ func (p *Program) ps(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	all := []supervise.Status{}
+	var all []supervise.Status
 	for _, name := range labs {
 		s, err := statusOf(name)
 		if err != nil {
@@ -33,9 +32,11 @@ func (p *Program) ps(ctx context.Context, args []string) error {
 		all = append(all, s)
 	}
 	if *asJSON {
-		enc := json.NewEncoder(p.Out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(all)
+		shown := []ShownLab{}
+		for i := range all {
+			shown = append(shown, shownLab(&all[i]))
+		}
+		return printJSON(p.Out, shown)
 	}
 	if len(all) == 0 {
 		fmt.Fprintln(p.Err, "no lab runs")

@@ -14,11 +14,11 @@ import (
 
 // A Finding is one thing that a kernel and a user can do, or cannot.
 type Finding struct {
-	What   string // "network namespaces"
-	Has    bool
-	Needed bool   // no lab runs without it
-	Detail string // what was seen
-	Mend   string // what to do where it is missing
+	What   string `json:"what"` // "network namespaces"
+	Has    bool   `json:"has"`
+	Needed bool   `json:"needed"`           // no lab runs without it
+	Detail string `json:"detail,omitempty"` // what was seen
+	Mend   string `json:"mend,omitempty"`   // what to do where it is missing
 }
 
 // Probe tries, from outside any lab, what a lab needs. It changes nothing.
