@@ -18,6 +18,7 @@ import (
 
 	"s2clab/nodes/netns/netnstest"
 	"s2clab/orchestrator/cli"
+	"s2clab/orchestrator/report"
 	"s2clab/orchestrator/supervise"
 	"s2clab/scenarios"
 )
@@ -255,18 +256,20 @@ func TestThePageAboutCommandsHasTheHelpOfEach(t *testing.T) {
 	}
 }
 
-// printed are the values that commands print for programs, by verb.
-var printed = map[string][]any{
-	"ps":     {cli.ShownLab{}, cli.ShownNode{}},
-	"link":   {cli.ShownEnd{}, cli.ShownImpairment{}, cli.ShownJitter{}, cli.ShownLoss{}, cli.ShownQueue{}},
-	"doctor": {supervise.Finding{}},
+// printed are the values that commands print for programs, by the page and the
+// name of the table that describes them.
+var printed = map[[2]string][]any{
+	{"docs/commands.md", "ps"}:     {cli.ShownLab{}, cli.ShownNode{}},
+	{"docs/commands.md", "link"}:   {cli.ShownEnd{}, cli.ShownImpairment{}, cli.ShownJitter{}, cli.ShownLoss{}, cli.ShownQueue{}},
+	{"docs/commands.md", "doctor"}: {supervise.Finding{}},
+	{"docs/results.md", "series"}:  {report.SeriesResult{}, report.SeriesRun{}, report.SeriesBroken{}, report.SeriesStatistics{}},
 }
 
-// What a command prints for programs stands in the page about commands, member
-// for member, and nothing else does.
-func TestThePageAboutCommandsHasTheMembersOfWhatIsPrinted(t *testing.T) {
-	const name = "docs/commands.md"
-	for verb, values := range printed {
+// What a command prints for programs stands in a page, member for member, and
+// nothing else does.
+func TestThePagesHaveTheMembersOfWhatIsPrinted(t *testing.T) {
+	for place, values := range printed {
+		name, verb := place[0], place[1]
 		_, rest, there := strings.Cut(page(t, name), "<!-- members "+verb+" -->")
 		table, _, _ := strings.Cut(rest, "<!-- end -->")
 		if !there {

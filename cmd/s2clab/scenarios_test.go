@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"s2clab/nodes/netns/netnstest"
+	"s2clab/orchestrator/report"
 	"s2clab/scenarios"
 )
 
@@ -201,6 +202,30 @@ func TestARunReplays(t *testing.T) {
 	for _, m := range []string{"binding-update", "binding-acknowledgement"} {
 		if was.Messages[m] == 0 || was.Messages[m] != is.Messages[m] {
 			t.Errorf("%s: %d, then %d", m, was.Messages[m], is.Messages[m])
+		}
+	}
+}
+
+func TestAScenarioIsRepeatedWithTheNextSeeds(t *testing.T) {
+	needLabs(t)
+	t.Parallel()
+	turn(t)
+	p := newPerson(t)
+	story := p.write("short.yaml", short+"  - {never: flow-started}\n") // which does not hold
+	out, errs, status := p.run("run", "--runs", "runs", "--quiet", "--json", "--repeat", "2", story)
+	var series report.SeriesResult
+	if err := json.Unmarshal([]byte(out), &series); err != nil || status != 1 {
+		t.Fatalf("exit status %d, want 1; %v\n%s%s", status, err, errs, out)
+	}
+	if series.Verdict != report.NotHeld || series.Verdicts[report.NotHeld] != 2 || len(series.Runs) != 2 || len(series.Statistics) == 0 {
+		t.Errorf("want two runs that did not hold, and statistics:\n%s", out)
+	}
+	for i, r := range series.Runs {
+		if r.Seed != uint64(7+i) || r.Handovers != 1 || r.Interruption == nil || len(r.NotHeld) != 1 {
+			t.Errorf("run %d: %+v", i, r)
+		}
+		if _, err := os.Stat(filepath.Join(p.dir, r.Folder, "report.html")); err != nil {
+			t.Error(err)
 		}
 	}
 }

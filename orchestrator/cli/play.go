@@ -52,13 +52,11 @@ func (p *Program) play(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.tellResult(dir, o); err != nil {
+	r, err := played(dir, result)
+	if err != nil {
 		return err
 	}
-	if !result.Held {
-		return errNotHeld
-	}
-	return nil
+	return p.tellRun(r, o)
 }
 
 // capture writes what links carry, live, to a file or to standard output, where

@@ -65,7 +65,10 @@ func writeReport(dir string) (*report.Report, error) {
 	return r, r.WriteTo(dir)
 }
 
+// colours says whether results are to be in colour.
+func (p *Program) colours() bool { return isTerminal(p.Out) && os.Getenv("NO_COLOR") == "" }
+
 func (p *Program) printReport(dir string, r *report.Report) {
-	fmt.Fprint(p.Out, r.Text(isTerminal(p.Out) && os.Getenv("NO_COLOR") == ""))
+	fmt.Fprint(p.Out, r.Text(p.colours()))
 	fmt.Fprintf(p.Out, "\nreport: %s\n", filepath.Join(dir, "report.html"))
 }

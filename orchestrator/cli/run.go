@@ -13,6 +13,7 @@ import (
 
 	"s2clab/orchestrator/door"
 	"s2clab/orchestrator/journal"
+	"s2clab/orchestrator/report"
 	"s2clab/orchestrator/supervise"
 	"s2clab/scenarios"
 )
@@ -57,24 +58,24 @@ func (p *Program) run(ctx context.Context, args []string) error {
 	if o.repeat < 1 {
 		return fmt.Errorf("run: --repeat %d: want 1 or more", o.repeat)
 	}
-	held := true
-	for _, name := range words {
-		for i := range o.repeat {
-			result, err := p.runOne(ctx, name, &o, uint64(i))
+	if !o.all {
+		s, err := o.load(words[0], 0)
+		if err != nil {
+			return err
+		}
+		if o.repeat == 1 {
+			_, r, err := p.runOne(ctx, s, &o)
 			if err != nil {
 				return err
 			}
-			held = held && result.Held
+			return p.tellRun(r, &o)
 		}
 	}
-	if !held {
-		return errNotHeld
-	}
-	return nil
+	return p.runSeveral(ctx, words, &o)
 }
 
-// runOne plays one scenario, from nothing to nothing left.
-func (p *Program) runOne(ctx context.Context, name string, o *runFlags, nth uint64) (*supervise.Played, error) {
+// load reads a scenario for its nth repetition.
+func (o *runFlags) load(name string, nth int) (*scenarios.Scenario, error) {
 	s, err := scenarios.Load(name, *o.set...)
 	if err != nil {
 		return nil, err
@@ -82,14 +83,83 @@ func (p *Program) runOne(ctx context.Context, name string, o *runFlags, nth uint
 	if o.seed != 0 {
 		s.Seed = o.seed
 	}
-	s.Seed += nth
-	dir, err := p.makeRun(o.folder, s)
-	if err != nil {
-		return nil, err
+	s.Seed += uint64(nth)
+	return s, nil
+}
+
+// runSeveral plays scenarios one after the other, each as often as was asked. One
+// that cannot be played keeps none of the others from it.
+func (p *Program) runSeveral(ctx context.Context, names []string, o *runFlags) error {
+	var series report.Series
+	whole := len(names) * o.repeat
+	for i := 0; i < whole && ctx.Err() == nil; i++ {
+		name := names[i/o.repeat]
+		if !o.quiet {
+			fmt.Fprintf(p.Err, "run %d of %d\n", i+1, whole)
+		}
+		s, err := o.load(name, i%o.repeat)
+		if err != nil {
+			series.AddFailed(name, 0, "", err)
+			fmt.Fprintf(p.Err, "s2clab: %s: %v\n", name, err)
+			continue
+		}
+		dir, r, err := p.runOne(ctx, s, o)
+		if err != nil {
+			series.AddFailed(s.Name, s.Seed, near(dir), err)
+			fmt.Fprintf(p.Err, "s2clab: %s: %v\n", s.Name, err)
+			continue
+		}
+		series.Add(r.Report, near(dir))
+		if !o.asJSON {
+			p.tellRun(r, o)
+			fmt.Fprintln(p.Out)
+		}
+	}
+	if o.asJSON {
+		if err := series.JSON(p.Out); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprint(p.Out, series.Text(p.colours()))
+	}
+	switch {
+	case ctx.Err() != nil:
+		return errors.New("interrupted: the table has what was played until then")
+	case series.Verdict() == report.Failed:
+		return exitStatus(Failed) // why has been said
+	case series.Verdict() == report.NotHeld:
+		return errNotHeld
+	}
+	return nil
+}
+
+// A playedRun is a run that was played to its end, and its folder.
+type playedRun struct {
+	*report.Report
+	dir  string
+	held bool
+}
+
+// tellRun prints what a run showed. Where it did not hold it is an error.
+func (p *Program) tellRun(r *playedRun, o *runFlags) error {
+	if err := p.tellResult(r, o); err != nil {
+		return err
+	}
+	if !r.held {
+		return errNotHeld
+	}
+	return nil
+}
+
+// runOne plays one scenario, from nothing to nothing left, and writes its report.
+// The folder is there also where that went wrong, but for "".
+func (p *Program) runOne(ctx context.Context, s *scenarios.Scenario, o *runFlags) (dir string, r *playedRun, err error) {
+	if dir, err = p.makeRun(o.folder, s); err != nil {
+		return "", nil, err
 	}
 	supervisor, err := spawnRun(dir)
 	if err != nil {
-		return nil, err
+		return dir, nil, err
 	}
 	defer supervisor.Kill()
 	call, err := supervisor.Run(supervise.RunArgs{
@@ -97,16 +167,26 @@ func (p *Program) runOne(ctx context.Context, name string, o *runFlags, nth uint
 		PlayArgs: supervise.PlayArgs{Dir: dir, Version: Version()},
 	})
 	if err != nil {
-		return nil, err
+		return dir, nil, err
 	}
 	result, err := p.follow(ctx, call, o, s)
 	if err != nil {
 		call.Close()
 		supervisor.End() // it writes down what it has seen until now
-		return nil, fmt.Errorf("%w\n    hint: \"s2clab report %s\" shows what was recorded until then", err, quote(near(dir)))
+		return dir, nil, fmt.Errorf("%w\n    hint: \"s2clab report %s\" shows what was recorded until then", err, quote(near(dir)))
 	}
 	supervisor.Kill()
-	return result, p.tellResult(dir, o)
+	r, err = played(dir, result)
+	return dir, r, err
+}
+
+// played reads a run that has ended, and writes its report.
+func played(dir string, result *supervise.Played) (*playedRun, error) {
+	r, err := writeReport(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &playedRun{r, dir, result.Held}, nil
 }
 
 // spawnRun starts the supervisor of a run, with the name of its folder. Runs that
@@ -256,18 +336,14 @@ func wrap(text string, most int) string {
 	return b.String()
 }
 
-// tellResult writes the report and prints what the run showed.
-func (p *Program) tellResult(dir string, o *runFlags) error {
-	r, err := writeReport(dir)
-	if err != nil {
-		return err
-	}
+// tellResult prints what a run showed.
+func (p *Program) tellResult(r *playedRun, o *runFlags) error {
 	if o.asJSON {
 		return r.JSON(p.Out)
 	}
 	if !o.quiet {
 		fmt.Fprintln(p.Err)
 	}
-	p.printReport(dir, r)
+	p.printReport(r.dir, r.Report)
 	return nil
 }
