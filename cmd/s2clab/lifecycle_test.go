@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -197,6 +199,38 @@ func TestALabStaysUntilItIsTakenDown(t *testing.T) {
 		p.refused([]string{"move", "--lab", lab, "pgw", "wlan"}, "only a mobile node can be moved")
 		p.refused([]string{"move", "--lab", lab, "ue", "sgi"}, "sgi")
 	})
+	t.Run("what has happened is told", func(t *testing.T) {
+		p := p.with(t)
+		wantSaid(t, p.must("logs", "--lab", lab), "    ue        joins lte\n", "link sgi: down\n")
+		if mine := p.must("logs", "--lab", lab, "ue", "--json"); !strings.Contains(mine, `"node":"ue","event":"router-found"`) || strings.Contains(mine, `"node":"pgw"`) || strings.Contains(mine, "link-changed") {
+			t.Errorf("of ue alone:\n%s", mine)
+		}
+		var follows bytes.Buffer
+		cmd := p.command("logs", "--lab", lab, "-f", "ue")
+		told, err := cmd.StdoutPipe()
+		if err = errors.Join(err, cmd.Start()); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(io.TeeReader(told, &follows))
+		next := func(text string) {
+			t.Helper()
+			for lines.Scan() {
+				if strings.Contains(lines.Text(), text) {
+					return
+				}
+			}
+			t.Fatalf("was never told %q, but:\n%s", text, &follows)
+		}
+		next("joins lte")
+		p.must("move", "--lab", lab, "ue", "wimax")
+		next("joins wimax")
+		cmd.Process.Signal(unix.SIGINT)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("interrupted: %v, want exit status 0", err)
+		}
+		p.refused([]string{"logs", "--lab", lab, "hq"}, `"hq" is not a node of this lab`)
+		p.refused([]string{"logs", "--lab", lab, "ue", "cn"}, `one node at most`)
+	})
 	t.Run("a scenario plays on a lab that stays", func(t *testing.T) {
 		p := p.with(t)
 		story := p.write("stay.yaml", strings.NewReplacer("scenario: short", "scenario: stay", "one-home-agent", "eps-s2c", "mn,", "ue,", "node: mn}", "node: ue}", "home}", "lte}", "visited", "wlan").Replace(short))
@@ -204,6 +238,7 @@ func TestALabStaysUntilItIsTakenDown(t *testing.T) {
 		if status != 0 {
 			t.Errorf("exit status %d\n%s%s", status, errs, out)
 		}
+		wantSaid(t, p.must("logs", "--lab", lab), "▸ stop all\n")
 		p.refused([]string{"play", "--lab", lab, "--runs", p.file("runs"), "wrong-key"}, "runs topology eps-s2c", "hint: ")
 	})
 

@@ -57,6 +57,7 @@ func commands() []command {
 		{name: "up", args: "TOPOLOGY", summary: "bring up a lab that stays", run: (*Program).up},
 		{name: "play", args: "SCENARIO", summary: "play a scenario on a lab that is up", run: (*Program).play},
 		{name: "ps", summary: "the labs that run, and their nodes", run: (*Program).ps},
+		{name: "logs", args: "[NODE]", summary: "what has happened in a lab that is up", run: (*Program).logs},
 		{name: "exec", args: "NODE -- COMMAND...", summary: "run a program in a node", run: (*Program).exec},
 		{name: "shell", args: "NODE", summary: "a shell in a node", run: (*Program).shell},
 		{name: "link", args: "[LINK [set KEY=VALUE... | down | up]]", summary: "look at links and change them", run: (*Program).link},

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -14,7 +15,8 @@ import (
 type timeline struct {
 	out    io.Writer
 	colour bool
-	width  int // of the widest node name
+	width  int  // of the widest node name
+	asJSON bool // lines of a journal in place of words, of all events
 
 	waiting []early // in the order of their times
 }
@@ -29,6 +31,7 @@ var told = map[string]string{
 	"link-changed":               "link {link}: {change}",
 	"node-died":                  "died: {exit}",
 	"node-stopped":               "stopped ({how})",
+	"node-logged":                "writes: {text}",
 	"router-found":               "sees router {router} on {link}, prefix {prefix}",
 	"router-lost":                "lost the router on {link} ({reason})",
 	"address-configured":         "has address {address} on {link} ({how})",
@@ -111,6 +114,10 @@ func (t *timeline) tell(n int) {
 }
 
 func (t *timeline) event(e journal.Event) {
+	if t.asJSON {
+		json.NewEncoder(t.out).Encode(e)
+		return
+	}
 	form, ok := told[e.Name]
 	if !ok {
 		return

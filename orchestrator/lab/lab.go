@@ -397,6 +397,12 @@ func (l *Lab) Exec(name string, cmd *exec.Cmd) error {
 	return n.space.Start(cmd)
 }
 
+// Has is an error where no node has that name.
+func (l *Lab) Has(name string) error {
+	_, err := l.node(name)
+	return err
+}
+
 func (l *Lab) node(name string) (*node, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

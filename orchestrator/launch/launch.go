@@ -5,6 +5,7 @@
 package launch
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -30,7 +31,8 @@ type Process struct {
 }
 
 // Start starts this program as a node process inside space, sends it cfg, and
-// hands its events to sink.
+// hands its events to sink, and what it writes to its standard output and error as
+// events of name node-logged.
 func Start(space *netns.Space, cfg *control.Config, sink func(control.Event)) (*Process, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -44,7 +46,10 @@ func Start(space *netns.Space, cfg *control.Config, sink func(control.Event)) (*
 		return nil, fmt.Errorf("node %s: control socket: %w", cfg.Node, err)
 	}
 
-	p := &Process{log: &tail{}, done: make(chan struct{})}
+	p := &Process{done: make(chan struct{})}
+	p.log = &tail{line: func(text string) {
+		sink(control.Event{At: control.Now(), Node: cfg.Node, Name: "node-logged", Fields: map[string]any{"role": cfg.Role, "text": text}})
+	}}
 	p.cmd = exec.Command("/proc/self/exe", "node", cfg.Role)
 	p.cmd.Args[0] = "s2clab"
 	p.cmd.ExtraFiles = []*os.File{there} // control.NodeFD
@@ -57,6 +62,7 @@ func Start(space *netns.Space, cfg *control.Config, sink func(control.Event)) (*
 	}
 	go func() {
 		p.err = p.cmd.Wait()
+		p.log.end()
 		close(p.done)
 	}()
 	if p.Node, err = control.Dial(conn, cfg, sink); err != nil {
@@ -102,22 +108,71 @@ func (p *Process) Kill() {
 	}
 }
 
-// A tail keeps the last octets written to it.
+// A tail keeps the last octets written to it, and hands on each line. It has one
+// writer.
 type tail struct {
+	line  func(string)
+	begun []byte // of a line
+	lines int    // that were handed on
+
 	mu   sync.Mutex
 	kept []byte
 }
 
-const tailOctets = 4096
+const (
+	tailOctets = 4096
+	mostLine   = 4096 // octets; what is longer is cut into several
+	mostLines  = 10000
+)
 
 func (t *tail) Write(b []byte) (int, error) {
+	t.keep(b)
+	for rest := b; len(rest) > 0; {
+		end := bytes.IndexByte(rest, '\n')
+		part := rest
+		if end >= 0 {
+			part = rest[:end]
+		}
+		part = part[:min(len(part), mostLine-len(t.begun))]
+		t.begun = append(t.begun, part...)
+		rest = rest[len(part):]
+		if len(part) == end {
+			rest = rest[1:]
+			t.tell()
+		} else if len(t.begun) == mostLine {
+			t.tell()
+		}
+	}
+	return len(b), nil
+}
+
+func (t *tail) keep(b []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.kept = append(t.kept, b...)
 	if extra := len(t.kept) - tailOctets; extra > 0 {
 		t.kept = append(t.kept[:0], t.kept[extra:]...)
 	}
-	return len(b), nil
+}
+
+// tell hands on the line that has begun. A process that writes without end does
+// not fill the journal.
+func (t *tail) tell() {
+	text := string(t.begun)
+	t.begun = t.begun[:0]
+	switch t.lines++; {
+	case t.lines <= mostLines:
+		t.line(text)
+	case t.lines == mostLines+1:
+		t.line(fmt.Sprintf("(more than %d lines: what follows is not told)", mostLines))
+	}
+}
+
+// end hands on a line that has begun and was not ended.
+func (t *tail) end() {
+	if len(t.begun) > 0 {
+		t.tell()
+	}
 }
 
 func (t *tail) String() string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -89,6 +90,55 @@ func TestTheEndOfADeadNodesLogIsKept(t *testing.T) {
 	}
 	if err := p.Ask("anything", nil, nil); !errors.Is(err, control.ErrGone) {
 		t.Errorf("a question to a dead node: %v, want ErrGone", err)
+	}
+}
+
+func TestEachLineThatANodeWritesIsToldBeforeItsEnd(t *testing.T) {
+	p, events := start(t, "dying")
+	<-p.Done()
+	for {
+		select {
+		case e := <-events:
+			if e.Name != "node-logged" {
+				continue
+			}
+			if e.Node != "ue" || e.Fields["role"] != "dying" || e.Fields["text"] != "the disk is on fire" || e.At == 0 {
+				t.Errorf("got event %+v", e)
+			}
+			return
+		default:
+			t.Fatal("it has ended, and what it wrote was not told")
+		}
+	}
+}
+
+func TestLinesAreToldWhole(t *testing.T) {
+	var told []string
+	log := &tail{line: func(text string) { told = append(told, text) }}
+	long := strings.Repeat("x", mostLine+10)
+	for _, part := range []string{"one\ntw", "o\n", "\n", long + "\nthe", " end"} {
+		if n, err := log.Write([]byte(part)); n != len(part) || err != nil {
+			t.Fatalf("%d octets of %d, %v", n, len(part), err)
+		}
+	}
+	log.end()
+	log.end()
+	if want := []string{"one", "two", "", long[:mostLine], long[mostLine:], "the end"}; !slices.Equal(told, want) {
+		t.Errorf("%q, want %q", told, want)
+	}
+}
+
+func TestWhoWritesWithoutEndIsNotToldWithoutEnd(t *testing.T) {
+	told, last := 0, ""
+	log := &tail{line: func(text string) { told, last = told+1, text }}
+	for range mostLines + 100 {
+		log.Write([]byte("again\n"))
+	}
+	if told != mostLines+1 || !strings.Contains(last, "more than 10000 lines") {
+		t.Errorf("%d lines, the last %q; want %d and a word that this is not all", told, last, mostLines+1)
+	}
+	if !strings.HasSuffix(log.String(), "again\n") || len(log.String()) > tailOctets {
+		t.Errorf("the end kept is %q", log.String())
 	}
 }
 

@@ -11,6 +11,7 @@ func (s *server) handlers() map[string]door.Handler {
 		"play":    s.play,
 		"capture": s.capture,
 		"status":  s.status,
+		"logs":    s.logs,
 		"exec":    s.exec,
 		"link":    s.link,
 		"move":    s.move,

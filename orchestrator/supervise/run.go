@@ -118,7 +118,7 @@ func (s *server) open(args *PlayArgs, seed uint64, lead time.Duration, r *door.R
 	if n.journal, err = journal.Create(filepath.Join(args.Dir, "journal.jsonl"), n.start); err != nil {
 		return nil, err
 	}
-	n.player = play.New(scenario, n.take)
+	n.player = play.New(scenario, n.own)
 	n.capture, err = capture.New(capture.Options{
 		File:    filepath.Join(args.Dir, "capture.pcapng"),
 		Start:   n.start,
@@ -178,8 +178,14 @@ func (n *session) tell() {
 	}
 }
 
+// own takes an event that is of the play and not of the lab.
+func (n *session) own(e control.Event) {
+	n.server.history.take(e)
+	n.take(e)
+}
+
 func (n *session) say(name string, fields map[string]any) {
-	n.take(control.Event{At: control.Now(), Name: name, Fields: fields})
+	n.own(control.Event{At: control.Now(), Name: name, Fields: fields})
 }
 
 // play plays, judges, and ends the recording.

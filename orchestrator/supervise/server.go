@@ -48,6 +48,7 @@ type server struct {
 	args    UpArgs
 	lab     *lab.Lab // nil until it is up
 	started time.Time
+	history *history // nil: the lab does not stay
 	taps    taps
 }
 
@@ -134,7 +135,12 @@ func (s *server) up(ctx context.Context, r *door.Request) error {
 	}
 	began := time.Now()
 	attached := make(chan struct{}, len(args.Topology.Nodes))
+	var past *history
+	if args.Stay {
+		past = newHistory()
+	}
 	sink := func(e control.Event) {
+		past.take(e)
 		s.taps.event(e)
 		if e.Name == "attached" {
 			select {
@@ -148,7 +154,7 @@ func (s *server) up(ctx context.Context, r *door.Request) error {
 		return err
 	}
 	s.mu.Lock()
-	s.args, s.lab, s.started = args, l, time.Now()
+	s.args, s.lab, s.history, s.started = args, l, past, time.Now()
 	s.mu.Unlock()
 	if args.Attach {
 		n, err := attachHome(l)
