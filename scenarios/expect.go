@@ -238,13 +238,15 @@ func (p *parser) addresses(v *strict.Value) []netip.Prefix {
 		return []netip.Prefix{x.Masked()}
 	}
 	if l := p.t.Link(v.Text); l != nil {
-		return []netip.Prefix{l.Prefix}
+		return l.Prefixes()
 	}
 	var out []netip.Prefix
 	for _, name := range p.t.Members(v.Text) {
 		n := p.t.Node(name)
-		if a := n.Address(); a.IsValid() {
-			out = append(out, netip.PrefixFrom(a, a.BitLen()))
+		for _, a := range []netip.Addr{n.Address(), n.Address4()} {
+			if a.IsValid() {
+				out = append(out, netip.PrefixFrom(a, a.BitLen()))
+			}
 		}
 		for _, in := range n.Interfaces {
 			for _, x := range in.Addresses {

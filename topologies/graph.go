@@ -60,6 +60,9 @@ func (t *Topology) picture() *picture {
 		}
 		if n.MobileNode != nil {
 			b.text = append(b.text, "home "+n.MobileNode.HomeAddress.String())
+			if a := n.MobileNode.HomeAddress4; a.IsValid() {
+				b.text = append(b.text, "home "+a.String())
+			}
 		}
 		for _, in := range n.Interfaces {
 			for _, a := range in.Addresses {
@@ -78,7 +81,9 @@ func (t *Topology) picture() *picture {
 		if s := describe(l); s != "" {
 			v.text = append(v.text, s)
 		}
-		v.text = append(v.text, l.Prefix.String())
+		for _, prefix := range l.Prefixes() {
+			v.text = append(v.text, prefix.String())
+		}
 		p.pills = append(p.pills, v)
 		var joined []*vertex
 		for _, e := range l.Ends {

@@ -37,6 +37,7 @@ func (r *resolver) readLinks(v *strict.Value) {
 		}
 		path := "links." + key.Text
 		l.link.Home = strict.Or(value.Get("home"), false)
+		r.readPrefixes(l)
 		l.link.MTU = int(choice(r, key.Line, value, path, "mtu", int64(defaultMTU)))
 		l.link.Engine = choice(r, key.Line, value, path, "engine", "user")
 		r.impair(l)
@@ -171,24 +172,28 @@ func (r *resolver) homeAgents() {
 				continue
 			}
 			taken = append(taken, p)
-			d.node.HomeAgent.HomePrefixes = append(d.node.HomeAgent.HomePrefixes, p)
+			if p.Addr().Is4() {
+				d.node.HomeAgent.HomePrefixes4 = append(d.node.HomeAgent.HomePrefixes4, p)
+			} else {
+				d.node.HomeAgent.HomePrefixes = append(d.node.HomeAgent.HomePrefixes, p)
+			}
 		}
 	}
 	for _, l := range r.links {
-		if p := strict.Or(l.value.Get("prefix"), netip.Prefix{}); p.IsValid() && !l.link.Home {
+		if p := l.byHand(inet6); p.IsValid() && !l.link.Home {
 			taken = append(taken, p)
 		}
 	}
 	next := 0x100
 	for _, d := range r.order {
-		if d.node.Role != "ha" || d.value.Get("home-prefixes") != nil {
+		if d.node.Role != "ha" || !onlyIPv4(d.value.Get("home-prefixes")) {
 			continue
 		}
 		for ; next < 0xffff; next++ {
 			p := netip.MustParsePrefix(fmt.Sprintf("2001:db8:%x::/48", next))
 			// A home link may have a prefix by hand, which its home agent then takes on.
 			for _, l := range r.links {
-				given := strict.Or(l.value.Get("prefix"), netip.Prefix{})
+				given := l.byHand(inet6)
 				if given.IsValid() && l.link.Home && slices.Contains(l.link.Ends, d.node.Name) {
 					p = given
 				}
@@ -206,13 +211,19 @@ func (r *resolver) homeAgents() {
 	}
 }
 
+// onlyIPv4 says whether a list of prefixes has no IPv6 one, nor one that cannot
+// be read.
+func onlyIPv4(v *strict.Value) bool {
+	return !slices.ContainsFunc(v.Items(), func(p *strict.Value) bool { return !strict.Or(p, netip.Prefix{}).Addr().Is4() })
+}
+
 // homeLinks finds whose home links the home links are.
 func (r *resolver) homeLinks() {
 	for _, l := range r.links {
 		if !l.link.Home {
 			continue
 		}
-		prefix := strict.Or(l.value.Get("prefix"), netip.Prefix{})
+		prefix := l.byHand(inet6)
 		vague := l.bad
 		for _, e := range l.link.Ends {
 			d := r.nodes[e]
@@ -231,124 +242,12 @@ func (r *resolver) homeLinks() {
 	}
 }
 
-// prefixes gives each link its prefix, those by hand first.
-func (r *resolver) prefixes() {
-	type use struct {
-		prefix netip.Prefix
-		what   string
-	}
-	var used []use
-	clash := func(p netip.Prefix) (use, bool) {
-		i := slices.IndexFunc(used, func(u use) bool { return u.prefix.Overlaps(p) })
-		if i < 0 {
-			return use{}, false
-		}
-		return used[i], true
-	}
-	for _, d := range r.order {
-		if d.node.HomeAgent != nil {
-			for _, p := range d.node.HomeAgent.HomePrefixes {
-				used = append(used, use{p, fmt.Sprintf("the home prefix %s of %s", p, d.node.Name)})
-			}
-		}
-	}
-	homes := map[netip.Prefix]string{}
-	for _, l := range r.links {
-		v := l.value.Get("prefix")
-		if !v.Good() {
-			continue
-		}
-		p := strict.Or(v, netip.Prefix{})
-		l.link.Prefix = p
-		if l.agent != nil {
-			ha := l.agent.node
-			if !slices.ContainsFunc(ha.HomeAgent.HomePrefixes, func(h netip.Prefix) bool { return h.Contains(p.Addr()) }) {
-				r.complain(v, fmt.Sprintf("choose a /64 in %s, or leave it out", list(ha.HomeAgent.HomePrefixes)), "the prefix %s of the home link %q is not in the home prefixes of %s", p, l.link.Name, ha.Name)
-			} else if other, ok := homes[p]; ok {
-				r.complain(v, "each link has a prefix of its own; leave it out to have one chosen", "the prefix %s of link %q is that of link %q", p, l.link.Name, other)
-			}
-			homes[p] = l.link.Name
-			continue
-		}
-		if u, ok := clash(p); ok && !l.link.Home {
-			r.complain(v, "each link has a prefix of its own; leave it out to have one chosen", "the prefix %s of link %q overlaps with %s", p, l.link.Name, u.what)
-			continue
-		}
-		used = append(used, use{p, fmt.Sprintf("the prefix %s of link %q", p, l.link.Name)})
-	}
-	for i, l := range r.links {
-		if l.link.Prefix.IsValid() || l.value.Get("prefix") != nil {
-			continue
-		}
-		path := "links." + l.link.Name + ".prefix"
-		if l.agent != nil {
-			for _, h := range l.agent.node.HomeAgent.HomePrefixes {
-				for n := range 1 << 16 {
-					p, ok := nth64(h, n)
-					if !ok {
-						break
-					}
-					if _, taken := homes[p]; !taken {
-						l.link.Prefix, homes[p] = p, l.link.Name
-						break
-					}
-				}
-				if l.link.Prefix.IsValid() {
-					break
-				}
-			}
-			if !l.link.Prefix.IsValid() {
-				r.complain(l.value, "give the home agent a shorter home prefix, such as a /48", "the home prefixes of %s have no /64 left for the home link %q", l.agent.node.Name, l.link.Name)
-				continue
-			}
-			r.choose(l.link.Line, path, l.link.Prefix, "of the home prefixes of "+l.agent.node.Name)
-			continue
-		}
-		for n := i + 1; n < 1<<16; n++ {
-			p := netip.MustParsePrefix(fmt.Sprintf("2001:db8:0:%x::/64", n))
-			if _, taken := clash(p); !taken {
-				l.link.Prefix = p
-				used = append(used, use{p, fmt.Sprintf("the prefix %s chosen for link %q", p, l.link.Name)})
-				break
-			}
-		}
-		if !l.link.Prefix.IsValid() {
-			r.complain(l.value, "give it a prefix by hand", "no prefix of 2001:db8::/48 is left for link %q", l.link.Name)
-			continue
-		}
-		r.choose(l.link.Line, path, l.link.Prefix, "a free one")
-	}
-}
-
-// nth64 returns the nth /64 in p, from 0.
-func nth64(p netip.Prefix, n int) (netip.Prefix, bool) {
-	if p.Bits() < 48 {
-		p = netip.PrefixFrom(p.Addr(), 48)
-	}
-	if n >= 1<<(64-p.Bits()) {
-		return netip.Prefix{}, false
-	}
-	a := p.Addr().As16()
-	a[6] |= byte(n >> 8)
-	a[7] |= byte(n)
-	return netip.PrefixFrom(netip.AddrFrom16(a), 64), true
-}
-
 func list[T any](items []T) string {
 	var out []string
 	for _, x := range items {
 		out = append(out, fmt.Sprint(x))
 	}
 	return strings.Join(out, ", ")
-}
-
-// identifier returns the address of p with the interface identifier n.
-func identifier(p netip.Prefix, n uint64) netip.Addr {
-	a := p.Addr().As16()
-	for i := range 8 {
-		a[15-i] = byte(n >> (8 * i))
-	}
-	return netip.AddrFrom16(a)
 }
 
 // interfaces gives each node its ends, with devices, MACs and addresses.
@@ -369,8 +268,11 @@ func (r *resolver) interfaces() {
 		}
 	}
 	for i, l := range r.links {
-		addresses := r.addresses(l)
-		prefix := l.link.Prefix
+		var addresses [2]map[string]netip.Addr
+		r.checkAddresses(l)
+		for _, f := range families {
+			addresses[f] = r.addresses(l, f)
+		}
 		for j, e := range l.link.Ends {
 			d := r.nodes[e]
 			in := Interface{Name: r.devices[l.link.Name], Index: 2 + len(d.node.Interfaces), Link: l.link.Name}
@@ -385,8 +287,10 @@ func (r *resolver) interfaces() {
 					}
 				}
 			}
-			if a, ok := addresses[e]; ok && prefix.IsValid() {
-				in.Addresses = []netip.Prefix{netip.PrefixFrom(a, prefix.Bits())}
+			for _, f := range families {
+				if a, ok := addresses[f][e]; ok {
+					in.Addresses = append(in.Addresses, netip.PrefixFrom(a, l.link.prefix(f).Bits()))
+				}
 			}
 			d.node.Interfaces = append(d.node.Interfaces, in)
 		}
@@ -407,53 +311,4 @@ func (r *resolver) isEnd(l *linkDraft, key *strict.Value, what string) bool {
 	}
 	r.complain(key, strict.Suggest(key.Text, "ends here", r.endNames(l)), "%q is not an end of link %q", key.Text, l.link.Name)
 	return false
-}
-
-// addresses returns the addresses of the link's ends that are no mobile nodes.
-func (r *resolver) addresses(l *linkDraft) map[string]netip.Addr {
-	out, owner := map[string]netip.Addr{}, map[netip.Addr]string{}
-	given := l.value.Get("addresses")
-	for _, key := range given.Keys() {
-		v := given.Get(key.Text)
-		if !r.isEnd(l, key, "address") || !v.Good() {
-			continue
-		}
-		a, p := strict.Or(v, netip.Addr{}), l.link.Prefix
-		switch other, taken := owner[a]; {
-		case r.nodes[key.Text].node.Role == "mn":
-			r.complain(key, "leave it out; its home address is home-address: at the node", "%s is a mobile node, which makes its own addresses on link %q", key.Text, l.link.Name)
-			continue
-		case p.IsValid() && !p.Contains(a):
-			r.complain(v, "choose one in it, such as "+identifier(p, 1).String(), "the address %s of %s is not in the prefix %s of link %q", a, key.Text, p, l.link.Name)
-			continue
-		case p.IsValid() && a == p.Addr():
-			r.complain(v, "choose another, such as "+identifier(p, 1).String(), "%s is the address of all routers on link %q (RFC 4291, section 2.6.1)", a, l.link.Name)
-			continue
-		case taken:
-			r.complain(v, "each end has an address of its own; leave it out to have one chosen", "the address %s of %s is that of %s", a, key.Text, other)
-			continue
-		}
-		out[key.Text], owner[a] = a, key.Text
-	}
-	if !l.link.Prefix.IsValid() {
-		return out
-	}
-	next := uint64(1)
-	for _, routers := range []bool{true, false} {
-		for _, e := range l.link.Ends {
-			d := r.nodes[e]
-			forwards := d.node.Role == "ha" || d.node.Role == "router"
-			if _, done := out[e]; done || forwards != routers || d.node.Role == "mn" {
-				continue
-			}
-			a := identifier(l.link.Prefix, next)
-			for ; owner[a] != ""; a = identifier(l.link.Prefix, next) {
-				next++
-			}
-			out[e], owner[a] = a, e
-			next++
-			r.choose(l.link.Line, "links."+l.link.Name+".addresses."+e, a, "")
-		}
-	}
-	return out
 }

@@ -49,7 +49,7 @@ func Parse(file string, data []byte, overrides ...Override) (*Topology, []Choice
 	if doc.Failed() && !doc.Readable() {
 		return nil, nil, doc.Err()
 	}
-	r := &resolver{doc: doc, file: file, t: &Topology{Groups: map[string][]string{}}, nodes: map[string]*draft{}, devices: map[string]string{}, named: map[string][]string{}}
+	r := &resolver{doc: doc, file: file, t: &Topology{Groups: map[string][]string{}}, nodes: map[string]*draft{}, devices: map[string]string{}, full: map[string]bool{}, named: map[string][]string{}}
 	r.resolve(doc.Read(format()))
 	if err := doc.Err(); err != nil {
 		return nil, nil, err
@@ -112,14 +112,16 @@ type resolver struct {
 	nodes   map[string]*draft
 	links   []*linkDraft
 	devices map[string]string   // device names by link
+	full    map[string]bool     // home agents whose pool of IPv4 home addresses is, which has been told
 	named   map[string][]string // names, made by the method of that name
 }
 
 type linkDraft struct {
 	link  *Link
 	value *strict.Value
-	agent *draft // whose home link it is
-	bad   bool   // its ends are not all known
+	given [2]*strict.Value // prefixes by hand, by family
+	agent *draft           // whose home link it is
+	bad   bool             // its ends are not all known
 }
 
 func (r *resolver) complain(v *strict.Value, hint, format string, args ...any) {

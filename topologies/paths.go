@@ -20,16 +20,16 @@ type reach struct {
 	order map[string]int    // by node: links on the way
 }
 
-// reachOf walks the topology from a node on. Mobile nodes, AAA servers and
-// correspondents end paths; they do not forward.
-func (w *walker) reachOf(from string) reach {
+// reachOf walks the links of a family from a node on. Mobile nodes, AAA servers
+// and correspondents end paths; they do not forward.
+func (w *walker) reachOf(from string, f family) reach {
 	r := reach{map[string]hop{}, map[string]hop{}, map[string]string{}, map[string]int{from: 0}}
 	queue := []string{from}
 	for len(queue) > 0 {
 		at := queue[0]
 		queue = queue[1:]
 		for _, in := range w.nodes[at].Interfaces {
-			if _, seen := r.links[in.Link]; seen {
+			if _, seen := r.links[in.Link]; seen || !w.links[in.Link].prefix(f).IsValid() {
 				continue
 			}
 			first := hop{dev: in.Name}
@@ -43,10 +43,10 @@ func (w *walker) reachOf(from string) reach {
 				}
 				next := first
 				if at == from {
-					next.via = w.address(e, in.Link)
+					next.via = w.address(e, in.Link, f)
 				}
 				r.nodes[e], r.entry[e], r.order[e] = next, in.Link, r.order[at]+1
-				if role := w.nodes[e].Role; role == "router" || role == "ha" {
+				if routes(w.nodes[e]) {
 					queue = append(queue, e)
 				}
 			}
@@ -59,17 +59,23 @@ func (w *walker) reachOf(from string) reach {
 type walker struct {
 	nodes map[string]*Node
 	links map[string]*Link
-	on    map[[2]string]netip.Addr // by node and link: its static address there
+	on    map[end]netip.Addr // static addresses
+}
+
+// An end is a node's end of a link, in one family.
+type end struct {
+	node, link string
+	family     family
 }
 
 func newWalker(t *Topology) *walker {
-	w := &walker{map[string]*Node{}, map[string]*Link{}, map[[2]string]netip.Addr{}}
+	w := &walker{map[string]*Node{}, map[string]*Link{}, map[end]netip.Addr{}}
 	for i := range t.Nodes {
 		n := &t.Nodes[i]
 		w.nodes[n.Name] = n
 		for _, in := range n.Interfaces {
-			if len(in.Addresses) > 0 {
-				w.on[[2]string{n.Name, in.Link}] = in.Addresses[0].Addr()
+			for _, p := range in.Addresses {
+				w.on[end{n.Name, in.Link, familyOf(p.Addr())}] = p.Addr()
 			}
 		}
 	}
@@ -79,7 +85,7 @@ func newWalker(t *Topology) *walker {
 	return w
 }
 
-func (w *walker) address(node, link string) netip.Addr { return w.on[[2]string{node, link}] }
+func (w *walker) address(node, link string, f family) netip.Addr { return w.on[end{node, link, f}] }
 
 // Node returns the node of that name, nil where there is none.
 func (t *Topology) Node(name string) *Node {
@@ -112,17 +118,35 @@ func (t *Topology) Members(name string) []string {
 
 // Address returns the address that the name of a node stands for in the lab: of
 // a mobile node its home address, of a home agent the one that takes Binding
-// Updates, of others the one on their first link.
+// Updates, of others the one on their first link. It is an IPv6 address where the
+// node has one.
 func (n *Node) Address() netip.Addr {
+	if a := n.address(inet6); a.IsValid() {
+		return a
+	}
+	return n.address(inet4)
+}
+
+// Address4 is the IPv4 address that the name of a node stands for; invalid where
+// it has none.
+func (n *Node) Address4() netip.Addr { return n.address(inet4) }
+
+func (n *Node) address(f family) netip.Addr {
 	switch {
-	case n.MobileNode != nil:
+	case n.MobileNode != nil && f == inet6:
 		return n.MobileNode.HomeAddress
-	case n.HomeAgent != nil && n.HomeAgent.Address.IsValid():
+	case n.MobileNode != nil:
+		return n.MobileNode.HomeAddress4
+	case n.HomeAgent != nil && f == inet6 && n.HomeAgent.Address.IsValid():
 		return n.HomeAgent.Address
+	case n.HomeAgent != nil && f == inet4 && n.HomeAgent.Address4.IsValid():
+		return n.HomeAgent.Address4
 	}
 	for _, in := range n.Interfaces {
 		for _, p := range in.Addresses {
-			return p.Addr()
+			if familyOf(p.Addr()) == f {
+				return p.Addr()
+			}
 		}
 	}
 	return netip.Addr{}
@@ -139,17 +163,27 @@ func (n *Node) Interface(link string) *Interface {
 }
 
 // AddressFrom returns the address of node to that is nearest to node from: the
-// one on the link on which packets arrive. It is invalid where there is no path.
+// one on the link on which packets arrive. It is an IPv6 address where there is a
+// path for one, else an IPv4 address, and invalid where there is no path.
 func (t *Topology) AddressFrom(from, to string) netip.Addr {
 	w := newWalker(t)
+	for _, f := range families {
+		if a := w.addressFrom(from, to, f); a.IsValid() {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
+func (w *walker) addressFrom(from, to string, f family) netip.Addr {
 	n, ok := w.nodes[to]
 	if !ok || w.nodes[from] == nil {
 		return netip.Addr{}
 	}
 	if n.MobileNode != nil || from == to {
-		return n.Address()
+		return n.address(f)
 	}
-	return w.address(to, w.reachOf(from).entry[to])
+	return w.address(to, w.reachOf(from, f).entry[to], f)
 }
 
 // manyRoutes is how many routes of a node stand as they are; more are joined
@@ -164,15 +198,19 @@ func (r *resolver) routes() {
 		if n.Role == "mn" {
 			continue
 		}
-		n.Routes = routesOf(w, r.t, n, w.reachOf(n.Name))
+		n.Routes = nil
+		for _, f := range families {
+			n.Routes = append(n.Routes, routesOf(w, r.t, n, f)...)
+		}
 	}
 }
 
-func routesOf(w *walker, t *Topology, n *Node, reach reach) []Route {
+func routesOf(w *walker, t *Topology, n *Node, f family) []Route {
+	reach := w.reachOf(n.Name, f)
 	var routes, own []Route
 	for _, l := range t.Links {
 		if h, ok := reach.links[l.Name]; ok && h.via.IsValid() && !l.Home {
-			routes = append(routes, Route{l.Prefix, h.via, h.dev})
+			routes = append(routes, Route{l.prefix(f), h.via, h.dev})
 		}
 	}
 	for _, ha := range t.Nodes {
@@ -180,8 +218,8 @@ func routesOf(w *walker, t *Topology, n *Node, reach reach) []Route {
 			continue
 		}
 		h, ok := reach.nodes[ha.Name]
-		for _, p := range ha.HomeAgent.HomePrefixes {
-			if ok && !(p.Bits() == 64 && connected(w, n, p)) {
+		for _, p := range ha.HomeAgent.prefixes(f) {
+			if ok && !connected(w, n, p, f) {
 				routes = append(routes, Route{p, h.via, h.dev})
 			} else if ha.Name == n.Name {
 				own = append(own, Route{To: p}) // its own: no joined route may cover them
@@ -193,7 +231,7 @@ func routesOf(w *walker, t *Topology, n *Node, reach reach) []Route {
 	}
 	same := !slices.ContainsFunc(routes, func(x Route) bool { return x.Via != routes[0].Via || x.Dev != routes[0].Dev })
 	if same && n.Role != "ha" && len(routes) > 1 {
-		return []Route{{netip.PrefixFrom(netip.IPv6Unspecified(), 0), routes[0].Via, routes[0].Dev}}
+		return []Route{{netip.PrefixFrom(unspecified[f], 0), routes[0].Via, routes[0].Dev}}
 	}
 	if len(routes) > manyRoutes {
 		routes = joined(append(routes, own...))
@@ -202,9 +240,11 @@ func routesOf(w *walker, t *Topology, n *Node, reach reach) []Route {
 	return routes
 }
 
-func connected(w *walker, n *Node, p netip.Prefix) bool {
+var unspecified = [2]netip.Addr{netip.IPv6Unspecified(), netip.IPv4Unspecified()}
+
+func connected(w *walker, n *Node, p netip.Prefix, f family) bool {
 	for _, in := range n.Interfaces {
-		if w.links[in.Link].Prefix == p {
+		if w.links[in.Link].prefix(f) == p {
 			return true
 		}
 	}
@@ -234,17 +274,17 @@ func joined(routes []Route) []Route {
 	return join(routes)
 }
 
-// commonBits counts the leading bits in which a and b agree.
+// commonBits counts the leading bits in which a and b, of one family, agree.
 func commonBits(a, b netip.Addr) int {
-	for i := range 128 {
+	for i := range a.BitLen() {
 		if bit(a, i) != bit(b, i) {
 			return i
 		}
 	}
-	return 128
+	return a.BitLen()
 }
 
 func bit(a netip.Addr, i int) bool {
-	octets := a.As16()
+	octets := a.AsSlice()
 	return octets[i/8]>>(7-i%8)&1 == 1
 }

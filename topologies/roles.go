@@ -139,7 +139,8 @@ func (r *resolver) link(name string) *linkDraft {
 	return nil
 }
 
-// homeAddresses gives each mobile node its home prefix and its home address.
+// homeAddresses gives each mobile node its home prefix and its home address, and
+// an IPv4 one where it asks for that.
 func (r *resolver) homeAddresses() {
 	owner := map[netip.Addr]string{}
 	for _, d := range r.order {
@@ -149,54 +150,150 @@ func (r *resolver) homeAddresses() {
 			}
 		}
 	}
+	given := map[*draft][2]*strict.Value{}
 	for _, d := range r.order { // those by hand first
-		given := d.value.Get("home-address")
-		m := d.node.MobileNode
-		if m == nil || !given.Good() || m.HomeAgent == "" {
+		if d.node.MobileNode == nil || d.node.MobileNode.HomeAgent == "" {
 			continue
 		}
-		a := strict.Or(given, netip.Addr{})
-		for range d.index {
-			a = a.Next()
+		given[d] = r.givenHomes(d)
+		for _, f := range families {
+			if v := given[d][f]; v != nil {
+				r.homeByHand(d, f, v, owner)
+			}
 		}
-		ha := r.nodes[m.HomeAgent].node
-		m.HomeAddress, m.HomePrefix = a, netip.PrefixFrom(a, 64).Masked()
-		home := r.homeLinkOf(d)
-		switch other, taken := owner[a]; {
-		case taken:
-			r.complain(given, "each node has addresses of its own; leave it out to have one chosen", "the home address %s of %s is an address of %s", a, d.node.Name, other)
-		case !slices.ContainsFunc(ha.HomeAgent.HomePrefixes, func(p netip.Prefix) bool { return p.Contains(a) }):
-			r.complain(given, "choose one in "+list(ha.HomeAgent.HomePrefixes)+", or leave it out", "the home address %s of %s is not in the home prefixes of its home agent %s", a, d.node.Name, ha.Name)
-		case home != nil && home.link.Prefix.IsValid() && !r.onHomeLink(d, a):
-			r.complain(given, "choose one in "+home.link.Prefix.String()+", or leave it out", "the home address %s of %s is not in the prefix of its home link %q", a, d.node.Name, home.link.Name)
-		case a == m.HomePrefix.Addr():
-			r.complain(given, "choose another, such as "+identifier(m.HomePrefix, 0x10).String(), "%s is the address of all routers on its link (RFC 4291, section 2.6.1)", a)
+	}
+	for _, f := range families {
+		next := map[netip.Prefix]uint64{}
+		for _, d := range r.order {
+			if v, ok := given[d]; ok && v[f] == nil && (f == inet4 || onlyIPv4Home(d.value.Get("home-address"))) {
+				r.chooseHomeAddress(d, f, owner, next)
+			}
 		}
+	}
+}
+
+// givenHomes returns the home addresses that the file has, one of a family.
+func (r *resolver) givenHomes(d *draft) (out [2]*strict.Value) {
+	for _, v := range d.value.Get("home-address").Items() {
+		if !v.Good() {
+			continue
+		}
+		f := familyOf(strict.Or(v, netip.Addr{}))
+		if out[f] != nil {
+			if d.index == 0 {
+				r.complain(v, "keep one of each family", "%s has the %v home addresses %s and %s", d.node.Name, f, out[f].Text, v.Text)
+			}
+			continue
+		}
+		out[f] = v
+	}
+	return out
+}
+
+// onlyIPv4Home says whether home addresses by hand leave the IPv6 one to be chosen.
+func onlyIPv4Home(v *strict.Value) bool {
+	return !slices.ContainsFunc(v.Items(), func(a *strict.Value) bool { return !strict.Or(a, netip.Addr{}).Is4() })
+}
+
+// homeByHand takes the home address that the file has.
+func (r *resolver) homeByHand(d *draft, f family, given *strict.Value, owner map[netip.Addr]string) {
+	m := d.node.MobileNode
+	a := strict.Or(given, netip.Addr{})
+	for range d.index {
+		a = a.Next()
+	}
+	ha := r.nodes[m.HomeAgent].node
+	pools := ha.HomeAgent.prefixes(f)
+	within := slices.IndexFunc(pools, func(p netip.Prefix) bool { return p.Contains(a) })
+	prefix := netip.PrefixFrom(a, 64).Masked()
+	if f == inet4 && within >= 0 {
+		prefix = pools[within]
+	}
+	home := r.homeLinkOf(d)
+	switch other, taken := owner[a]; {
+	case taken:
+		r.complain(given, "each node has addresses of its own; leave it out to have one chosen", "the home address %s of %s is an address of %s", a, d.node.Name, other)
+	case within < 0 && len(pools) == 0:
+		r.complain(given, fmt.Sprintf("give %s a home prefix: home-prefixes: [%s]", ha.Name, list(append(ha.HomeAgent.HomePrefixes, example[inet4]))), "the home address %s of %s is an IPv4 address, and its home agent %s has no IPv4 home prefix", a, d.node.Name, ha.Name)
+	case within < 0:
+		r.complain(given, "choose one in "+list(pools)+", or leave it out", "the home address %s of %s is not in the home prefixes of its home agent %s", a, d.node.Name, ha.Name)
+	case home != nil && home.link.prefix(f).IsValid() && !r.onHomeLink(d, a):
+		r.complain(given, "choose one in "+home.link.prefix(f).String()+", or leave it out", "the home address %s of %s is not in the prefix of its home link %q", a, d.node.Name, home.link.Name)
+	case f == inet6 && a == prefix.Addr():
+		r.complain(given, "choose another, such as "+identifier(prefix, firstHome).String(), "%s is the address of all routers on its link (RFC 4291, section 2.6.1)", a)
+	case f == inet4 && meansMany(a, prefix) != "":
+		r.complain(given, "choose another, such as "+identifier(prefix, 1).String(), "%s", meansMany(a, prefix))
+	}
+	if v := d.value.Get("ipv4-home-address"); f == inet4 && v.Good() && !strict.Or(v, true) && d.index == 0 {
+		r.complain(v, "leave one of them out", "%s has the IPv4 home address %s, and asks for none", d.node.Name, a)
+	}
+	m.setHome(a, prefix)
+	owner[a] = d.node.Name
+}
+
+func (m *MobileNode) setHome(a netip.Addr, p netip.Prefix) {
+	if a.Is4() {
+		m.HomeAddress4, m.HomePrefix4 = a, p
+	} else {
+		m.HomeAddress, m.HomePrefix = a, p
+	}
+}
+
+// firstHome is the interface identifier of the first home address that is chosen:
+// small ones are those of routers, and none is made of a MAC address.
+const firstHome = 0x10
+
+// chooseHomeAddress gives a mobile node a home address that nobody has.
+func (r *resolver) chooseHomeAddress(d *draft, f family, owner map[netip.Addr]string, next map[netip.Prefix]uint64) {
+	m := d.node.MobileNode
+	ha := r.nodes[m.HomeAgent]
+	home := r.homeLinkOf(d)
+	pools, why := []netip.Prefix{}, "its home link has no place here"
+	switch {
+	case f == inet4 && !r.asksIPv4(d, ha):
+		return
+	case home != nil && home.link.prefix(f).IsValid():
+		pools, why = []netip.Prefix{home.link.prefix(f)}, "in the prefix of "+home.link.Name
+	case f == inet4:
+		pools, why = ha.node.HomeAgent.HomePrefixes4, "a home prefix without a link"
+	case home == nil:
+		pools, why = []netip.Prefix{r.virtualHome(ha)}, "a home prefix without a link"
+	}
+	for _, p := range pools {
+		if !p.IsValid() {
+			return // it has been told why
+		}
+		id := max(next[p], min(firstHome, identifiers(p)/2+1))
+		for id <= identifiers(p) && owner[identifier(p, id)] != "" {
+			id++
+		}
+		if next[p] = id + 1; id > identifiers(p) {
+			continue
+		}
+		a := identifier(p, id)
+		m.setHome(a, p)
 		owner[a] = d.node.Name
+		r.choose(d.node.Line, "nodes."+d.node.Name+".home-address", a, why)
+		return
 	}
-	next := map[netip.Prefix]uint64{}
-	for _, d := range r.order {
-		m := d.node.MobileNode
-		if m == nil || m.HomeAgent == "" || d.value.Get("home-address") != nil {
-			continue
-		}
-		why := "its home link has no place here"
-		if l := r.homeLinkOf(d); l != nil {
-			m.HomePrefix, why = l.link.Prefix, "in the prefix of "+l.link.Name
-		} else {
-			m.HomePrefix, why = r.virtualHome(r.nodes[m.HomeAgent]), "a home prefix without a link"
-		}
-		if !m.HomePrefix.IsValid() {
-			continue
-		}
-		id := max(next[m.HomePrefix], 0x10) // small ones are those of routers, and none is made of a MAC address
-		for ; owner[identifier(m.HomePrefix, id)] != ""; id++ {
-		}
-		m.HomeAddress = identifier(m.HomePrefix, id)
-		next[m.HomePrefix] = id + 1
-		owner[m.HomeAddress] = d.node.Name
-		r.choose(d.node.Line, "nodes."+d.node.Name+".home-address", m.HomeAddress, why)
+	if f == inet4 && !r.full[ha.node.Name] {
+		r.full[ha.node.Name] = true
+		r.complain(d.value, "give its home agent a shorter one, or the mobile node ipv4-home-address: false", "the IPv4 home prefixes of %s have no address left for %s", ha.node.Name, d.node.Name)
 	}
+}
+
+// asksIPv4 says whether a mobile node asks for an IPv4 home address.
+func (r *resolver) asksIPv4(d, ha *draft) bool {
+	has := len(ha.node.HomeAgent.HomePrefixes4) > 0
+	v := d.value.Get("ipv4-home-address")
+	asks := strict.Or(v, has)
+	if asks && !has {
+		if d.index == 0 {
+			r.complain(v, fmt.Sprintf("give it one: home-prefixes: [%s]", list(append(ha.node.HomeAgent.HomePrefixes, example[inet4]))), "%s asks for an IPv4 home address, and its home agent %s has no IPv4 home prefix", d.node.Name, ha.node.Name)
+		}
+		return false
+	}
+	return asks
 }
 
 // homeLinkOf returns the first home link of a mobile node, or nil.
@@ -211,7 +308,7 @@ func (r *resolver) homeLinkOf(d *draft) *linkDraft {
 
 func (r *resolver) onHomeLink(d *draft, a netip.Addr) bool {
 	for _, in := range d.node.Interfaces {
-		if l := r.link(in.Link); l.link.Home && l.agent != nil && l.agent.node.Name == d.node.MobileNode.HomeAgent && l.link.Prefix.Contains(a) {
+		if l := r.link(in.Link); l.link.Home && l.agent != nil && l.agent.node.Name == d.node.MobileNode.HomeAgent && l.link.prefix(familyOf(a)).Contains(a) {
 			return true
 		}
 	}
@@ -257,12 +354,12 @@ func (r *resolver) servers() {
 		for _, e := range l.link.Ends {
 			n := r.nodes[e].node
 			in := n.Interface(l.link.Name)
-			if !routes(n) || in == nil || len(in.Addresses) == 0 {
+			if !routes(n) || in == nil || !l.link.Prefix.IsValid() || !w.address(e, l.link.Name, inet6).IsValid() {
 				continue
 			}
 			in.Advertise = &Advertise{
 				Prefix:      l.link.Prefix,
-				Address:     in.Addresses[0].Addr(),
+				Address:     w.address(e, l.link.Name, inet6),
 				MinInterval: max(longest/2, 30*time.Millisecond), // RFC 6275, section 7.5
 				MaxInterval: longest,
 				Lifetime:    max(3*longest, 9*time.Second).Round(time.Second), // RFC 4861, section 6.2.1
@@ -311,21 +408,46 @@ func (r *resolver) homeAgent(w *walker, d *draft, ha *HomeAgent) {
 		}
 	}
 
-	if given := v.Get("address"); given.Good() {
-		ha.Address = strict.Or(given, netip.Addr{})
-		var own []netip.Addr
-		for _, in := range n.Interfaces {
-			for _, p := range in.Addresses {
-				own = append(own, p.Addr())
-			}
+	r.agentAddresses(w, d, ha)
+}
+
+// agentAddresses gives a home agent the addresses that take Binding Updates.
+func (r *resolver) agentAddresses(w *walker, d *draft, ha *HomeAgent) {
+	n, path := d.node, "nodes."+d.node.Name
+	var own []netip.Addr
+	for _, in := range n.Interfaces {
+		for _, p := range in.Addresses {
+			own = append(own, p.Addr())
 		}
-		if !slices.Contains(own, ha.Address) {
-			r.complain(given, "its addresses: "+list(own), "%s is not an address of %s", ha.Address, n.Name)
-		}
-		return
 	}
-	ha.Address = r.agentAddress(w, n)
-	r.choose(n.Line, path+".address", ha.Address, "where accesses reach it")
+	var addresses [2]netip.Addr
+	written := d.value.Get("address")
+	for _, v := range written.Items() {
+		if !v.Good() {
+			continue
+		}
+		a := strict.Or(v, netip.Addr{})
+		switch f := familyOf(a); {
+		case !slices.Contains(own, a):
+			r.complain(v, "its addresses: "+list(own), "%s is not an address of %s", a, n.Name)
+		case addresses[f].IsValid():
+			r.complain(v, "keep one of each family", "%s takes Binding Updates at the %v addresses %s and %s", n.Name, f, addresses[f], a)
+		default:
+			addresses[f] = a
+		}
+	}
+	for _, f := range families {
+		if addresses[f].IsValid() || written != nil && !written.Good() {
+			continue
+		}
+		if addresses[f] = r.agentAddress(w, n, f); addresses[f].IsValid() {
+			r.choose(n.Line, path+".address", addresses[f], "where accesses reach it")
+		}
+	}
+	ha.Address, ha.Address4 = addresses[inet6], addresses[inet4]
+	if !ha.Address.IsValid() && len(own) > 0 && !r.doc.Failed() {
+		r.complain(d.value, "give one of its links an IPv6 prefix", "home agent %q has no IPv6 address, to which Binding Updates are sent, within IPv4 too (RFC 5555, section 4.2)", n.Name)
+	}
 }
 
 func (r *resolver) hasMobiles(ha string) bool {
@@ -334,7 +456,7 @@ func (r *resolver) hasMobiles(ha string) bool {
 
 // agentAddress returns the address at which mobiles away from home reach their
 // home agent n: that on the link by which the packets of their accesses arrive.
-func (r *resolver) agentAddress(w *walker, n *Node) netip.Addr {
+func (r *resolver) agentAddress(w *walker, n *Node, f family) netip.Addr {
 	for _, l := range r.links {
 		visited := slices.ContainsFunc(l.link.Ends, func(e string) bool {
 			m := r.nodes[e].node.MobileNode
@@ -344,21 +466,21 @@ func (r *resolver) agentAddress(w *walker, n *Node) netip.Addr {
 			continue
 		}
 		for _, e := range l.link.Ends {
-			if e == n.Name {
-				return w.address(e, l.link.Name)
+			if e == n.Name && l.link.prefix(f).IsValid() {
+				return w.address(e, l.link.Name, f)
 			}
 			if !routes(r.nodes[e].node) {
 				continue
 			}
-			if entry, ok := w.reachOf(e).entry[n.Name]; ok && !w.links[entry].Home {
-				return w.address(n.Name, entry)
+			if entry, ok := w.reachOf(e, f).entry[n.Name]; ok && !w.links[entry].Home {
+				return w.address(n.Name, entry, f)
 			}
 		}
 	}
 	for _, home := range []bool{false, true} {
 		for _, in := range n.Interfaces {
-			if w.links[in.Link].Home == home && len(in.Addresses) > 0 {
-				return in.Addresses[0].Addr()
+			if a := w.address(n.Name, in.Link, f); w.links[in.Link].Home == home && a.IsValid() {
+				return a
 			}
 		}
 	}
@@ -414,9 +536,8 @@ func (r *resolver) reachable() {
 	told := map[string]bool{}
 	for _, d := range r.order {
 		if ha := d.node.HomeAgent; ha != nil {
-			from := w.reachOf(d.node.Name)
 			for i, aaa := range ha.AAA {
-				if _, ok := from.entry[aaa]; !ok {
+				if !w.path(d.node.Name, aaa, families...) {
 					at := d.value
 					if items := d.value.Get("aaa").Items(); i < len(items) {
 						at = items[i]
@@ -431,7 +552,7 @@ func (r *resolver) reachable() {
 		}
 		for _, in := range d.node.Interfaces {
 			l := r.link(in.Link)
-			if l.agent != nil && l.agent.node.Name == m.HomeAgent || slices.Contains(l.link.Ends, m.HomeAgent) {
+			if l.agent != nil && l.agent.node.Name == m.HomeAgent || slices.Contains(l.link.Ends, m.HomeAgent) || len(l.link.Prefixes()) == 0 {
 				continue
 			}
 			for _, e := range l.link.Ends {
@@ -439,13 +560,30 @@ func (r *resolver) reachable() {
 				if !routes(r.nodes[e].node) || told[about] {
 					continue
 				}
-				if _, ok := w.reachOf(e).entry[m.HomeAgent]; !ok {
+				if !w.path(e, m.HomeAgent, w.familiesOf(l.link)...) {
 					told[about] = true
 					r.complain(l.value, fmt.Sprintf("join %s and %s by a link, or by routers", e, m.HomeAgent), "%s, the router on link %q, has no path to %s, the home agent of %s", e, l.link.Name, m.HomeAgent, d.node.Name)
 				}
 			}
 		}
 	}
+}
+
+// path says whether there is one between two nodes, in one of the families.
+func (w *walker) path(from, to string, in ...family) bool {
+	return slices.ContainsFunc(in, func(f family) bool {
+		_, ok := w.reachOf(from, f).entry[to]
+		return ok
+	})
+}
+
+func (w *walker) familiesOf(l *Link) (out []family) {
+	for _, f := range families {
+		if l.prefix(f).IsValid() {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // keys gives the AAA servers, the home agents and the mobile nodes the keys

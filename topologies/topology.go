@@ -53,7 +53,7 @@ type Interface struct {
 	Index     int    // of the device: 2 for a node's first
 	Link      string
 	MAC       [6]byte
-	Addresses []netip.Prefix // static ones; none for a mobile node
+	Addresses []netip.Prefix // static ones, IPv6 first; none for a mobile node
 	Advertise *Advertise     // set where the node is a router to mobile nodes on this link
 }
 
@@ -80,21 +80,29 @@ type MobileNode struct {
 	HomeAgent   string // the node
 	HomeAddress netip.Addr
 	HomePrefix  netip.Prefix // /64
-	NAI         string
-	Lifetime    time.Duration // of each binding it asks for
-	DAD         string        // none, optimistic, full
-	Tunnel      string        // auto, user, kernel
-	MNAAAKey    []byte
-	MNAAASPI    uint32
-	MNHAKey     []byte // 16 octets; with bootstrap static, or to set a wrong one on purpose
-	MNHASPI     uint32
+
+	HomeAddress4 netip.Addr   // the IPv4 one that it asks for and will have; invalid: it asks for none
+	HomePrefix4  netip.Prefix // the home prefix that HomeAddress4 is of
+
+	NAI      string
+	Lifetime time.Duration // of each binding it asks for
+	DAD      string        // none, optimistic, full
+	Tunnel   string        // auto, user, kernel
+	MNAAAKey []byte
+	MNAAASPI uint32
+	MNHAKey  []byte // 16 octets; with bootstrap static, or to set a wrong one on purpose
+	MNHASPI  uint32
 }
 
 // A HomeAgent is what role ha adds to a Node.
 type HomeAgent struct {
 	Address      netip.Addr // where mobiles send their Binding Updates
+	Address4     netip.Addr // where they send them from IPv4 accesses; invalid: it has no IPv4 address
 	Host, Realm  string     // Diameter identity
 	HomePrefixes []netip.Prefix
+
+	HomePrefixes4 []netip.Prefix // IPv4: pools of home addresses
+
 	AAA          []string // nodes, the preferred one first
 	MaxLifetime  time.Duration
 	MaxBindings  int
@@ -141,13 +149,14 @@ type Router struct{}
 // A Link joins two or more ends. All of them hear each other, as on one
 // Ethernet.
 type Link struct {
-	Name   string
-	Ends   []string // nodes, in the file's order
-	Home   bool     // a home link: its prefix is of a home agent's home prefixes
-	Prefix netip.Prefix
-	MTU    int
-	Engine string                // user, kernel
-	From   map[string]Impairment // what happens to frames that this end sends; one entry an end
+	Name    string
+	Ends    []string     // nodes, in the file's order
+	Home    bool         // a home link: its prefix is of a home agent's home prefixes
+	Prefix  netip.Prefix // IPv6, a /64; invalid: a link without IPv6
+	Prefix4 netip.Prefix // invalid: a link without IPv4
+	MTU     int
+	Engine  string                // user, kernel
+	From    map[string]Impairment // what happens to frames that this end sends; one entry an end
 
 	Line int
 }

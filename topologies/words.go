@@ -1,6 +1,7 @@
 package topologies
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
@@ -60,8 +61,24 @@ func reference(name, example string) *strict.Scalar {
 	return &strict.Scalar{Name: name, JSON: "string", Pattern: namePattern, Examples: []string{example}}
 }
 
+// addressScalar is an IPv6 address.
 func addressScalar() *strict.Scalar {
-	return &strict.Scalar{Name: "an IPv6 address such as 2001:db8:1::a", JSON: "string", Pattern: `^[0-9a-fA-F:.]+$`, Examples: []string{"2001:db8:1::a"},
+	s := eitherAddress()
+	s.Name = "an IPv6 address such as 2001:db8:1::a"
+	parse := s.Parse
+	s.Parse = func(text string) (any, error) {
+		x, err := parse(text)
+		if a, ok := x.(netip.Addr); ok && a.Is4() {
+			return nil, &strict.Trouble{What: fmt.Sprintf("%s is an IPv4 address; want an IPv6 one", text), Hint: "such as 2001:db8:1::a"}
+		}
+		return x, err
+	}
+	return s
+}
+
+// eitherAddress is an IPv6 or an IPv4 address.
+func eitherAddress() *strict.Scalar {
+	return &strict.Scalar{Name: "an address such as 2001:db8:1::a or 192.0.2.10", JSON: "string", Pattern: `^[0-9a-fA-F:.]+$`, Examples: []string{"2001:db8:1::a"},
 		Parse: func(text string) (any, error) {
 			a, err := netip.ParseAddr(text)
 			switch {
@@ -69,20 +86,29 @@ func addressScalar() *strict.Scalar {
 				return nil, &strict.Trouble{What: fmt.Sprintf("%q is a prefix; want an address", text), Hint: "leave out the \"/\" and what follows"}
 			case err != nil:
 				return nil, fmt.Errorf("not an address: %w", err)
-			case a.Is4():
-				return nil, &strict.Trouble{What: fmt.Sprintf("%s is an IPv4 address; want an IPv6 one", text), Hint: "IPv4 is not in this version"}
 			case a.Zone() != "":
 				return nil, &strict.Trouble{What: fmt.Sprintf("%s has a zone", text), Hint: "write " + a.WithZone("").String()}
 			case !usable(a):
-				return nil, &strict.Trouble{What: fmt.Sprintf("%s is not an address that a node can be reached at from other links", text), Hint: "take one of 2001:db8::/32, which is for documentation and labs"}
+				return nil, &strict.Trouble{What: fmt.Sprintf("%s is not an address that a node can be reached at from other links", text), Hint: labPrefixes(a)}
 			}
 			return a, nil
 		}}
 }
 
+func labPrefixes(a netip.Addr) string {
+	if a.Is4() {
+		return "take one of 192.0.2.0/24, 198.51.100.0/24 or 203.0.113.0/24, which are for documentation and labs"
+	}
+	return "take one of 2001:db8::/32, which is for documentation and labs"
+}
+
 // usable says whether a is a unicast address that routers forward.
 func usable(a netip.Addr) bool {
-	return a.Is6() && !a.Is4In6() && !a.IsUnspecified() && !a.IsLoopback() && !a.IsMulticast() && !a.IsLinkLocalUnicast()
+	if a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a.IsLinkLocalUnicast() || a.Is4In6() {
+		return false
+	}
+	first := a.AsSlice()[0]
+	return a.Is6() || first != 0 && first < 240 // RFC 6890: this network, reserved
 }
 
 // prefixScalar is an IPv6 prefix that is from least to most bits long.
@@ -98,7 +124,7 @@ func prefixScalar(least, most int) *strict.Scalar {
 				}
 				return nil, fmt.Errorf("not a prefix: %w", err)
 			case p.Addr().Is4():
-				return nil, &strict.Trouble{What: fmt.Sprintf("%s is an IPv4 prefix; want an IPv6 one", text), Hint: "IPv4 is not in this version"}
+				return nil, &strict.Trouble{What: fmt.Sprintf("%s is an IPv4 prefix; want an IPv6 one", text), Hint: "such as " + example}
 			case p.Bits() < least || p.Bits() > most:
 				want := fmt.Sprintf("/%d to /%d", least, most)
 				if least == most {
@@ -108,11 +134,42 @@ func prefixScalar(least, most int) *strict.Scalar {
 					Hint: "interface identifiers are 64 bits long (RFC 4291, section 2.5.1), so a link has a /64"}
 			case p != p.Masked():
 				return nil, &strict.Trouble{What: fmt.Sprintf("%s has bits behind its %d", text, p.Bits()), Hint: "write " + p.Masked().String()}
-			case !usable(p.Addr()) && p.Addr() != netip.IPv6Unspecified() || p.Addr() == netip.IPv6Unspecified():
-				return nil, &strict.Trouble{What: fmt.Sprintf("%s is not a prefix of addresses that routers forward", text), Hint: "take one of 2001:db8::/32, which is for documentation and labs"}
+			case !usable(p.Addr()):
+				return nil, &strict.Trouble{What: fmt.Sprintf("%s is not a prefix of addresses that routers forward", text), Hint: labPrefixes(p.Addr())}
 			}
 			return p, nil
 		}}
+}
+
+// eitherPrefix is an IPv4 prefix, or an IPv6 one as six says.
+func eitherPrefix(six *strict.Scalar) *strict.Scalar {
+	const least, most = 8, 30
+	s := *six
+	s.Name = "a prefix such as " + six.Examples[0] + " or 192.0.2.0/24"
+	s.Parse = func(text string) (any, error) {
+		p, err := netip.ParsePrefix(text)
+		switch a, notAddress := netip.ParseAddr(text); {
+		case err == nil && !p.Addr().Is4(), err != nil && (notAddress != nil || !a.Is4()):
+			return six.Parse(text)
+		case err != nil:
+			return nil, &strict.Trouble{What: fmt.Sprintf("%q has no length", text), Hint: fmt.Sprintf("write %s/24", text)}
+		case p.Bits() < least || p.Bits() > most:
+			return nil, &strict.Trouble{What: fmt.Sprintf("%s has a length of %d bits; want /%d to /%d", text, p.Bits(), least, most), Hint: "such as 192.0.2.0/24"}
+		case p != p.Masked():
+			return nil, &strict.Trouble{What: fmt.Sprintf("%s has bits behind its %d", text, p.Bits()), Hint: "write " + p.Masked().String()}
+		case !usable(p.Addr()) || !usable(broadcast(p)):
+			return nil, &strict.Trouble{What: fmt.Sprintf("%s is not a prefix of addresses that routers forward", text), Hint: labPrefixes(p.Addr())}
+		}
+		return p, nil
+	}
+	return &s
+}
+
+// broadcast returns the last address of an IPv4 prefix, which means all nodes.
+func broadcast(p netip.Prefix) netip.Addr {
+	a := p.Addr().As4()
+	binary.BigEndian.PutUint32(a[:], binary.BigEndian.Uint32(a[:])|1<<(32-p.Bits())-1)
+	return netip.AddrFrom4(a)
 }
 
 var macShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$`) })

@@ -33,7 +33,7 @@ type Interface struct {
 	MAC       string         `json:"mac"`                 // as net.ParseMAC reads it
 	MTU       int            `json:"mtu"`                 // octets
 	Home      bool           `json:"home,omitempty"`      // a home link
-	Addresses []netip.Prefix `json:"addresses,omitempty"` // static ones, in place already
+	Addresses []netip.Prefix `json:"addresses,omitempty"` // static ones, in place already, IPv6 first
 	Advertise *Advertise     `json:"advertise,omitempty"` // this node is a router on the link and says so
 }
 
@@ -71,6 +71,10 @@ type MobileNode struct {
 	MNAAASPI    uint32        `json:"mn-aaa-spi,omitempty"`
 	MNHAKey     []byte        `json:"mn-ha-key,omitempty"` // with bootstrap static, or to override a derived key with a wrong one
 	MNHASPI     uint32        `json:"mn-ha-spi,omitempty"`
+
+	HomeAgent4   netip.Addr   `json:"home-agent-4,omitzero"`   // RFC 5555: the home agent's IPv4 address; invalid: not known
+	HomeAddress4 netip.Addr   `json:"home-address-4,omitzero"` // the IPv4 home address that it will be given where it asks; invalid: it asks for none
+	HomePrefix4  netip.Prefix `json:"home-prefix-4,omitzero"`  // that HomeAddress4 is of
 }
 
 // A HomeAgent is the part of a Config for role ha.
@@ -79,16 +83,29 @@ type HomeAgent struct {
 	Host         string         `json:"host"`    // Diameter identity
 	Realm        string         `json:"realm"`
 	HomePrefixes []netip.Prefix `json:"home-prefixes"`
-	MaxLifetime  time.Duration  `json:"max-lifetime"` // longest binding granted
-	MaxBindings  int            `json:"max-bindings"`
-	ReplayWindow time.Duration  `json:"replay-window"` // RFC 4285, section 6: 7 s by default
-	DAD          string         `json:"dad"`           // none, full: before a new binding is acknowledged
-	Tunnel       string         `json:"tunnel"`        // auto, user, kernel
-	Security     Security       `json:"security"`
-	Associations []Association  `json:"associations,omitempty"` // with bootstrap static
-	AAA          []Peer         `json:"aaa,omitempty"`          // Diameter peers, the preferred one first
-	AAATimeout   time.Duration  `json:"aaa-timeout"`            // for one request to one peer
-	Watchdog     time.Duration  `json:"watchdog"`               // RFC 3539: interval of Device-Watchdog-Requests
+
+	Address4       netip.Addr     `json:"address-4,omitzero"`         // RFC 5555: where mobile nodes send Binding Updates over IPv4; invalid: nowhere
+	HomePrefixes4  []netip.Prefix `json:"home-prefixes-4,omitempty"`  // IPv4 home addresses are of these
+	HomeAddresses4 []HomeAddress4 `json:"home-addresses-4,omitempty"` // who is given which
+
+	MaxLifetime  time.Duration `json:"max-lifetime"` // longest binding granted
+	MaxBindings  int           `json:"max-bindings"`
+	ReplayWindow time.Duration `json:"replay-window"` // RFC 4285, section 6: 7 s by default
+	DAD          string        `json:"dad"`           // none, full: before a new binding is acknowledged
+	Tunnel       string        `json:"tunnel"`        // auto, user, kernel
+	Security     Security      `json:"security"`
+	Associations []Association `json:"associations,omitempty"` // with bootstrap static
+	AAA          []Peer        `json:"aaa,omitempty"`          // Diameter peers, the preferred one first
+	AAATimeout   time.Duration `json:"aaa-timeout"`            // for one request to one peer
+	Watchdog     time.Duration `json:"watchdog"`               // RFC 3539: interval of Device-Watchdog-Requests
+}
+
+// A HomeAddress4 says which IPv4 home address a mobile node is given that asks for
+// one: RFC 5555, section 4.5.
+type HomeAddress4 struct {
+	NAI      string     `json:"nai"`
+	Address  netip.Addr `json:"address"`   // its IPv6 home address
+	Address4 netip.Addr `json:"address-4"` // the IPv4 one that goes with it
 }
 
 // An Association is a mobility security association known beforehand: RFC 4285,

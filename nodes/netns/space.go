@@ -92,11 +92,19 @@ const loopbackIndex = 1
 // defaults hold for every device made in a Space afterwards. Duplicate address
 // detection would keep each link-local address unusable for a second; a role
 // that wants it asks for it by address. Router advertisements are read by roles,
-// not by the kernel.
+// not by the kernel. Settings of IPv4 come from the machine's own network
+// namespace unless they are made: no packet is refused for the way it came by, and
+// a link is asked and told only of addresses that are on it.
 var defaults = map[string]string{
 	"/proc/sys/net/ipv6/conf/default/accept_dad": "0",
 	"/proc/sys/net/ipv6/conf/default/accept_ra":  "0",
 	"/proc/sys/net/ipv6/conf/default/autoconf":   "0",
+
+	"/proc/sys/net/ipv4/ip_forward":                "0",
+	"/proc/sys/net/ipv4/conf/all/rp_filter":        "0",
+	"/proc/sys/net/ipv4/conf/default/rp_filter":    "0",
+	"/proc/sys/net/ipv4/conf/default/arp_ignore":   "1",
+	"/proc/sys/net/ipv4/conf/default/arp_announce": "2",
 }
 
 // placeFile gives the calling thread's mount namespace a file of its own at path.
@@ -134,6 +142,14 @@ func (s *Space) Configure(b *Batch) error { return s.Do(func() error { return s.
 // SetSysctl changes a setting of the kernel inside, named as below /proc/sys.
 func (s *Space) SetSysctl(name, value string) error {
 	return s.Do(func() error { return os.WriteFile("/proc/sys/"+name, []byte(value), 0) })
+}
+
+// SetForwarding makes the node inside a router, of both families.
+func (s *Space) SetForwarding() error {
+	if err := s.SetSysctl("net/ipv6/conf/all/forwarding", "1"); err != nil {
+		return err
+	}
+	return s.SetSysctl("net/ipv4/ip_forward", "1")
 }
 
 // Handle opens the Space's network namespace. The caller closes it.

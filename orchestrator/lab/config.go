@@ -96,6 +96,10 @@ func mobileNode(t *topologies.Topology, m *topologies.MobileNode) *control.Mobil
 		MNAAASPI:    m.MNAAASPI,
 		MNHAKey:     m.MNHAKey,
 		MNHASPI:     m.MNHASPI,
+
+		HomeAgent4:   t.Node(m.HomeAgent).HomeAgent.Address4,
+		HomeAddress4: m.HomeAddress4,
+		HomePrefix4:  m.HomePrefix4,
 	}
 }
 
@@ -113,6 +117,14 @@ func homeAgent(t *topologies.Topology, ha string, h *topologies.HomeAgent) *cont
 		Security:     security(t),
 		AAATimeout:   h.AAATimeout,
 		Watchdog:     h.Watchdog,
+
+		Address4:      h.Address4,
+		HomePrefixes4: h.HomePrefixes4,
+	}
+	for i := range t.Nodes {
+		if m := t.Nodes[i].MobileNode; m != nil && m.HomeAgent == ha && m.HomeAddress4.IsValid() {
+			c.HomeAddresses4 = append(c.HomeAddresses4, control.HomeAddress4{NAI: m.NAI, Address: m.HomeAddress, Address4: m.HomeAddress4})
+		}
 	}
 	for _, name := range h.AAA {
 		server := t.Node(name)

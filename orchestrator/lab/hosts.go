@@ -15,6 +15,9 @@ func hosts(t *topologies.Topology) string {
 	for _, n := range t.Nodes {
 		if m := n.MobileNode; m != nil {
 			fmt.Fprintf(&b, "%v %s\n", m.HomeAddress, n.Name)
+			if m.HomeAddress4.IsValid() {
+				fmt.Fprintf(&b, "%v %s\n", m.HomeAddress4, n.Name)
+			}
 		}
 		named := map[netip.Addr]bool{}
 		for _, i := range n.Interfaces {

@@ -153,7 +153,7 @@ func (l *Lab) makeNode(t *topologies.Node, hosts string) error {
 		}
 	}
 	if t.Router != nil || t.HomeAgent != nil {
-		return space.SetSysctl("net/ipv6/conf/all/forwarding", "1")
+		return space.SetForwarding()
 	}
 	return nil
 }

@@ -148,6 +148,9 @@ func (l *Lab) Nodes() []NodeStatus {
 		l.mu.Unlock()
 		if t.MobileNode != nil {
 			s.Addresses = []string{t.MobileNode.HomeAddress.String()}
+			if a := t.MobileNode.HomeAddress4; a.IsValid() {
+				s.Addresses = append(s.Addresses, a.String())
+			}
 			s.Attached = l.Attached(t.Name)
 		}
 		for _, i := range t.Interfaces {

@@ -141,6 +141,9 @@ func names(t *topologies.Topology) map[netip.Addr]string {
 	for _, n := range t.Nodes {
 		if n.MobileNode != nil {
 			all[n.MobileNode.HomeAddress] = n.Name
+			if a := n.MobileNode.HomeAddress4; a.IsValid() {
+				all[a] = n.Name
+			}
 		}
 		for _, i := range n.Interfaces {
 			for _, p := range i.Addresses {

@@ -75,7 +75,7 @@ func Up(t *topologies.Topology) (spaces map[string]*netns.Space, down func(), er
 			return nil, nil, fmt.Errorf("node %s: %w", n.Name, err)
 		}
 		if n.Router != nil || n.HomeAgent != nil {
-			if err := spaces[n.Name].SetSysctl("net/ipv6/conf/all/forwarding", "1"); err != nil {
+			if err := spaces[n.Name].SetForwarding(); err != nil {
 				return nil, nil, err
 			}
 		}

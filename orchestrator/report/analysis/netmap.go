@@ -41,6 +41,7 @@ func newMap(t *topologies.Topology) *netmap {
 		}
 		if n.MobileNode != nil {
 			m.own(n.MobileNode.HomeAddress, n.Name)
+			m.own(n.MobileNode.HomeAddress4, n.Name)
 		}
 		if n.HomeAgent != nil {
 			m.own(n.HomeAgent.Address, n.Name)

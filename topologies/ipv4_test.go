@@ -1,0 +1,114 @@
+package topologies
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const dualStack = `
+topology: t
+nodes:
+  ue:  {role: mn}
+  ue2: {role: mn, ipv4-home-address: false}
+  ue3: {role: mn, home-address: 198.51.100.77}
+  pgw: {role: ha, home-prefixes: [198.51.100.0/24, 2001:db8:100::/48]}
+  aaa: {role: aaa}
+  gw:  {role: router}
+  cn:  {role: cn}
+  old: {role: cn}
+links:
+  lte:  {ends: [ue, ue2, ue3, pgw], home: true}
+  wlan: {ends: [ue, ue2, ue3, gw], prefix: 192.0.2.0/25}
+  core: {ends: [pgw, aaa, gw], prefix: [192.0.2.128/25, 2001:db8:1::/64], addresses: {pgw: 192.0.2.200, aaa: [2001:db8:1::a, 192.0.2.201]}}
+  sgi:  {ends: [pgw, cn, old], prefix: [2001:db8:2::/64, 203.0.113.0/24]}
+`
+
+func TestALinkHasThePrefixesThatItsFileSays(t *testing.T) {
+	top := parse(t, dualStack)
+	for link, want := range map[string]string{
+		"lte":  "2001:db8:100::/64, 198.51.100.0/24", // a home agent with both has home links of both
+		"wlan": "192.0.2.0/25",
+		"core": "2001:db8:1::/64, 192.0.2.128/25",
+	} {
+		if got := list(top.Link(link).Prefixes()); got != want {
+			t.Errorf("%s has %s, want %s", link, got, want)
+		}
+	}
+	if in := top.Node("gw").Interface("wlan"); in.Advertise != nil || !slices.Equal(in.Addresses, []netip.Prefix{prefix("192.0.2.1/25")}) {
+		t.Errorf("gw on a link without IPv6: %+v", in)
+	}
+	for node, want := range map[string]string{"pgw": "2001:db8:1::1/64, 192.0.2.200/25", "aaa": "2001:db8:1::a/64, 192.0.2.201/25", "gw": "2001:db8:1::2/64, 192.0.2.129/25"} {
+		if got := list(top.Node(node).Interface("core").Addresses); got != want {
+			t.Errorf("%s on core has %s, want %s", node, got, want)
+		}
+	}
+}
+
+func TestAMobileNodeHasAnIPv4HomeAddressWhereItsHomeAgentHasAPool(t *testing.T) {
+	top := parse(t, dualStack)
+	for node, want := range map[string]netip.Addr{"ue": addr("198.51.100.16"), "ue2": {}, "ue3": addr("198.51.100.77")} {
+		m := top.Node(node).MobileNode
+		if m.HomeAddress4 != want || want.IsValid() != m.HomePrefix4.IsValid() || !m.HomeAddress.Is6() {
+			t.Errorf("%s has the home addresses %v and %v, want %v", node, m.HomeAddress, m.HomeAddress4, want)
+		}
+	}
+	if ha := top.Node("pgw").HomeAgent; ha.Address != addr("2001:db8:1::1") || ha.Address4 != addr("192.0.2.200") {
+		t.Errorf("pgw takes Binding Updates at %v and %v", ha.Address, ha.Address4)
+	}
+	if m := load(t, "eps-s2c").Node("ue").MobileNode; m.HomeAddress4.IsValid() {
+		t.Errorf("ue of a lab without IPv4 has the home address %v", m.HomeAddress4)
+	}
+}
+
+func TestRoutesOfEachFamilyGoOverTheLinksThatHaveIt(t *testing.T) {
+	top := parse(t, dualStack)
+	want := map[string][]Route{
+		"cn": {
+			{prefix("::/0"), addr("2001:db8:2::1"), "sgi"},
+			{prefix("0.0.0.0/0"), addr("203.0.113.1"), "sgi"},
+		},
+		"pgw": {{prefix("192.0.2.0/25"), addr("192.0.2.129"), "core"}},
+		"gw": {
+			{prefix("::/0"), addr("2001:db8:1::1"), "core"},
+			{prefix("0.0.0.0/0"), addr("192.0.2.200"), "core"},
+		},
+	}
+	for name, routes := range want {
+		if diff := cmp.Diff(routes, top.Node(name).Routes, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+			t.Errorf("routes of %s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestAPathMayBeOfIPv4Only(t *testing.T) {
+	top := parse(t, strings.Replace(dualStack, "prefix: [192.0.2.128/25, 2001:db8:1::/64], addresses: {pgw: 192.0.2.200, aaa: [2001:db8:1::a, 192.0.2.201]}", "prefix: 192.0.2.128/25", 1))
+	if got := top.AddressFrom("pgw", "aaa"); got != addr("192.0.2.131") {
+		t.Errorf("pgw reaches aaa at %v", got)
+	}
+	if got := top.AddressFrom("cn", "pgw"); got != addr("2001:db8:2::1") {
+		t.Errorf("cn reaches pgw at %v", got)
+	}
+	// Binding Updates within IPv4 are for an IPv6 address all the same.
+	if ha := top.Node("pgw").HomeAgent; ha.Address != addr("2001:db8:2::1") || ha.Address4 != addr("192.0.2.129") {
+		t.Errorf("pgw takes Binding Updates at %v and %v", ha.Address, ha.Address4)
+	}
+}
+
+func TestAPoolOfIPv4HomeAddressesMayBeFull(t *testing.T) {
+	_, _, err := Parse("t.yaml", []byte(`
+topology: t
+nodes:
+  ue:  {role: mn, count: 7}
+  pgw: {role: ha, home-prefixes: 198.51.100.0/29}
+  aaa: {role: aaa}
+  gw:  {role: router}
+links: {wlan: {ends: [ue, gw]}, core: {ends: [gw, pgw, aaa]}}
+`))
+	if err == nil || !strings.Contains(err.Error(), "the IPv4 home prefixes of pgw have no address left for ue") {
+		t.Errorf("told: %v", err)
+	}
+}
