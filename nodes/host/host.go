@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +27,7 @@ import (
 // anywhere. Methods may be called at the same time.
 type Host struct {
 	nl    *netlink
+	ask   int // socket for questions about devices that wait for nobody: see request
 	watch int // rtnetlink socket of Watch
 	path  int // the smallest MTU that a packet may meet, as far as configured
 
@@ -46,7 +48,13 @@ func Open(cfg *control.Config) (*Host, error) {
 		nl.Close()
 		return nil, err
 	}
-	h := &Host{nl: nl, watch: watch, path: usualMTU, names: map[int]string{}, indexes: map[string]int{}}
+	ask, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		nl.Close()
+		unix.Close(watch)
+		return nil, err
+	}
+	h := &Host{nl: nl, ask: ask, watch: watch, path: usualMTU, names: map[int]string{}, indexes: map[string]int{}}
 	if cfg.PathMTU != 0 {
 		h.path = cfg.PathMTU
 	}
@@ -63,11 +71,13 @@ func Open(cfg *control.Config) (*Host, error) {
 // addresses, routes and rules stay.
 func (h *Host) Close() error {
 	h.mu.Lock()
-	watch := h.watch
-	h.watch = -1
+	open := []int{h.ask, h.watch}
+	h.ask, h.watch = -1, -1
 	h.mu.Unlock()
-	if watch >= 0 {
-		unix.Close(watch)
+	for _, fd := range open {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
 	}
 	return h.nl.Close()
 }
@@ -112,22 +122,35 @@ func (h *Host) Name(index int) string {
 
 // MTU gives the largest packet of a device, in octets.
 func (h *Host) MTU(dev string) (int, error) {
-	index, err := h.Index(dev)
-	if err != nil {
-		return 0, err
-	}
-	l, err := h.nl.link(index, "")
-	return l.mtu, err
+	r, err := h.request(dev, unix.SIOCGIFMTU)
+	return int(native.Uint32(r.value[:])), err
 }
 
 // HardwareAddr gives the link-layer address of a device.
 func (h *Host) HardwareAddr(dev string) ([6]byte, error) {
-	index, err := h.Index(dev)
-	if err != nil {
-		return [6]byte{}, err
+	r, err := h.request(dev, unix.SIOCGIFHWADDR)
+	return [6]byte(r.value[2:]), err // behind the family
+}
+
+// A deviceRequest is struct ifreq.
+type deviceRequest struct {
+	name  [unix.IFNAMSIZ]byte
+	value [24]byte
+}
+
+// request asks about a device without rtnetlink, whose lock for devices others in
+// the machine may hold for milliseconds: this is asked while packets wait.
+func (h *Host) request(dev string, what uintptr) (r deviceRequest, err error) {
+	if len(dev) >= len(r.name) {
+		return r, fmt.Errorf("device %q: %w", dev, unix.ENODEV)
 	}
-	l, err := h.nl.link(index, "")
-	return l.mac, err
+	copy(r.name[:], dev)
+	h.mu.Lock() // as Close may be called
+	defer h.mu.Unlock()
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(h.ask), what, uintptr(unsafe.Pointer(&r))); errno != 0 {
+		err = fmt.Errorf("device %q: %w", dev, errno)
+	}
+	return r, err
 }
 
 // SetSysctl sets a value under /proc/sys/net/ipv6, such as conf/lte/proxy_ndp.

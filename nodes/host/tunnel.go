@@ -68,9 +68,10 @@ type Tunnel struct {
 	out    *os.File // whole packets: errors passed on
 	errors *os.File // ICMPv6 errors about outer packets
 
-	mu      sync.RWMutex
-	byInner map[netip.Addr]*binding
-	remotes map[netip.Addr]int // bindings by Remote
+	mu       sync.RWMutex
+	byInner  map[netip.Addr]*binding
+	expected *binding           // see Expect; nil: none
+	remotes  map[netip.Addr]int // bindings by Remote, the expected one among them
 
 	sentPackets, sentOctets, receivedPackets, receivedOctets, wrongOuter, wrongInner atomic.Uint64
 
@@ -91,9 +92,14 @@ type engine interface {
 	name() string
 	// open makes the device.
 	open() error
-	// install appends what puts new in the place of old, which may be nil.
+	// expect appends what takes packets that come by of: the mobile side.
+	expect(b *batch, of *binding)
+	// forsake appends what ends expect.
+	forsake(b *batch, of *binding)
+	// install appends what puts new in the place of old, which may be nil. At the
+	// mobile side both are, or were, expected.
 	install(b *batch, new, old *binding)
-	// remove appends what takes old away.
+	// remove appends what takes away what install has put in place.
 	remove(b *batch, old *binding)
 	// start begins to move packets. It adds what it starts to Tunnel.running.
 	start()
@@ -250,22 +256,82 @@ func (t *Tunnel) Set(want Binding) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := t.byInner[want.Inner]
-	if t.cfg.Side == MobileSide && old == nil && len(t.byInner) > 0 {
-		return fmt.Errorf("tunnel: home address %v: another is bound, and a mobile node has one", want.Inner)
+	if err := t.another(want); err != nil {
+		return err
 	}
-	new := &binding{Binding: want, mtu: t.host.pathMTU(want.Local, want.Remote)}
 	var b batch
+	new := t.expected
+	if new == nil || new.Binding != want {
+		new = t.prepare(&b, want)
+	} else {
+		t.expected = nil
+	}
 	t.engine.install(&b, new, old)
-	t.forget(old)
+	if old != nil {
+		t.discard(&b, old)
+		delete(t.byInner, want.Inner)
+	}
 	if err := t.host.nl.do(&b); err != nil {
 		b = batch{}
 		t.engine.remove(&b, new)
+		t.discard(&b, new)
 		t.host.nl.do(&b)
 		return fmt.Errorf("tunnel: binding of %v: %w", want.Inner, err)
 	}
 	t.byInner[want.Inner] = new
-	t.remotes[want.Remote]++
 	return nil
+}
+
+// Expect takes the packets of a binding from now on, and sends none by it: the
+// home agent may send them before its acknowledgement has come. The mobile side
+// expects one binding, beside that of Set; Set makes it the binding, and Clear
+// ends it too.
+func (t *Tunnel) Expect(want Binding) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.cfg.Side != MobileSide {
+		return fmt.Errorf("tunnel: binding of %v: only a mobile node expects one", want.Inner)
+	}
+	if err := t.another(want); err != nil {
+		return err
+	}
+	var b batch
+	new := t.prepare(&b, want)
+	if t.expected != nil {
+		t.discard(&b, t.expected)
+	}
+	t.expected = new
+	if err := t.host.nl.do(&b); err != nil {
+		t.discard(&b, new)
+		t.expected = nil
+		t.host.nl.do(&b)
+		return fmt.Errorf("tunnel: binding of %v: %w", want.Inner, err)
+	}
+	return nil
+}
+
+// another says what is wrong where the mobile side has another inner address.
+func (t *Tunnel) another(want Binding) error {
+	if t.cfg.Side == MobileSide && t.byInner[want.Inner] == nil && len(t.byInner) > 0 {
+		return fmt.Errorf("tunnel: home address %v: another is bound, and a mobile node has one", want.Inner)
+	}
+	return nil
+}
+
+// prepare makes a binding of which packets are taken. The caller holds mu.
+func (t *Tunnel) prepare(b *batch, want Binding) *binding {
+	new := &binding{Binding: want, mtu: t.host.pathMTU(want.Local, want.Remote)}
+	t.remotes[want.Remote]++
+	t.engine.expect(b, new)
+	return new
+}
+
+// discard takes back what prepare did.
+func (t *Tunnel) discard(b *batch, old *binding) {
+	if t.remotes[old.Remote]--; t.remotes[old.Remote] == 0 {
+		delete(t.remotes, old.Remote)
+	}
+	t.engine.forsake(b, old)
 }
 
 // Clear ends the binding of an inner address. To clear what is not set is no
@@ -273,26 +339,23 @@ func (t *Tunnel) Set(want Binding) error {
 func (t *Tunnel) Clear(inner netip.Addr) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	old := t.byInner[inner]
-	if old == nil {
-		return nil
-	}
 	var b batch
-	t.engine.remove(&b, old)
-	t.forget(old)
+	t.clear(&b, inner)
 	if err := t.host.nl.do(&b); err != nil {
 		return fmt.Errorf("tunnel: binding of %v: %w", inner, err)
 	}
 	return nil
 }
 
-func (t *Tunnel) forget(old *binding) {
-	if old == nil {
-		return
+func (t *Tunnel) clear(b *batch, inner netip.Addr) {
+	if old := t.byInner[inner]; old != nil {
+		t.engine.remove(b, old)
+		t.discard(b, old)
+		delete(t.byInner, inner)
 	}
-	delete(t.byInner, old.Inner)
-	if t.remotes[old.Remote]--; t.remotes[old.Remote] == 0 {
-		delete(t.remotes, old.Remote)
+	if t.expected != nil && t.expected.Inner == inner {
+		t.discard(b, t.expected)
+		t.expected = nil
 	}
 }
 
@@ -340,8 +403,8 @@ func (h *Host) pathMTU(src, dst netip.Addr) int {
 		})
 	})
 	if device != 0 && mtu == 0 {
-		if l, err := h.nl.link(device, ""); err == nil {
-			mtu = l.mtu
+		if of, err := h.MTU(h.Name(device)); err == nil {
+			mtu = of
 		}
 	}
 	if mtu < smallestMTU { // no route at the moment
@@ -354,11 +417,12 @@ func (h *Host) pathMTU(src, dst netip.Addr) int {
 func (t *Tunnel) Close() error {
 	t.mu.Lock()
 	var b batch
-	for _, old := range t.byInner {
-		t.engine.remove(&b, old)
+	for inner := range t.byInner {
+		t.clear(&b, inner)
 	}
-	clear(t.byInner)
-	clear(t.remotes)
+	if t.expected != nil {
+		t.clear(&b, t.expected.Inner)
+	}
 	err := t.host.nl.do(&b)
 	t.mu.Unlock()
 	for _, f := range []*os.File{t.in, t.out, t.errors} {

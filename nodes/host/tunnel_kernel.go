@@ -29,9 +29,10 @@ type kernelEngine struct {
 	tunnel    *Tunnel
 	near, far link
 	strays    *os.File           // what arrives at TunnelDevice for nobody
-	locals    map[netip.Addr]int // bindings by Local: held by the far end, and led to tableOuter
-	free      []int              // tables that were used before
-	tables    int                // used so far
+	locals    map[netip.Addr]int // bindings by Local, whose addresses the far end has
+	heard     map[netip.Addr]int // mobile side: bindings by Remote, of which packets are taken
+	free      []int              // agent side: tables that were used before
+	tables    int                // agent side: used so far
 }
 
 const (
@@ -100,7 +101,7 @@ func (e *kernelEngine) open() (err error) {
 		return fmt.Errorf("a link carries no more than %d octets, and seg6 does not cut outer packets into fragments: want %d",
 			h.path, smallestMTU+outerHeader)
 	}
-	e.locals = map[netip.Addr]int{}
+	e.locals, e.heard = map[netip.Addr]int{}, map[netip.Addr]int{}
 	if e.near, e.far, err = h.addVeth(); err != nil {
 		return err
 	}
@@ -181,7 +182,51 @@ func (e *kernelEngine) rule(of *binding) Rule {
 	return r
 }
 
+func (e *kernelEngine) expect(b *batch, of *binding) {
+	if e.tunnel.cfg.Side == AgentSide {
+		return
+	}
+	of.table = tableInner
+	if e.heard[of.Remote]++; e.heard[of.Remote] == 1 {
+		b.replaceRoute(e.inner(of), loopbackIndex)
+		b.replaceRoute(e.outer(of), e.far.index)
+		b.rule("tunnel", unix.RTM_NEWRULE, e.rule(of), unix.EEXIST)
+	}
+}
+
+func (e *kernelEngine) forsake(b *batch, of *binding) {
+	if e.tunnel.cfg.Side == AgentSide {
+		return
+	}
+	if e.heard[of.Remote]--; e.heard[of.Remote] > 0 {
+		return
+	}
+	delete(e.heard, of.Remote)
+	b.rule("tunnel", unix.RTM_DELRULE, e.rule(of), unix.ENOENT)
+	if len(e.heard) == 0 {
+		b.removeRoute(e.outer(of), e.far.index)
+		b.removeRoute(e.inner(of), loopbackIndex)
+	}
+}
+
+const loopbackIndex = 1 // in every network namespace
+
+// install is quick where a binding changes, as packets are lost meanwhile: what
+// stays is not touched, and routes are all that an agent changes, for which the
+// kernel waits for nobody (since Linux 6.16).
 func (e *kernelEngine) install(b *batch, new, old *binding) {
+	if e.tunnel.cfg.Side == AgentSide {
+		e.lead(b, new, old)
+	}
+	e.hold(b, new)
+	if old != nil {
+		e.drop(b, old)
+	}
+	b.replaceRoute(e.out(new), e.far.index)
+}
+
+// lead leads what comes by a binding of the agent side through a table of its own.
+func (e *kernelEngine) lead(b *batch, new, old *binding) {
 	switch {
 	case old != nil:
 		new.table = old.table
@@ -192,57 +237,48 @@ func (e *kernelEngine) install(b *batch, new, old *binding) {
 		new.table = tableInner + e.tables
 		e.tables++
 	}
-	if e.locals[new.Local]++; e.locals[new.Local] == 1 {
-		b.addAddress(e.far.index, netip.PrefixFrom(new.Local, 128), AddressFlags{NoDAD: true, NoPrefixRoute: true})
-	}
 	if old == nil {
-		b.replaceRoute(e.inner(new), e.innerDevice())
-		if e.tunnel.cfg.Side == AgentSide {
-			b.replaceRoute(e.refused(new), e.far.index)
-		}
+		b.replaceRoute(e.inner(new), e.far.index)
+		b.replaceRoute(e.refused(new), e.far.index)
 	}
 	b.replaceRoute(e.outer(new), e.far.index)
-	b.rule("tunnel", unix.RTM_NEWRULE, e.rule(new), unix.EEXIST)
-	if old != nil {
-		e.drop(b, old, new)
-	}
-	b.replaceRoute(e.out(new), e.far.index)
-}
-
-func (e *kernelEngine) innerDevice() int {
-	if e.tunnel.cfg.Side == MobileSide {
-		return loopbackIndex
-	}
-	return e.far.index
-}
-
-const loopbackIndex = 1 // in every network namespace
-
-// drop takes away what of old is not part of new, which may be nil.
-func (e *kernelEngine) drop(b *batch, old, new *binding) {
-	if e.locals[old.Local]--; e.locals[old.Local] == 0 {
-		delete(e.locals, old.Local)
-		b.removeAddress(e.far.index, netip.PrefixFrom(old.Local, 128))
-		if e.tunnel.cfg.Side == AgentSide {
-			b.rule("tunnel", unix.RTM_DELRULE, e.rule(old), unix.ENOENT)
-		}
-	}
-	if e.tunnel.cfg.Side == MobileSide && (new == nil || new.Remote != old.Remote) {
-		b.rule("tunnel", unix.RTM_DELRULE, e.rule(old), unix.ENOENT)
-	}
-	if new == nil || e.tunnel.cfg.Side == AgentSide && (new.Local != old.Local || new.Remote != old.Remote) {
+	if old != nil && (new.Local != old.Local || new.Remote != old.Remote) {
 		b.removeRoute(e.outer(old), e.far.index)
+	}
+}
+
+// hold makes the far end hold the outer source of a binding.
+func (e *kernelEngine) hold(b *batch, of *binding) {
+	if e.locals[of.Local]++; e.locals[of.Local] > 1 {
+		return
+	}
+	b.addAddress(e.far.index, netip.PrefixFrom(of.Local, 128), AddressFlags{NoDAD: true, NoPrefixRoute: true})
+	if e.tunnel.cfg.Side == AgentSide {
+		b.rule("tunnel", unix.RTM_NEWRULE, e.rule(of), unix.EEXIST)
+	}
+}
+
+// drop ends hold.
+func (e *kernelEngine) drop(b *batch, old *binding) {
+	if e.locals[old.Local]--; e.locals[old.Local] > 0 {
+		return
+	}
+	delete(e.locals, old.Local)
+	b.removeAddress(e.far.index, netip.PrefixFrom(old.Local, 128))
+	if e.tunnel.cfg.Side == AgentSide {
+		b.rule("tunnel", unix.RTM_DELRULE, e.rule(old), unix.ENOENT)
 	}
 }
 
 func (e *kernelEngine) remove(b *batch, old *binding) {
 	b.removeRoute(e.out(old), e.far.index)
-	e.drop(b, old, nil)
-	b.removeRoute(e.inner(old), e.innerDevice())
+	e.drop(b, old)
 	if e.tunnel.cfg.Side == AgentSide {
+		b.removeRoute(e.outer(old), e.far.index)
+		b.removeRoute(e.inner(old), e.far.index)
 		b.removeRoute(e.refused(old), e.far.index)
+		e.free = append(e.free, old.table)
 	}
-	e.free = append(e.free, old.table)
 }
 
 func (e *kernelEngine) close() {

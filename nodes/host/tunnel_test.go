@@ -288,6 +288,63 @@ func TestPacketsOnTheirWayToTheFormerCareOfAddressAreTaken(t *testing.T) {
 	})
 }
 
+func TestAnExpectedBindingTakesPacketsAndSendsNone(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		w := newWorld(t)
+		w.atMobile, w.atAgent = w.mobile.tunnel(engine, MobileSide), w.agent.tunnel(engine, AgentSide)
+		want := Binding{Inner: homeAddress, Local: careOf, Remote: agent}
+		at, send, sendOut := w.mobile.listenUDP(homeAddress), w.agent.rawSocket(), w.mobile.rawSocket()
+		wire := w.agent.ear("core")
+		packetTo := func(text string) []byte { return outer(t, agent, careOf, datagram(t, peer, homeAddress, text)) }
+		heard := func(text string) {
+			t.Helper()
+			b := make([]byte, 100)
+			send(packetTo(text))
+			if n, _, err := at.ReadFromUDPAddrPort(b); err != nil || string(b[:n]) != text {
+				t.Fatalf("the mobile got %q, %v; want %q", b[:n], err, text)
+			}
+		}
+		refused := func() {
+			t.Helper()
+			send(packetTo("too late"))
+			w.refusal(t, w.atMobile, "wrong-outer-source")
+		}
+
+		refused()
+		w.mobile.must(w.atMobile.Expect(want))
+		heard("early")
+		w.mobile.must(w.atMobile.Expect(want)) // as a Binding Update is sent again
+		at.WriteToUDPAddrPort([]byte("must not be sent"), netip.AddrPortFrom(peer, 5000))
+		heard("early again")
+		send(outer(t, netip.MustParseAddr("2001:db8:200::1"), careOf, datagram(t, peer, homeAddress, "bad source")))
+		w.refusal(t, w.atMobile, "wrong-outer-source")
+		w.mobile.must(w.atMobile.Clear(homeAddress))
+		refused()
+		sendOut(datagram(t, careOf, agent, "the last"))
+		wire.until(func(b []byte) bool {
+			if src, _ := addresses(b); src == careOf && b[6] == ipv6.Encapsulate {
+				t.Error("a packet was sent by a binding that was only expected")
+			}
+			return bytes.HasSuffix(b, []byte("the last"))
+		}, nil)
+
+		w.mobile.must(w.atMobile.Expect(want), w.atMobile.Set(want))
+		heard("bound")
+		w.mobile.must(w.atMobile.Expect(Binding{Inner: homeAddress, Local: netip.MustParseAddr("2001:db8:200::11"), Remote: agent}))
+		heard("another is expected")
+		at.WriteToUDPAddrPort([]byte("sent"), netip.AddrPortFrom(peer, 5000))
+		wire.until(func(b []byte) bool {
+			src, _ := addresses(b)
+			return src == careOf && b[6] == ipv6.Encapsulate && bytes.HasSuffix(b, []byte("sent"))
+		}, nil)
+		w.mobile.must(w.atMobile.Clear(homeAddress))
+		refused()
+		if err := w.atAgent.Expect(want); err == nil {
+			t.Error("an agent expects a binding, want an error")
+		}
+	})
+}
+
 func TestAClearedBindingCarriesNothing(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
 		w := bound(t, engine)

@@ -29,6 +29,11 @@ func (e *userEngine) device() int { return e.dev.index }
 
 func (e *userEngine) close() { e.dev.close() }
 
+// expect does nothing: what is taken is for Tunnel.takes to say.
+func (e *userEngine) expect(*batch, *binding) {}
+
+func (e *userEngine) forsake(*batch, *binding) {}
+
 func (e *userEngine) install(b *batch, new, old *binding) {
 	b.replaceRoute(e.tunnel.wanted(new), e.dev.index)
 }
@@ -184,6 +189,9 @@ func (t *Tunnel) takes(b []byte, src, dst netip.Addr) *binding {
 		inner = innerSrc
 	}
 	of := t.byInner[inner]
+	if e := t.expected; e != nil && e.Inner == inner && (of == nil || of.Remote != src) {
+		of = e
+	}
 	if of == nil || of.Remote != src || t.cfg.Side == AgentSide && of.Local != dst {
 		t.refuse(&t.wrongInner, Refusal{Reason: "wrong-inner-address", Outer: src, Inner: innerSrc})
 		return nil
