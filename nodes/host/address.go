@@ -71,35 +71,35 @@ func (b *batch) removeAddress(index int, p netip.Prefix) {
 	b.removeRoute(localRoute(p.Addr()), index)
 }
 
+// AddAddress does what Changes.AddAddress says.
+func (h *Host) AddAddress(dev string, p netip.Prefix, flags AddressFlags) error {
+	c := h.Changes()
+	c.AddAddress(dev, p, flags)
+	return inDevice(dev, c.Do())
+}
+
 // AddAddress gives a device an address, or changes the flags of one that it has.
 // Watch tells when it may be used; one added with NoDAD or
 // Optimistic may be used at once.
-func (h *Host) AddAddress(dev string, p netip.Prefix, flags AddressFlags) error {
-	index, err := h.Index(dev)
-	if err != nil {
-		return err
-	}
+func (c *Changes) AddAddress(dev string, p netip.Prefix, flags AddressFlags) {
 	switch {
 	case flags.Optimistic:
-		err = h.allowOptimistic(dev)
+		c.add(c.host.allowOptimistic(dev))
 	case !flags.NoDAD: // nodes come up without duplicate address detection
-		err = h.SetSysctl("conf/"+dev+"/accept_dad", "1")
+		c.add(c.host.hold("conf/"+dev+"/accept_dad", "1"))
 	}
-	if err != nil {
-		return err
+	if index, ok := c.index(dev); ok {
+		c.batch.addAddress(index, p, flags)
 	}
-	var b batch
-	b.addAddress(index, p, flags)
-	return inDevice(dev, h.nl.do(&b))
 }
 
 // allowOptimistic makes the kernel take optimistic addresses as good as others
 // on a device, while it asks whether somebody has them: RFC 4429.
 func (h *Host) allowOptimistic(dev string) error {
 	return allOf(
-		h.SetSysctl("conf/"+dev+"/accept_dad", "1"), // nodes come up without duplicate address detection
-		h.SetSysctl("conf/"+dev+"/optimistic_dad", "1"),
-		h.SetSysctl("conf/"+dev+"/use_optimistic", "1"))
+		h.hold("conf/"+dev+"/accept_dad", "1"), // nodes come up without duplicate address detection
+		h.hold("conf/"+dev+"/optimistic_dad", "1"),
+		h.hold("conf/"+dev+"/use_optimistic", "1"))
 }
 
 // RemoveAddress takes an address from a device. To take away what is not there

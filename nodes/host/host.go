@@ -34,7 +34,8 @@ type Host struct {
 	mu      sync.Mutex
 	names   map[int]string // devices, by index
 	indexes map[string]int
-	ordered bool // the local table's rule stands behind those of this package
+	held    map[string]string // settings, by name: see hold
+	ordered bool              // the local table's rule stands behind those of this package
 }
 
 // Open finds the devices that the configuration names. It changes nothing.
@@ -54,7 +55,7 @@ func Open(cfg *control.Config) (*Host, error) {
 		unix.Close(watch)
 		return nil, err
 	}
-	h := &Host{nl: nl, ask: ask, watch: watch, path: usualMTU, names: map[int]string{}, indexes: map[string]int{}}
+	h := &Host{nl: nl, ask: ask, watch: watch, path: usualMTU, names: map[int]string{}, indexes: map[string]int{}, held: map[string]string{}}
 	if cfg.PathMTU != 0 {
 		h.path = cfg.PathMTU
 	}
@@ -156,6 +157,21 @@ func (h *Host) request(dev string, what uintptr) (r deviceRequest, err error) {
 // SetSysctl sets a value under /proc/sys/net/ipv6, such as conf/lte/proxy_ndp.
 func (h *Host) SetSysctl(name, value string) error {
 	return os.WriteFile("/proc/sys/net/ipv6/"+name, []byte(value), 0)
+}
+
+// hold sets a value of a device, once: it takes a while, and nobody else changes
+// the settings that this package makes.
+func (h *Host) hold(name, value string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.held[name] == value {
+		return nil
+	}
+	err := h.SetSysctl(name, value)
+	if err == nil {
+		h.held[name] = value
+	}
+	return err
 }
 
 // SetForwarding makes the node a router for IPv6, or a host.

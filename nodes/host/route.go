@@ -109,16 +109,19 @@ func (b *batch) removeRoute(r Route, index int) {
 	b.route("remove", unix.RTM_DELROUTE, 0, r, index, unix.ESRCH)
 }
 
+// ReplaceRoute does what Changes.ReplaceRoute says.
+func (h *Host) ReplaceRoute(r Route) error {
+	c := h.Changes()
+	c.ReplaceRoute(r)
+	return c.Do()
+}
+
 // ReplaceRoute sets the route to a prefix. It takes the place of one to the same
 // prefix with the same metric in the same table, without a moment between.
-func (h *Host) ReplaceRoute(r Route) error {
-	index, err := h.indexOrNone(r.Dev)
-	if err != nil {
-		return err
+func (c *Changes) ReplaceRoute(r Route) {
+	if index, ok := c.index(r.Dev); ok {
+		c.batch.replaceRoute(r, index)
 	}
-	var b batch
-	b.replaceRoute(r, index)
-	return h.nl.do(&b)
 }
 
 // RemoveRoute removes the route that agrees in all fields set, other than Src
@@ -193,11 +196,16 @@ func (r Rule) String() string {
 	return s
 }
 
-// AddRule adds a rule; one that is there already is left as it is.
+// AddRule does what Changes.AddRule says.
 func (h *Host) AddRule(r Rule) error {
-	var b batch
-	b.rule("add "+r.String(), unix.RTM_NEWRULE, r, unix.EEXIST)
-	return h.nl.do(&b)
+	c := h.Changes()
+	c.AddRule(r)
+	return c.Do()
+}
+
+// AddRule adds a rule; one that is there already is left as it is.
+func (c *Changes) AddRule(r Rule) {
+	c.batch.rule("add "+r.String(), unix.RTM_NEWRULE, r, unix.EEXIST)
 }
 
 // RemoveRule removes a rule that agrees in all fields.
@@ -239,7 +247,7 @@ func (h *Host) AddProxyNeighbor(dev string, a netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	if err := allOf(h.SetSysctl("conf/"+dev+"/proxy_ndp", "1"), h.SetSysctl("neigh/"+dev+"/proxy_delay", "0")); err != nil {
+	if err := allOf(h.hold("conf/"+dev+"/proxy_ndp", "1"), h.hold("neigh/"+dev+"/proxy_delay", "0")); err != nil {
 		return err
 	}
 	var b batch
@@ -262,13 +270,16 @@ func (h *Host) RemoveProxyNeighbor(dev string, a netip.Addr) error {
 // discovery message would that names it unasked: it is used at once and verified
 // afterwards.
 func (h *Host) SetNeighbor(dev string, a netip.Addr, mac net.HardwareAddr) error {
-	index, err := h.Index(dev)
-	if err != nil {
-		return err
+	c := h.Changes()
+	c.SetNeighbor(dev, a, mac)
+	return inDevice(dev, c.Do())
+}
+
+// SetNeighbor is that of Host.
+func (c *Changes) SetNeighbor(dev string, a netip.Addr, mac net.HardwareAddr) {
+	if index, ok := c.index(dev); ok {
+		c.batch.neighbor("neighbour", unix.RTM_NEWNEIGH, index, unix.NUD_STALE, 0, a, mac)
 	}
-	var b batch
-	b.neighbor("neighbour", unix.RTM_NEWNEIGH, index, unix.NUD_STALE, 0, a, mac)
-	return inDevice(dev, h.nl.do(&b))
 }
 
 // RemoveNeighbor makes the kernel forget a neighbour.

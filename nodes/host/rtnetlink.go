@@ -13,6 +13,35 @@ var native = binary.NativeEndian
 // A batch is a list of changes that the kernel makes in order, in one system call.
 type batch struct{ rtnetlink.Batch }
 
+// Changes are changes of a node's devices, routes and rules that the kernel makes
+// together, by Do, in the order in which they were added: much quicker than one
+// by one.
+type Changes struct {
+	host  *Host
+	batch batch
+	errs  []error // of what could not be asked for
+}
+
+// Changes begins a list of changes.
+func (h *Host) Changes() *Changes { return &Changes{host: h} }
+
+func (c *Changes) add(err error) { c.errs = append(c.errs, err) }
+
+// index is that of a device, 0 where none is named.
+func (c *Changes) index(dev string) (index int, ok bool) {
+	index, err := c.host.indexOrNone(dev)
+	c.add(err)
+	return index, err == nil
+}
+
+// Do makes the changes, of which one that fails does not hold back the others,
+// and returns the errors of all that failed. The list is empty afterwards.
+func (c *Changes) Do() error {
+	err := allOf(append(c.errs, c.host.nl.do(&c.batch))...)
+	c.errs = nil
+	return err
+}
+
 // netlink is the process's socket for them.
 type netlink struct{ *rtnetlink.Socket }
 

@@ -284,8 +284,8 @@ func (t *Tunnel) Set(want Binding) error {
 
 // Expect takes the packets of a binding from now on, and sends none by it: the
 // home agent may send them before its acknowledgement has come. The mobile side
-// expects one binding, beside that of Set; Set makes it the binding, and Clear
-// ends it too.
+// expects one binding, beside that of Set, until Set makes it the binding, Forsake
+// ends it, or another takes its place.
 func (t *Tunnel) Expect(want Binding) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -297,17 +297,33 @@ func (t *Tunnel) Expect(want Binding) error {
 	}
 	var b batch
 	new := t.prepare(&b, want)
-	if t.expected != nil {
-		t.discard(&b, t.expected)
-	}
+	t.forsake(&b)
 	t.expected = new
 	if err := t.host.nl.do(&b); err != nil {
-		t.discard(&b, new)
-		t.expected = nil
+		t.forsake(&b)
 		t.host.nl.do(&b)
 		return fmt.Errorf("tunnel: binding of %v: %w", want.Inner, err)
 	}
 	return nil
+}
+
+// Forsake ends Expect.
+func (t *Tunnel) Forsake() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var b batch
+	t.forsake(&b)
+	if err := t.host.nl.do(&b); err != nil {
+		return fmt.Errorf("tunnel: expected binding: %w", err)
+	}
+	return nil
+}
+
+func (t *Tunnel) forsake(b *batch) {
+	if t.expected != nil {
+		t.discard(b, t.expected)
+		t.expected = nil
+	}
 }
 
 // another says what is wrong where the mobile side has another inner address.
@@ -352,10 +368,6 @@ func (t *Tunnel) clear(b *batch, inner netip.Addr) {
 		t.engine.remove(b, old)
 		t.discard(b, old)
 		delete(t.byInner, inner)
-	}
-	if t.expected != nil && t.expected.Inner == inner {
-		t.discard(b, t.expected)
-		t.expected = nil
 	}
 }
 
@@ -420,9 +432,7 @@ func (t *Tunnel) Close() error {
 	for inner := range t.byInner {
 		t.clear(&b, inner)
 	}
-	if t.expected != nil {
-		t.clear(&b, t.expected.Inner)
-	}
+	t.forsake(&b)
 	err := t.host.nl.do(&b)
 	t.mu.Unlock()
 	for _, f := range []*os.File{t.in, t.out, t.errors} {

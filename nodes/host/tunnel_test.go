@@ -318,7 +318,7 @@ func TestAnExpectedBindingTakesPacketsAndSendsNone(t *testing.T) {
 		heard("early again")
 		send(outer(t, netip.MustParseAddr("2001:db8:200::1"), careOf, datagram(t, peer, homeAddress, "bad source")))
 		w.refusal(t, w.atMobile, "wrong-outer-source")
-		w.mobile.must(w.atMobile.Clear(homeAddress))
+		w.mobile.must(w.atMobile.Forsake(), w.atMobile.Forsake())
 		refused()
 		sendOut(datagram(t, careOf, agent, "the last"))
 		wire.until(func(b []byte) bool {
@@ -338,6 +338,8 @@ func TestAnExpectedBindingTakesPacketsAndSendsNone(t *testing.T) {
 			return src == careOf && b[6] == ipv6.Encapsulate && bytes.HasSuffix(b, []byte("sent"))
 		}, nil)
 		w.mobile.must(w.atMobile.Clear(homeAddress))
+		heard("of the other")
+		w.mobile.must(w.atMobile.Forsake())
 		refused()
 		if err := w.atAgent.Expect(want); err == nil {
 			t.Error("an agent expects a binding, want an error")

@@ -208,7 +208,27 @@ func (m *Machine) leave(a *access, old netip.Prefix) {
 	if m.tunnel == old.Addr() {
 		m.clearTunnel()
 	}
+	if m.expected == old.Addr() {
+		m.forsakeTunnel()
+	}
 	m.do(LeaveAccess{Dev: a.dev, Address: old})
+}
+
+// expectTunnel is for when the home agent has been told the care-of address: it
+// may use that before we know (RFC 6275, section 11.3.1, asks of packets in the
+// tunnel only who sent them).
+func (m *Machine) expectTunnel() {
+	if m.tunnel != m.careOf && m.expected != m.careOf {
+		m.expected = m.careOf
+		m.do(ExpectTunnel{Local: m.careOf, Remote: m.cfg.HomeAgent})
+	}
+}
+
+func (m *Machine) forsakeTunnel() {
+	if m.expected.IsValid() {
+		m.expected = netip.Addr{}
+		m.do(ForsakeTunnel{})
+	}
 }
 
 // setTunnel lets the tunnel end at the care-of address.
@@ -216,7 +236,11 @@ func (m *Machine) setTunnel() {
 	if m.tunnel != m.careOf {
 		m.tunnel = m.careOf
 		m.do(SetTunnel{Local: m.careOf, Remote: m.cfg.HomeAgent})
+		if m.expected == m.careOf {
+			m.expected = netip.Addr{} // it has come
+		}
 	}
+	m.forsakeTunnel()
 	for _, a := range m.accesses {
 		m.dropPrevious(a)
 	}

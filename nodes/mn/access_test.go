@@ -45,7 +45,7 @@ func TestAnAdvertisementBringsAddressAndBindingUpdateInOneStep(t *testing.T) {
 		s := begin(t, cfg)
 		s.carrier("wlan", true)
 		out := s.advertise("wlan", wlanPrefix)
-		want := []string{"router-found", "EnterAccess", "AdvertiseNeighbor", "address-configured", "attached", "SendMobility", "binding-update-sent"}
+		want := []string{"router-found", "EnterAccess", "AdvertiseNeighbor", "address-configured", "attached", "SendMobility", "binding-update-sent", "ExpectTunnel"}
 		if got := names(out); !slices.Equal(got, want) {
 			t.Errorf("dad %s: got %v, want %v", dad, got, want)
 		}
@@ -342,6 +342,45 @@ func TestTheTunnelMovesOnlyWithTheAcknowledgement(t *testing.T) {
 	}
 	if a := s.m.access("wlan").address; !a.usable {
 		t.Error("the old care-of address is gone though its link is there")
+	}
+}
+
+func TestTunnelledPacketsAreExpectedFromTheBindingUpdateOn(t *testing.T) {
+	s := begin(t, config())
+	s.carrier("wlan", true)
+	out := s.advertise("wlan", wlanPrefix)
+	if e, ok := find[ExpectTunnel](out); !ok || e != (ExpectTunnel{Local: careOfWLAN, Remote: homeAgent}) ||
+		slices.Index(names(out), "SendMobility") > slices.Index(names(out), "ExpectTunnel") {
+		t.Fatalf("got %v, want a tunnel from %v expected behind the binding update", names(out), careOfWLAN)
+	}
+	s.until(20 * time.Second)
+	if _, again := find[ExpectTunnel](s.out); again || len(s.sent) < 2 {
+		t.Errorf("%d binding updates, the last with %v: want no more than the first to expect anything", len(s.sent), names(s.out))
+	}
+	if _, forsaken := find[ForsakeTunnel](s.answer(0)); forsaken || s.m.expected.IsValid() {
+		t.Errorf("with the tunnel: %v, and %v is expected", names(s.out), s.m.expected)
+	}
+
+	s.carrier("wimax", true)
+	s.advertise("wimax", wimaxPrefix)
+	s.carrier("wlan", false) // with it the old tunnel goes
+	if _, forsaken := find[ForsakeTunnel](s.out); forsaken || s.m.expected != careOfWiMAX {
+		t.Errorf("as the old link goes: %v, and %v is expected; want %v", names(s.out), s.m.expected, careOfWiMAX)
+	}
+	s.carrier("wimax", false)
+	if got := names(s.out); !slices.Contains(got, "ForsakeTunnel") || slices.Index(got, "ForsakeTunnel") > slices.Index(got, "LeaveAccess") {
+		t.Errorf("as the new link goes: %v, want the tunnel forsaken before the address", got)
+	}
+
+	s.now = s.now.Add(time.Second)
+	s.carrier("wlan", true)
+	s.advertise("wlan", wlanPrefix)
+	s.carrier("lte", true)
+	if _, ok := find[ExpectTunnel](s.advertise("lte", homePrefix)); ok {
+		t.Error("expects a tunnel to the home address")
+	}
+	if _, ok := find[ForsakeTunnel](s.answer(0)); !ok {
+		t.Errorf("at home: %v, want what was expected forsaken", names(s.out))
 	}
 }
 

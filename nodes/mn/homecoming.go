@@ -135,6 +135,7 @@ func (m *Machine) returned(now time.Time) {
 	m.advertiseHome(now)
 	m.useHome()
 	m.clearTunnel()
+	m.forsakeTunnel()
 	m.event("returned-home", map[string]any{"link": h.access.link})
 }
 

@@ -22,6 +22,8 @@ const firstTable = 1000
 
 // A tunnel is a *host.Tunnel.
 type tunnel interface {
+	Expect(host.Binding) error
+	Forsake() error
 	Set(host.Binding) error
 	Clear(inner netip.Addr) error
 	Engine() (name, why string)
@@ -76,6 +78,10 @@ func (k *kernel) act(o Output) error {
 		return k.leaveHome(o)
 	case SendMobility:
 		return k.mobility.SendOn(o.Dev, o.Octets)
+	case ExpectTunnel:
+		return k.tunnel.Expect(host.Binding{Inner: k.home, Local: o.Local, Remote: o.Remote})
+	case ForsakeTunnel:
+		return k.tunnel.Forsake()
 	case SetTunnel:
 		return k.setTunnel(o)
 	case ClearTunnel:
@@ -160,15 +166,13 @@ func (k *kernel) enterAccess(o EnterAccess) error {
 	}
 	careOf := o.Address.Addr()
 	k.useWay(careOf, way{o.Dev, o.Router})
-	return errors.Join(
-		k.hearQuestions(o.Dev, careOf),
-		k.neighbor(o.Dev, o.Router, o.LinkLayer),
-		k.host.AddAddress(o.Dev, o.Address, flagsOf(o.DAD)),
-		k.host.ReplaceRoute(host.Route{Dev: o.Dev, Via: o.Router, Table: table}),
-		k.host.ReplaceRoute(host.Route{To: o.Address.Masked(), Dev: o.Dev, Table: table}),
-		k.host.AddRule(rule(careOf, table)),
-		k.mobility.Listen(careOf),
-	)
+	c := k.host.Changes()
+	neighbor(c, o.Dev, o.Router, o.LinkLayer)
+	c.AddAddress(o.Dev, o.Address, flagsOf(o.DAD))
+	c.ReplaceRoute(host.Route{Dev: o.Dev, Via: o.Router, Table: table})
+	c.ReplaceRoute(host.Route{To: o.Address.Masked(), Dev: o.Dev, Table: table})
+	c.AddRule(rule(careOf, table))
+	return errors.Join(k.hearQuestions(o.Dev, careOf), c.Do(), k.mobility.Listen(careOf))
 }
 
 // leaveAccess leaves the default route of the device's table: another address
@@ -197,11 +201,10 @@ func (k *kernel) hearQuestions(dev string, a netip.Addr) error {
 
 // neighbor tells the kernel a link-layer address that an advertisement told us:
 // RFC 4861, section 6.3.4.
-func (k *kernel) neighbor(dev string, a netip.Addr, linkLayer [6]byte) error {
-	if linkLayer == ([6]byte{}) {
-		return nil
+func neighbor(c *host.Changes, dev string, a netip.Addr, linkLayer [6]byte) {
+	if linkLayer != ([6]byte{}) {
+		c.SetNeighbor(dev, a, linkLayer[:])
 	}
-	return k.host.SetNeighbor(dev, a, linkLayer[:])
 }
 
 // A way is a router behind a device.
@@ -243,13 +246,16 @@ func (k *kernel) toHomeAgent(dev string, homeAgent, router netip.Addr, onLink bo
 
 func (k *kernel) enterHome(o EnterHome) error {
 	k.useWay(k.home, way{o.Dev, o.Router})
-	err := k.neighbor(o.Dev, o.Router, o.LinkLayer)
+	c := k.host.Changes()
+	neighbor(c, o.Dev, o.Router, o.LinkLayer)
 	if o.OnLink {
-		err = errors.Join(err, k.neighbor(o.Dev, o.HomeAgent, o.Neighbor))
+		neighbor(c, o.Dev, o.HomeAgent, o.Neighbor)
 	}
+	c.AddAddress(o.Dev, o.Address, flagsOf(o.DAD))
 	route := k.toHomeAgent(o.Dev, o.HomeAgent, o.Router, o.OnLink)
 	route.Src = k.home
-	return errors.Join(err, k.hearQuestions(o.Dev, k.home), k.host.AddAddress(o.Dev, o.Address, flagsOf(o.DAD)), k.host.ReplaceRoute(route))
+	c.ReplaceRoute(route)
+	return errors.Join(k.hearQuestions(o.Dev, k.home), c.Do())
 }
 
 // homeRoutes are the ways of applications through the home link.
@@ -261,11 +267,11 @@ func (k *kernel) homeRoutes(dev string, prefix netip.Prefix, router netip.Addr) 
 }
 
 func (k *kernel) useHome(o UseHome) error {
-	var err error
+	c := k.host.Changes()
 	for _, r := range k.homeRoutes(o.Dev, o.Prefix, o.Router) {
-		err = errors.Join(err, k.host.ReplaceRoute(r))
+		c.ReplaceRoute(r)
 	}
-	return err
+	return c.Do()
 }
 
 // noDetection keeps the kernel from duplicate address detection on the home link

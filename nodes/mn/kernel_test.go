@@ -237,6 +237,8 @@ func open(t *testing.T, cfg *control.Config, with func(h *host.Host) (tunnel, er
 // noTunnel stands for the tunnel where that is not what is looked at.
 type noTunnel struct{}
 
+func (*noTunnel) Expect(host.Binding) error     { return nil }
+func (*noTunnel) Forsake() error                { return nil }
 func (*noTunnel) Set(host.Binding) error        { return nil }
 func (*noTunnel) Clear(netip.Addr) error        { return nil }
 func (*noTunnel) Engine() (string, string)      { return "none", "" }

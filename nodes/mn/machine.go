@@ -35,7 +35,8 @@ type Machine struct {
 	security     security
 	homecoming   homecoming
 
-	tunnel netip.Addr // local end of the tunnel to the home agent; not valid: none
+	tunnel   netip.Addr // local end of the tunnel to the home agent; not valid: none
+	expected netip.Addr // the care-of address to which packets may be tunnelled already; not valid: none
 
 	// linkLocal says that the link-local address at home has the interface
 	// identifier of the home address: the L flag of RFC 6275, section 11.7.1.

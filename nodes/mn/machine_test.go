@@ -40,11 +40,12 @@ func TestWhateverHappensTheMachineHoldsItsInvariants(t *testing.T) {
 // A world is a story with what the kernel would hold.
 type world struct {
 	*story
-	added   map[string]bool // device and address
-	tunnel  netip.Addr
-	home    string // the device that has the home address
-	byHome  bool   // applications send through the home link
-	checked int    // of s.sent
+	added    map[string]bool // device and address
+	tunnel   netip.Addr
+	expected netip.Addr
+	home     string // the device that has the home address
+	byHome   bool   // applications send through the home link
+	checked  int    // of s.sent
 }
 
 func (w *world) random(r *rapid.T) {
@@ -126,8 +127,8 @@ func (w *world) apply(r *rapid.T) {
 				r.Fatalf("left %s, which was not entered", key)
 			}
 			delete(w.added, key)
-			if w.tunnel == o.Address.Addr() {
-				r.Fatalf("the tunnel still ends at %v", w.tunnel)
+			if w.tunnel == o.Address.Addr() || w.expected == o.Address.Addr() {
+				r.Fatalf("a tunnel still ends at %v", o.Address)
 			}
 		case EnterHome:
 			if w.home != "" && w.home != o.Dev {
@@ -141,16 +142,35 @@ func (w *world) apply(r *rapid.T) {
 			w.byHome = true
 		case LeaveHome:
 			w.home, w.byHome = "", false
+		case ExpectTunnel:
+			if !w.holds(o.Local) {
+				r.Fatalf("a tunnel from %v is expected, which no device has", o.Local)
+			}
 		case SetTunnel:
 			if !w.holds(o.Local) {
 				r.Fatalf("a tunnel from %v, which no device has", o.Local)
 			}
-			w.tunnel = o.Local
-		case ClearTunnel:
-			w.tunnel = netip.Addr{}
 		}
+		w.tunnels(o)
 	}
 	w.out = nil
+}
+
+// tunnels does what o says of tunnels.
+func (w *world) tunnels(o Output) {
+	switch o := o.(type) {
+	case ExpectTunnel:
+		w.expected = o.Local
+	case ForsakeTunnel:
+		w.expected = netip.Addr{}
+	case SetTunnel:
+		w.tunnel = o.Local
+		if w.expected == o.Local {
+			w.expected = netip.Addr{}
+		}
+	case ClearTunnel:
+		w.tunnel = netip.Addr{}
+	}
 }
 
 func (w *world) holds(a netip.Addr) bool {
@@ -202,11 +222,8 @@ func (w *world) applyQuietly() {
 			w.byHome = true
 		case LeaveHome:
 			w.home, w.byHome = "", false
-		case SetTunnel:
-			w.tunnel = o.Local
-		case ClearTunnel:
-			w.tunnel = netip.Addr{}
 		}
+		w.tunnels(o)
 	}
 	w.out = nil
 }
@@ -227,6 +244,9 @@ func (w *world) check(r *rapid.T) {
 	}
 	if m.tunnel != w.tunnel {
 		r.Fatalf("tunnel from %v, the kernel's from %v", m.tunnel, w.tunnel)
+	}
+	if m.expected != w.expected || m.expected.IsValid() && m.expected == m.tunnel {
+		r.Fatalf("a tunnel from %v is expected, by the kernel from %v; there is one from %v", m.expected, w.expected, m.tunnel)
 	}
 	if m.here == nil && (reg.waiting != nil || !reg.retryAt.IsZero()) {
 		r.Fatal("a registration without an attachment")

@@ -83,6 +83,17 @@ type SendMobility struct {
 	Octets []byte
 }
 
+// ExpectTunnel takes what the home agent tunnels to a care-of address, and sends
+// nothing that way: the home agent may send packets before its acknowledgement
+// has come, or in place of one that is lost. SetTunnel with the same ends, another
+// ExpectTunnel or ForsakeTunnel ends it.
+type ExpectTunnel struct {
+	Local, Remote netip.Addr
+}
+
+// ForsakeTunnel ends ExpectTunnel.
+type ForsakeTunnel struct{}
+
 // SetTunnel makes the bidirectional tunnel between care-of address and home
 // agent, or moves the one there is.
 type SetTunnel struct {
@@ -120,6 +131,8 @@ func (EnterHome) output()         {}
 func (UseHome) output()           {}
 func (LeaveHome) output()         {}
 func (SendMobility) output()      {}
+func (ExpectTunnel) output()      {}
+func (ForsakeTunnel) output()     {}
 func (SetTunnel) output()         {}
 func (ClearTunnel) output()       {}
 func (Event) output()             {}

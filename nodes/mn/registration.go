@@ -144,6 +144,9 @@ func (m *Machine) transmit(now time.Time) {
 	m.event("binding-update-sent", map[string]any{"seq": u.seq, "care-of": u.careOf.String(),
 		"home-address": m.cfg.HomeAddress.String(), "lifetime": u.lifetime.Seconds(),
 		"auth": u.proof.kind.String(), "attempt": r.attempt})
+	if u.lifetime > 0 {
+		m.expectTunnel()
+	}
 }
 
 // lifetime is what a Binding Update asks for: not more than the care-of address

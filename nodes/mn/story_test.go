@@ -292,6 +292,10 @@ func names(out []Output) []string {
 			n = append(n, "LeaveHome")
 		case SendMobility:
 			n = append(n, "SendMobility")
+		case ExpectTunnel:
+			n = append(n, "ExpectTunnel")
+		case ForsakeTunnel:
+			n = append(n, "ForsakeTunnel")
 		case SetTunnel:
 			n = append(n, "SetTunnel")
 		case ClearTunnel:
