@@ -88,10 +88,11 @@ func (a *authority) decide(r *diameter.MIP6Request) (*diameter.MIP6Answer, *diam
 	switch {
 	case home.IsValid() && !r.Home.IsUnspecified() && r.Home != home:
 		return refuse(diameter.AuthorizationRejected, fmt.Sprintf("home address %v is not the subscriber's", r.Home))
-	case !home.IsValid() && r.Home.IsUnspecified():
-		// RFC 5778, section 6.5: the server is to assign one, and has none.
-		return refuse(diameter.UnableToComply, "no home address to assign")
 	case !home.IsValid():
+		// Where that is the unspecified address, the server is to assign one, and
+		// has none: RFC 5778, section 6.5, does not say what then. Lab decision:
+		// the same address in the answer leaves it to the home agent, which may
+		// assign one by section 4.2.
 		home = r.Home
 	}
 	answer.Homes = []netip.Addr{home}

@@ -200,7 +200,6 @@ func TestEachRefusalHasItsResultCode(t *testing.T) {
 		"a barred subscriber":                {func(r *diameter.MIP6Request) { r.User = "barred@home.example" }, diameter.AuthorizationRejected},
 		"a barred subscriber, not authentic": {func(r *diameter.MIP6Request) { r.User = "barred@home.example"; r.Authenticator[0]++ }, diameter.AuthenticationRejected},
 		"another's home address":             {func(r *diameter.MIP6Request) { r.User, r.Home = "fixed@home.example", agent }, diameter.AuthorizationRejected},
-		"an address to be assigned":          {func(r *diameter.MIP6Request) { r.Home = netip.IPv6Unspecified() }, diameter.UnableToComply},
 		"another mode":                       {func(r *diameter.MIP6Request) { r.Mode = 2 }, diameter.ErrorMIP6AuthMode},
 		"another realm":                      {func(r *diameter.MIP6Request) { r.DestinationRealm = "elsewhere.example" }, diameter.RealmNotServed},
 		"another server":                     {func(r *diameter.MIP6Request) { r.DestinationHost = "other." + realm }, diameter.UnableToDeliver},
@@ -225,6 +224,14 @@ func TestEachRefusalHasItsResultCode(t *testing.T) {
 func TestAnAddressIsAssignedToASubscriberWhoHasOne(t *testing.T) { // RFC 5778, section 6.5
 	_, a, o := newServer(t).ask(func(r *diameter.MIP6Request) { r.User, r.Home = "fixed@home.example", netip.IPv6Unspecified() })
 	if o.Result != diameter.Success || !slices.Equal(a.Homes, []netip.Addr{home}) {
+		t.Errorf("%+v, %+v", o, a)
+	}
+}
+
+func TestWithoutAnAddressOfItsOwnASubscriberIsLeftToTheHomeAgent(t *testing.T) {
+	none := netip.IPv6Unspecified()
+	_, a, o := newServer(t).ask(func(r *diameter.MIP6Request) { r.Home = none })
+	if o.Result != diameter.Success || !slices.Equal(a.Homes, []netip.Addr{none}) || a.MSA == nil {
 		t.Errorf("%+v, %+v", o, a)
 	}
 }

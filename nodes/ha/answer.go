@@ -1,6 +1,7 @@
 package ha
 
 import (
+	"net/netip"
 	"time"
 
 	"s2clab/nodes/session/association"
@@ -75,6 +76,13 @@ func (m *Machine) refuseUnproven(now time.Time, r *request, status mh.Status, re
 // 6275, section 9.5.4. It has the options of RFC 4285, section 4, as far as the
 // Binding Update had them. K stays clear: there is no key management that could
 // move with the mobile node (section 10.3.1).
+//
+// Lab decision: a mobile node that asked for a home address learns it from the
+// type 2 routing header of the acknowledgement that accepts, and its MN-HA option
+// is over that address, so the assignment is authenticated with all else. One
+// that refuses has no such header, since section 6.4 wants a unicast routable
+// address in it; its MN-HA option is over the unspecified address, as that of
+// the Binding Update was.
 func (m *Machine) acknowledge(now time.Time, r *request, status mh.Status, seq uint16, lifetime time.Duration) {
 	a := &m.answer
 	a.message = mh.BindingAcknowledgement{Status: status, Seq: seq, Lifetime: lifetime, Options: a.options[:0]}
@@ -89,18 +97,22 @@ func (m *Machine) acknowledge(now time.Time, r *request, status mh.Status, seq u
 		}
 		a.message.Options = append(a.message.Options, &a.timestamp)
 	}
+	home, to := r.home, r.home // that are proven, and that the checksum is over
+	if r.asks && !status.Accepts() {
+		home, to = netip.IPv6Unspecified(), r.src
+	}
 	var err error
 	if r.association != nil {
-		a.header, err = association.SealMNHA(a.header[:0], &a.message, r.association.Association, r.careOf, r.home, m.address, r.home)
+		a.header, err = association.SealMNHA(a.header[:0], &a.message, r.association.Association, r.careOf, home, m.address, to)
 	} else {
-		a.header, err = mh.Append(a.header[:0], &a.message, m.address, r.home)
+		a.header, err = mh.Append(a.header[:0], &a.message, m.address, to)
 	}
 	if err != nil {
 		return // nothing in it can be too long: all of it was in the Binding Update
 	}
 	p := ipv6.Packet{Src: m.address, Dst: r.src, HopLimit: hopLimit, Next: ipv6.Mobility, Payload: a.header}
-	if r.src != r.home {
-		p.RoutingHome, p.SegmentsLeft = r.home, 1
+	if to != r.src {
+		p.RoutingHome, p.SegmentsLeft = to, 1
 	}
 	m.send(&p)
 	if r.src == r.home {

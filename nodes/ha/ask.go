@@ -270,11 +270,11 @@ func (m *Machine) answered(now time.Time, in *AAAAnswered) {
 	}
 	r := q.request
 	r.subscriber, r.association = m.subscribers[q.nai], a
-	if m.assigns(in.HomeAddress, r.home) {
-		m.settle(r.subscriber, in.only())
-		m.authentic(now, &r)
-	} else {
+	if granted := in.granted(); !r.asks && !granted.allows(r.home) || m.isTaken(granted.home, r.subscriber) {
 		m.refuse(now, &r, mh.Prohibited, "home-address-of-another")
+	} else {
+		m.settle(r.subscriber, granted)
+		m.authentic(now, &r)
 	}
 	m.askLater(now, q)
 }
@@ -291,28 +291,6 @@ func (m *Machine) askLater(now time.Time, q *question) {
 		return
 	}
 	m.put(now, q.key(), next)
-}
-
-// assigns says whether the AAA lets the mobile node have the home address that
-// it wants. It may name the address, only its prefix with 64 zero bits behind
-// it (RFC 5778, section 6.5), or none in particular.
-func (m *Machine) assigns(named, wanted netip.Addr) bool {
-	if !named.IsValid() || named.IsUnspecified() || named == wanted {
-		return true
-	}
-	return isPrefix(named) && netip.PrefixFrom(named, 64).Contains(wanted)
-}
-
-// only gives the one home address that an answer names; not valid: it names none.
-func (in *AAAAnswered) only() netip.Addr {
-	if in.HomeAddress.IsUnspecified() || isPrefix(in.HomeAddress) {
-		return netip.Addr{}
-	}
-	return in.HomeAddress
-}
-
-func isPrefix(a netip.Addr) bool {
-	return a.Is6() && netip.PrefixFrom(a, 64).Masked().Addr() == a
 }
 
 // establish makes the security association that the AAA hands out; nil and why:

@@ -80,6 +80,14 @@ func (m *Machine) bind(now time.Time, r *request) {
 		m.deregister(now, r, b, others)
 		return
 	}
+	if r.asks {
+		if status, reason := m.assign(r); reason != "" {
+			m.refuse(now, r, status, reason)
+			return
+		}
+		b = m.bindings[r.home]
+		others = b != nil && b.subscriber != r.subscriber
+	}
 	switch {
 	case !m.isHome(r.home):
 		m.refuse(now, r, mh.NotHomeSubnet, "not-in-a-home-prefix")
@@ -156,6 +164,7 @@ func (m *Machine) register(now time.Time, r *request, b *binding) {
 		b = &binding{home: r.home, subscriber: r.subscriber, link: m.homeLink(r.home)}
 		b.timer.owner = b
 		m.bindings[r.home] = b
+		m.hold(b.home, 1)
 		if b.subscriber != nil {
 			b.subscriber.bindings++
 		}
@@ -232,6 +241,11 @@ func (m *Machine) grant(now time.Time, r *request) time.Duration {
 }
 
 func (m *Machine) tellAccepted(now time.Time, r *request, b *binding, first bool) {
+	if r.asks && m.tells(now, homeAddressAssigned) {
+		m.tell(homeAddressAssigned, map[string]any{
+			"nai": r.name(), "home-address": text(b.home), "care-of": text(b.careOf), "assigner": r.assigner,
+		})
+	}
 	if !m.tells(now, bindingAccepted) {
 		return
 	}
@@ -297,6 +311,7 @@ func (m *Machine) drop(b *binding) {
 	m.ended.remove(b)
 	m.timers.remove(&b.timer)
 	delete(m.bindings, b.home)
+	m.hold(b.home, -1)
 	if s := b.subscriber; s != nil {
 		s.bindings--
 	}
@@ -383,6 +398,7 @@ func (m *Machine) claimed(now time.Time, in NeighborClaimed) {
 		m.held--
 		m.end(now, b)
 	}
+	m.unassign(&r)
 	m.refuse(now, &r, mh.DADFailed, "home-address-in-use")
 }
 

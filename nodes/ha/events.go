@@ -27,6 +27,7 @@ const (
 	associationMade
 	associationExpired
 	duplicateDetected
+	homeAddressAssigned
 	eventKinds
 )
 
@@ -44,6 +45,8 @@ var eventNames = [eventKinds]string{
 	associationMade:    "association-made",
 	associationExpired: "association-expired",
 	duplicateDetected:  "duplicate-address-detected",
+
+	homeAddressAssigned: "home-address-assigned",
 }
 
 // events counts what was told in the second that began at since.

@@ -13,7 +13,7 @@ import (
 func FuzzReceive(f *testing.F) {
 	s := tell(f, configuration())
 	for _, a := range []announcement{
-		s.of(1), s.ofB(2), s.asking(3), s.homecoming(4), s.bare(homeA, 5),
+		s.of(1), s.ofB(2), s.asking(3), s.homecoming(4), s.bare(homeA, 5), s.without(6), s.bare(none, 7),
 	} {
 		f.Add(s.packet(a))
 	}

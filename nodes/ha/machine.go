@@ -25,6 +25,7 @@ import (
 // without, and their wall clock is the node's own.
 type Machine struct {
 	address        netip.Addr // of the home agent
+	seed           uint64     // of the addresses that are chosen here
 	own            []netip.Addr
 	prefixes       []netip.Prefix
 	links          []homeLink
@@ -38,11 +39,12 @@ type Machine struct {
 	timestamps     bool // policy: a timestamp is mandatory
 	asks           bool // an AAA can be asked
 
-	bindings    map[netip.Addr]*binding // by home address: the binding cache
-	held        int                     // of these, bound or about to be
-	ended       bindingQueue            // of these, invalid, the longest invalid first
-	subscribers map[string]*subscriber  // by NAI
-	owners      map[netip.Addr]*subscriber
+	bindings    map[netip.Addr]*binding    // by home address: the binding cache
+	held        int                        // of these, bound or about to be
+	ended       bindingQueue               // of these, invalid, the longest invalid first
+	subscribers map[string]*subscriber     // by NAI
+	owners      map[netip.Addr]*subscriber // of home addresses
+	held64      map[netip.Prefix]int       // of prefixes of 64 bits: home addresses in them that are owned, and that are in the binding cache
 	questions   questions
 	timers      timers
 	events      events
@@ -70,6 +72,7 @@ func New(cfg *control.Config) (*Machine, error) {
 	}
 	m := &Machine{
 		address:        h.Address,
+		seed:           cfg.Seed,
 		own:            []netip.Addr{h.Address},
 		prefixes:       h.HomePrefixes,
 		maxLifetime:    max(h.MaxLifetime.Truncate(lifetimeUnit), lifetimeUnit),
@@ -81,6 +84,7 @@ func New(cfg *control.Config) (*Machine, error) {
 		bindings:       make(map[netip.Addr]*binding),
 		subscribers:    make(map[string]*subscriber),
 		owners:         make(map[netip.Addr]*subscriber),
+		held64:         make(map[netip.Prefix]int),
 		questions:      newQuestions(h),
 		errors:         newErrorLimits(),
 	}
@@ -144,7 +148,7 @@ func (m *Machine) addAssociations(list []control.Association) error {
 		if other := m.owners[a.HomeAddress]; a.HomeAddress.IsValid() && other != nil && other != s {
 			return fmt.Errorf("home address %v: associations of %s and %s both claim it", a.HomeAddress, other.nai, s.nai)
 		}
-		m.settle(s, a.HomeAddress)
+		m.settle(s, grant{home: a.HomeAddress, by: byAssociation})
 		s.add(&mobilitySA{Association: association.New(a.SPI, a.Key), timestamp: m.timestamps})
 	}
 	return nil

@@ -14,9 +14,11 @@ import (
 type request struct {
 	arrived   time.Time
 	src       netip.Addr // of the IPv6 header: where the answer goes
-	home      netip.Addr // of the Home Address option, else src
+	home      netip.Addr // of the Home Address option, else src; the one assigned once that is settled
 	careOf    netip.Addr // of the Alternate Care-of Address option, else src
 	option    bool       // it had a Home Address option
+	asks      bool       // for a home address: it had the unspecified one there
+	assigner  string     // where asks: who has chosen home, once that is settled
 	seq       uint16
 	flags     mh.BUFlags
 	lifetime  time.Duration
@@ -47,7 +49,7 @@ func (m *Machine) receive(now time.Time, octets []byte) {
 		m.discard(now, p.Src, "type-2-routing-header")
 		return
 	}
-	if p.HomeAddress.IsValid() && !unicastRoutable(p.HomeAddress) { // RFC 6275, section 9.3.1
+	if p.HomeAddress.IsValid() && !unicastRoutable(p.HomeAddress) && !asks(&p) { // RFC 6275, section 9.3.1
 		m.discard(now, p.Src, "home-address-not-unicast-routable")
 		return
 	}
@@ -60,6 +62,17 @@ func (m *Machine) receive(now time.Time, octets []byte) {
 			m.homeAddressOption(now, &p)
 		}
 	}
+}
+
+// asks says whether a packet may ask for a home address: a Binding Update with
+// the unspecified one.
+//
+// Lab decision, and differs from RFC 6275, section 9.3.1, which discards it: RFC
+// 5778, section 6.5, has a home agent ask the Diameter server so, and no RFC
+// says how the mobile node tells its home agent that it has none.
+func asks(p *ipv6.Packet) bool {
+	return p.HomeAddress.IsUnspecified() && p.Next == ipv6.Mobility && len(p.Payload) > 2 &&
+		mh.Type(p.Payload[2]) == mh.TypeBindingUpdate
 }
 
 // source gives the source of a packet that does not parse, if it is long enough.
@@ -162,6 +175,7 @@ func (m *Machine) bindingUpdate(now time.Time, p *ipv6.Packet, b []byte) {
 		home:      p.UpperSrc(),
 		careOf:    u.CareOf(p.Src),
 		option:    p.HomeAddress.IsValid(),
+		asks:      p.HomeAddress.IsUnspecified(),
 		seq:       u.Seq,
 		flags:     u.Flags,
 		lifetime:  u.Lifetime,

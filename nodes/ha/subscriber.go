@@ -19,7 +19,9 @@ const associationsKept = 2
 // that merely arrives makes one.
 type subscriber struct {
 	nai          string
-	home         netip.Addr    // the only home address it may bind; not valid: any that is nobody else's
+	grant                      // of home addresses
+	assigned     netip.Addr    // the home address that this home agent has chosen; not valid: none
+	rejected     uint64        // of those that it has chosen, how many were found in use
 	associations []*mobilitySA // the newest first
 	configured   bool          // stays for ever
 	guard        association.ReplayGuard
@@ -152,23 +154,43 @@ func (m *Machine) forgetOne(now time.Time) bool {
 
 func (m *Machine) forget(s *subscriber) {
 	delete(m.subscribers, s.nai)
-	if m.owners[s.home] == s {
-		delete(m.owners, s.home)
+	m.free(s, s.home)
+	m.free(s, s.assigned)
+}
+
+// settle takes in which home addresses s may bind.
+func (m *Machine) settle(s *subscriber, g grant) {
+	m.free(s, s.home)
+	s.grant = g
+	if s.assigned.IsValid() && (g.home.IsValid() || !g.allows(s.assigned)) {
+		m.free(s, s.assigned)
+		s.assigned = netip.Addr{}
+	}
+	if g.home.IsValid() {
+		m.free(m.owners[g.home], g.home) // who had it does not use it: see isTaken
+		m.reserve(s, g.home)
 	}
 }
 
-// settle makes home the only home address that s may bind.
-func (m *Machine) settle(s *subscriber, home netip.Addr) {
-	if s.home == home {
-		return
+// reserve keeps a home address, which is nobody's, for s.
+func (m *Machine) reserve(s *subscriber, home netip.Addr) {
+	m.owners[home] = s
+	m.hold(home, 1)
+}
+
+// free ends that, where it is so. home may be not valid.
+func (m *Machine) free(s *subscriber, home netip.Addr) {
+	if s != nil && m.owners[home] == s {
+		delete(m.owners, home)
+		m.hold(home, -1)
 	}
-	if m.owners[s.home] == s {
-		delete(m.owners, s.home)
-	}
-	s.home = home
-	if home.IsValid() {
-		m.owners[home] = s
-	}
+}
+
+// isTaken says whether a home address that the AAA names for s is in the hands of
+// somebody else, who was set up with it or has bound it.
+func (m *Machine) isTaken(home netip.Addr, s *subscriber) bool {
+	other := m.owners[home]
+	return other != nil && other != s && (other.configured || other.bindings > 0)
 }
 
 // mayBind says whether a home address belongs to a subscriber: RFC 6275,
@@ -181,6 +203,7 @@ func (m *Machine) mayBind(s *subscriber, home netip.Addr) bool {
 	case s.home.IsValid():
 		return s.home == home
 	default:
-		return m.owners[home] == nil
+		owner := m.owners[home]
+		return s.allows(home) && (owner == nil || owner == s)
 	}
 }
