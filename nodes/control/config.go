@@ -87,6 +87,8 @@ type HomeAgent struct {
 	Address4       netip.Addr     `json:"address-4,omitzero"`         // RFC 5555: where mobile nodes send Binding Updates over IPv4; invalid: nowhere
 	HomePrefixes4  []netip.Prefix `json:"home-prefixes-4,omitempty"`  // IPv4 home addresses are of these
 	HomeAddresses4 []HomeAddress4 `json:"home-addresses-4,omitempty"` // who is given which
+	ForceUDP       string         `json:"force-udp,omitempty"`        // RFC 5555, the F flag: accept, refuse, always; empty: accept
+	NATKeepalive   time.Duration  `json:"nat-keepalive,omitempty"`    // how often mobile nodes behind a NAT are to be heard of; 0: 110 s
 
 	MaxLifetime  time.Duration `json:"max-lifetime"` // longest binding granted
 	MaxBindings  int           `json:"max-bindings"`

@@ -16,7 +16,9 @@ type answer struct {
 	message    mh.BindingAcknowledgement
 	identifier mh.MNIdentifier
 	timestamp  mh.ReplayProtection
-	options    [2]mh.Option
+	ipv4       mh.IPv4AddressAck
+	nat        mh.NATDetection
+	options    [4]mh.Option
 	header     []byte
 }
 
@@ -62,10 +64,10 @@ func (m *Machine) refuseUnproven(now time.Time, r *request, status mh.Status, re
 	switch {
 	case r.association != nil:
 	case status == mh.AuthFail:
-		m.discard(now, r.src, reason)
+		m.discard(now, r.source(), reason)
 		return
-	case !m.errors.mayTell(now, r.src):
-		m.discard(now, r.src, "too-many-errors")
+	case !m.errors.mayTell(now, r.source()):
+		m.discard(now, r.source(), "too-many-errors")
 		return
 	}
 	m.refuse(now, r, status, reason)
@@ -97,6 +99,7 @@ func (m *Machine) acknowledge(now time.Time, r *request, status mh.Status, seq u
 		}
 		a.message.Options = append(a.message.Options, &a.timestamp)
 	}
+	a.message.Options = m.options4(a.message.Options, r, status)
 	home, to := r.home, r.home // that are proven, and that the checksum is over
 	if r.asks && !status.Accepts() {
 		home, to = netip.IPv6Unspecified(), r.src
@@ -111,6 +114,13 @@ func (m *Machine) acknowledge(now time.Time, r *request, status mh.Status, seq u
 		return // nothing in it can be too long: all of it was in the Binding Update
 	}
 	p := ipv6.Packet{Src: m.address, Dst: r.src, HopLimit: hopLimit, Next: ipv6.Mobility, Payload: a.header}
+	if r.outer.isThere() {
+		// In UDP it goes straight to the home address, which is how the mobile node
+		// learns one that was assigned: RFC 5555, section 4.2.
+		p.Dst = to
+		m.sendTo(&p, r.outer.from)
+		return
+	}
 	if to != r.src {
 		p.RoutingHome, p.SegmentsLeft = to, 1
 	}

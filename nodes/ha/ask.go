@@ -107,10 +107,10 @@ func (m *Machine) ask(now time.Time, b []byte, u *mh.BindingUpdateView, r *reque
 	}
 	switch {
 	case key.nai == "": // RFC 4285, section 4
-		m.discard(now, r.src, "no-identifier")
+		m.discard(now, r.source(), "no-identifier")
 		return
 	case r.flags&mh.HomeRegistration == 0:
-		m.discard(now, r.src, "not-a-home-registration")
+		m.discard(now, r.source(), "not-a-home-registration")
 		return
 	case !m.asks:
 		m.refuseUnproven(now, r, mh.Prohibited, "no-aaa")
@@ -118,11 +118,11 @@ func (m *Machine) ask(now time.Time, b []byte, u *mh.BindingUpdateView, r *reque
 	}
 	data, spi, authenticator, err := association.MobilityData(b, r.careOf, r.home)
 	if err != nil {
-		m.discard(now, r.src, "malformed-option")
+		m.discard(now, r.source(), "malformed-option")
 		return
 	}
 	next := &question{request: *r, ask: &AskAAA{
-		NAI: key.nai, HomeAddress: r.home, CareOf: r.careOf, SPI: spi,
+		NAI: key.nai, HomeAddress: r.home, CareOf: r.careOf.Unmap(), SPI: spi,
 		Authenticator: slices.Clone(authenticator), MobilityData: data, Service: string(u.ServiceSelection),
 	}}
 	next.timer.owner = next
@@ -136,11 +136,11 @@ func (m *Machine) ask(now time.Time, b []byte, u *mh.BindingUpdateView, r *reque
 		if first.later == nil || !first.later.stamped || r.timestamp-first.later.timestamp < 1<<63 {
 			first.later = next
 		}
-		m.discard(now, r.src, "answer-of-the-aaa-outstanding")
+		m.discard(now, r.source(), "answer-of-the-aaa-outstanding")
 		return
 	}
 	if why := m.mayAsk(now, r, key.nai); why != "" {
-		m.discard(now, r.src, why)
+		m.discard(now, r.source(), why)
 		return
 	}
 	m.put(now, key, next)
@@ -159,7 +159,7 @@ func (m *Machine) mayAsk(now time.Time, r *request, nai string) (why string) {
 		return "too-many-questions"
 	case q.ofNAI[nai] >= maxQuestionsNAI || !q.nais.take(now, nai):
 		return "too-many-questions-of-nai"
-	case q.ofSource[r.src] >= maxQuestionsSource || !q.sources.take(now, r.src):
+	case q.ofSource[r.source()] >= maxQuestionsSource || !q.sources.take(now, r.source()):
 		return "too-many-questions-of-source"
 	}
 	return ""
@@ -182,7 +182,7 @@ func (m *Machine) put(now time.Time, key updateKey, next *question) {
 	q.byID[q.last] = next
 	q.byUpdate[key] = next
 	q.ofNAI[key.nai]++
-	q.ofSource[next.src]++
+	q.ofSource[next.source()]++
 	m.timers.set(&next.timer, now.Add(q.patience))
 	m.do(next.ask)
 	if m.tells(now, aaaAsked) {
@@ -203,8 +203,8 @@ func (m *Machine) take(id uint64) *question {
 	if q.ofNAI[done.nai]--; q.ofNAI[done.nai] == 0 {
 		delete(q.ofNAI, done.nai)
 	}
-	if q.ofSource[done.src]--; q.ofSource[done.src] == 0 {
-		delete(q.ofSource, done.src)
+	if q.ofSource[done.source()]--; q.ofSource[done.source()] == 0 {
+		delete(q.ofSource, done.source())
 	}
 	return done
 }
@@ -287,7 +287,7 @@ func (m *Machine) askLater(now time.Time, q *question) {
 	next := q.later
 	next.subscriber = m.subscribers[q.nai]
 	if why := m.mayAsk(now, &next.request, q.nai); why != "" {
-		m.discard(now, next.src, why)
+		m.discard(now, next.source(), why)
 		return
 	}
 	m.put(now, q.key(), next)

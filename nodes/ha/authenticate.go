@@ -15,7 +15,7 @@ const keyLen = 16
 // authenticator, timestamp. The binding comes after all of them.
 func (m *Machine) authenticate(now time.Time, b []byte, u *mh.BindingUpdateView, r *request) {
 	if u.MNHA.At == 0 && u.MNAAA.At == 0 { // section 5
-		m.discard(now, r.src, "no-authentication")
+		m.discard(now, r.source(), "no-authentication")
 		return
 	}
 	s := m.subscribers[string(u.Identifier)]
@@ -47,8 +47,8 @@ func (m *Machine) authenticate(now time.Time, b []byte, u *mh.BindingUpdateView,
 // Error, and nothing asks for it: section 9.3.1 lets Mobility Headers pass
 // without a binding.
 func (m *Machine) unknown(now time.Time, r *request) {
-	m.discard(now, r.src, "unknown-association")
-	if b := m.bindings[r.home]; r.option && m.isHome(r.home) && (b == nil || b.state != bound) {
+	m.discard(now, r.source(), "unknown-association")
+	if b := m.bindings[r.home]; (r.option || r.outer.isThere()) && m.isHome(r.home) && (b == nil || b.state != bound) {
 		m.bindingError(now, r.src, mh.UnknownBinding, r.home)
 	}
 }

@@ -38,7 +38,11 @@ type binding struct {
 	timestamps bool // the Binding Update was protected by timestamp, not by seq
 
 	// While bound.
-	careOf    netip.Addr
+	careOf    netip.Addr // an IPv4 one as the mobile node has it
+	outer     outer      // where packets go by IPv4
+	udp       bool       // in UDP
+	home4     netip.Addr // the IPv4 home address; not valid: none
+	tunnel    SetTunnel  // the last
 	linkLocal netip.Addr // defended too, with the L flag; else not valid
 	lifetime  time.Duration
 	since     time.Time
@@ -68,7 +72,7 @@ func (m *Machine) bind(now time.Time, r *request) {
 		if b != nil && !others && b.state == bound {
 			m.refuse(now, r, mh.RegTypeChange, "not-a-home-registration")
 		} else {
-			m.discard(now, r.src, "not-a-home-registration")
+			m.discard(now, r.source(), "not-a-home-registration")
 		}
 		return
 	}
@@ -88,6 +92,7 @@ func (m *Machine) bind(now time.Time, r *request) {
 		b = m.bindings[r.home]
 		others = b != nil && b.subscriber != r.subscriber
 	}
+	status4, reason4 := m.dual.overIPv4(r)
 	switch {
 	case !m.isHome(r.home):
 		m.refuse(now, r, mh.NotHomeSubnet, "not-in-a-home-prefix")
@@ -95,8 +100,12 @@ func (m *Machine) bind(now time.Time, r *request) {
 		m.refuse(now, r, mh.Prohibited, "home-address-of-another")
 	case b != nil && !b.inOrder(r):
 		m.outOfWindow(now, r, b)
-	case !r.option: // section 10.3.1: a Home Address option MUST be present
+	case !r.option && !r.outer.isThere(): // section 10.3.1: a Home Address option MUST be present
 		m.refuse(now, r, mh.Unspecified, "no-home-address-option")
+	case status4 != 0:
+		without := *r // the timestamp, which tells 144 of RFC 5555 from that of RFC 4285
+		without.stamped = without.stamped && status4 != mh.ForceUDPRefused
+		m.refuse(now, &without, status4, reason4)
 	case !m.isCareOf(r):
 		m.refuse(now, r, mh.InvalidCareOf, "care-of-address-loops")
 	case b != nil && b.state == bound:
@@ -130,7 +139,7 @@ func (r *request) byTimestamp() bool { return r.association != nil && r.associat
 // answer is under way.
 func (m *Machine) outOfWindow(now time.Time, r *request, b *binding) {
 	if b.state == detecting {
-		m.discard(now, r.src, "repeated-while-detecting-duplicates")
+		m.discard(now, r.source(), "repeated-while-detecting-duplicates")
 		return
 	}
 	m.refuseSeq(now, r, mh.SequenceOutOfWindow, b.seq, "sequence-number-not-newer")
@@ -150,8 +159,12 @@ func (m *Machine) isOwn(a netip.Addr) bool {
 // coming back here: it is not this node's, nor its own home address, nor one
 // that is bound here in its turn (RFC 6275, section 15.1, wants no such loops).
 func (m *Machine) isCareOf(r *request) bool {
-	if r.careOf == r.home || m.isOwn(r.careOf) {
+	if r.careOf == r.home || m.isOwn(r.careOf.Unmap()) {
 		return false
+	}
+	if r.outer.isThere() {
+		_, loops := m.dual.owners[r.outer.from.Addr()]
+		return !loops && !m.isOwn(r.outer.from.Addr())
 	}
 	b := m.bindings[r.careOf]
 	return b == nil || b.state == invalid
@@ -193,7 +206,7 @@ func (m *Machine) register(now time.Time, r *request, b *binding) {
 func (m *Machine) accept(now time.Time, r *request, b *binding) {
 	b.state, b.since = bound, now
 	m.store(now, r, b)
-	m.do(SetTunnel{Home: b.home, CareOf: b.careOf})
+	m.setTunnel(b)
 	m.acknowledge(now, r, mh.Accepted, r.seq, b.lifetime)
 	if b.link != nil {
 		for _, a := range b.addresses() {
@@ -208,18 +221,19 @@ func (m *Machine) accept(now time.Time, r *request, b *binding) {
 
 // refresh renews a binding, at the same care-of address or another.
 func (m *Machine) refresh(now time.Time, r *request, b *binding) {
-	old := b.careOf
 	m.store(now, r, b)
-	if b.careOf != old {
-		m.do(SetTunnel{Home: b.home, CareOf: b.careOf})
-	}
+	m.setTunnel(b)
 	m.acknowledge(now, r, mh.Accepted, r.seq, b.lifetime)
 	m.schedule(b)
 	m.tellAccepted(now, r, b, false)
 }
 
 func (m *Machine) store(now time.Time, r *request, b *binding) {
-	b.careOf, b.timestamps = r.careOf, r.byTimestamp()
+	b.careOf, b.timestamps = r.careOf.Unmap(), r.byTimestamp()
+	b.outer, b.udp = r.outer, m.dual.udp(r)
+	var home4 netip.Addr
+	home4, r.status4 = m.dual.assign(r)
+	m.defend4(b, home4)
 	b.seq, b.known = r.seq, true
 	b.lifetime = m.grant(now, r)
 	b.expires = now.Add(b.lifetime)
@@ -249,10 +263,12 @@ func (m *Machine) tellAccepted(now time.Time, r *request, b *binding, first bool
 	if !m.tells(now, bindingAccepted) {
 		return
 	}
-	m.tell(bindingAccepted, map[string]any{
+	fields := map[string]any{
 		"nai": r.name(), "home-address": text(b.home), "care-of": text(b.careOf), "seq": b.seq,
 		"lifetime": b.lifetime.Seconds(), "spi": b.spi, "new": first,
-	})
+	}
+	b.tell4(fields)
+	m.tell(bindingAccepted, fields)
 }
 
 // deregister ends a binding: RFC 6275, section 10.3.2. What is left of it
@@ -285,6 +301,8 @@ func (m *Machine) deregister(now time.Time, r *request, b *binding, others bool)
 // release stops intercepting what is for a home address.
 func (m *Machine) release(b *binding) {
 	m.do(ClearTunnel{Home: b.home})
+	b.tunnel = SetTunnel{}
+	m.defend4(b, netip.Addr{})
 	if b.link != nil {
 		for _, a := range b.addresses() {
 			m.do(ClearProxy{Dev: b.link.dev, Address: a})
@@ -312,6 +330,7 @@ func (m *Machine) drop(b *binding) {
 	m.timers.remove(&b.timer)
 	delete(m.bindings, b.home)
 	m.hold(b.home, -1)
+	m.dual.forget(b.home)
 	if s := b.subscriber; s != nil {
 		s.bindings--
 	}

@@ -29,13 +29,18 @@ func newErrorLimits() errorLimits {
 
 // mayTell says whether another error may go to an address.
 func (l *errorLimits) mayTell(now time.Time, to netip.Addr) bool {
-	return unicastRoutable(to) && l.sources.take(now, to) && l.all.take(now, errorRate)
+	return (unicastRoutable(to) || unicast4(to)) && l.sources.take(now, to) && l.all.take(now, errorRate)
 }
 
 // bindingError sends a Binding Error straight to where a packet came from: RFC
-// 6275, section 9.3.3.
+// 6275, section 9.3.3. By IPv4 that is in UDP, and the error is for the home
+// address.
 func (m *Machine) bindingError(now time.Time, to netip.Addr, status mh.BindingErrorStatus, home netip.Addr) {
-	if !m.errors.mayTell(now, to) {
+	source := to
+	if m.from.IsValid() {
+		source = m.from.Addr()
+	}
+	if !m.errors.mayTell(now, source) {
 		return
 	}
 	header, err := mh.Append(m.answer.header[:0], &mh.BindingError{Status: status, HomeAddress: home}, m.address, to)
@@ -43,10 +48,10 @@ func (m *Machine) bindingError(now time.Time, to netip.Addr, status mh.BindingEr
 		return
 	}
 	m.answer.header = header
-	m.send(&ipv6.Packet{Src: m.address, Dst: to, HopLimit: hopLimit, Next: ipv6.Mobility, Payload: header})
+	m.sendTo(&ipv6.Packet{Src: m.address, Dst: to, HopLimit: hopLimit, Next: ipv6.Mobility, Payload: header}, m.from)
 	if m.tells(now, errorSent) {
 		m.tell(errorSent, map[string]any{
-			"status": int(status), "name": status.String(), "source": text(to), "home-address": text(home),
+			"status": int(status), "name": status.String(), "source": text(source), "home-address": text(home),
 		})
 	}
 }
@@ -54,7 +59,7 @@ func (m *Machine) bindingError(now time.Time, to netip.Addr, status mh.BindingEr
 // parameterProblem sends an ICMPv6 Parameter Problem about the packet, straight
 // to where it came from: RFC 6275, section 9.2, and RFC 4443, section 3.4.
 func (m *Machine) parameterProblem(now time.Time, octets []byte, to netip.Addr, code uint8, pointer int) {
-	if !m.errors.mayTell(now, to) {
+	if m.from.IsValid() || !m.errors.mayTell(now, to) { // what came in UDP has no way back for it
 		return
 	}
 	problem := &icmp6.ParameterProblem{Code: code, Pointer: uint32(pointer), Invoking: octets[:min(len(octets), icmp6.MaxInvoking)]}

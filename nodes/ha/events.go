@@ -100,5 +100,5 @@ func text(a netip.Addr) string {
 	if !a.IsValid() {
 		return ""
 	}
-	return a.String()
+	return a.Unmap().String()
 }

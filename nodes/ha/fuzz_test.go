@@ -14,6 +14,7 @@ func FuzzReceive(f *testing.F) {
 	s := tell(f, configuration())
 	for _, a := range []announcement{
 		s.of(1), s.ofB(2), s.asking(3), s.homecoming(4), s.bare(homeA, 5), s.without(6), s.bare(none, 7),
+		requesting(over(s.of(8), private), anyHome4),
 	} {
 		f.Add(s.packet(a))
 	}
@@ -27,10 +28,14 @@ func FuzzReceive(f *testing.F) {
 	proven := map[string]bool{string(s.packet(s.of(1))): true, string(s.packet(s.ofB(2))): true}
 
 	f.Fuzz(func(t *testing.T, octets []byte) {
-		for _, alter := range []func(*control.HomeAgent){func(*control.HomeAgent) {}, sequenceNumbers, fromAAA, fullDAD, noIntegrity} {
-			s := tell(t, with(alter))
+		for i, alter := range []func(*control.HomeAgent){func(*control.HomeAgent) {}, dual, sequenceNumbers, fromAAA, fullDAD, noIntegrity} {
+			s := tell(t, with(dual, alter))
 			before := string(octets)
-			out := s.step(&Received{Octets: octets})
+			in := &Received{Octets: octets}
+			if i%2 == 1 {
+				in.From = byNAT
+			}
+			out := s.step(in)
 			if string(octets) != before {
 				t.Fatal("the packet was written to")
 			}

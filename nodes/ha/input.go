@@ -13,6 +13,7 @@ type Input interface{ input() }
 // keeps none of its octets.
 type Received struct {
 	Octets []byte
+	From   netip.AddrPort // source of the IPv4 and UDP headers that it came in, RFC 5555, section 4.2; not valid: none
 }
 
 // NeighborClaimed says that another node uses an address on a link, or is about
@@ -27,6 +28,7 @@ type NeighborClaimed struct {
 // source is not the care-of address that its inner source has bound.
 type StrangerTunnelled struct {
 	Source netip.Addr // of the outer header
+	Port   uint16     // of the outer UDP header; 0: there was none
 	Inner  netip.Addr // source of the inner header; not valid: not known
 }
 

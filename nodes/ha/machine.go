@@ -50,6 +50,9 @@ type Machine struct {
 	events      events
 	errors      errorLimits
 
+	dual dualStack
+
+	from    netip.AddrPort       // of the packet at hand: source of its IPv4 and UDP headers; not valid: none
 	update  mh.BindingUpdateView // of the packet at hand
 	out     []Output
 	packets int // of sends, in use
@@ -73,7 +76,7 @@ func New(cfg *control.Config) (*Machine, error) {
 	m := &Machine{
 		address:        h.Address,
 		seed:           cfg.Seed,
-		own:            []netip.Addr{h.Address},
+		own:            []netip.Addr{h.Address, h.Address4},
 		prefixes:       h.HomePrefixes,
 		maxLifetime:    max(h.MaxLifetime.Truncate(lifetimeUnit), lifetimeUnit),
 		maxBindings:    h.MaxBindings,
@@ -112,6 +115,10 @@ func New(cfg *control.Config) (*Machine, error) {
 	}
 	for i := range cfg.Interfaces {
 		m.addInterface(&cfg.Interfaces[i])
+	}
+	var err error
+	if m.dual, err = newDualStack(cfg); err != nil {
+		return nil, err
 	}
 	return m, m.addAssociations(h.Associations)
 }
@@ -159,7 +166,9 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 	m.begin()
 	switch in := in.(type) {
 	case *Received:
+		m.from = in.From
 		m.receive(now, in.Octets)
+		m.from = netip.AddrPort{}
 	case NeighborClaimed:
 		m.claimed(now, in)
 	case StrangerTunnelled:
@@ -197,7 +206,10 @@ func (m *Machine) do(o Output) { m.out = append(m.out, o) }
 
 // send sends a packet. Its payload may lie anywhere; the packet is copied into
 // memory of its own, which is used again after the Step.
-func (m *Machine) send(p *ipv6.Packet) {
+func (m *Machine) send(p *ipv6.Packet) { m.sendTo(p, netip.AddrPort{}) }
+
+// sendTo is send, in UDP over IPv4 where to is valid.
+func (m *Machine) sendTo(p *ipv6.Packet, to netip.AddrPort) {
 	if m.packets == len(m.sends) {
 		m.sends = append(m.sends, &SendMobility{})
 	}
@@ -207,7 +219,7 @@ func (m *Machine) send(p *ipv6.Packet) {
 		return // no packet made here is too long
 	}
 	s.Octets = octets
-	s.Dev = ""
+	s.Dev, s.To = "", to
 	m.packets++
 	m.out = append(m.out, s)
 }

@@ -13,6 +13,7 @@ type Output interface{ output() }
 type SendMobility struct {
 	Dev    string // of a home link that it must leave by, tunnel or not; empty: as routes say
 	Octets []byte
+	To     netip.AddrPort // in UDP over IPv4 to there, RFC 5555, section 4.2; not valid: as it is
 }
 
 // WatchAddress asks for a NeighborClaimed where somebody on a link uses or wants
@@ -37,7 +38,8 @@ type SolicitNeighbor struct {
 
 // AdvertiseNeighbor multicasts an unsolicited Neighbor Advertisement to
 // ff02::1, with Router and Solicited clear, Override set and the device's own
-// link-layer address: RFC 6275, section 10.4.1.
+// link-layer address: RFC 6275, section 10.4.1. Of an IPv4 address it is an ARP
+// Announcement: RFC 5227, section 2.3.
 type AdvertiseNeighbor struct {
 	Dev    string
 	Source netip.Addr // this node's own on that device
@@ -46,7 +48,8 @@ type AdvertiseNeighbor struct {
 
 // SetProxy answers Neighbor Solicitations for an address from now on, with
 // Router clear (RFC 6275, section 10.4.1), Override clear (RFC 4861, section
-// 7.2.8) and without delay, which that section finds unnecessary here.
+// 7.2.8) and without delay, which that section finds unnecessary here. Of an IPv4
+// address it answers ARP Requests: RFC 5555, section 4.5.
 type SetProxy struct {
 	Dev     string
 	Address netip.Addr
@@ -58,11 +61,14 @@ type ClearProxy struct {
 	Address netip.Addr
 }
 
-// SetTunnel sends what is for a home address to a care-of address, and takes
-// from there, and only there, what comes from the home address: RFC 6275,
-// sections 10.4.2 and 10.4.5.
+// SetTunnel sends what is for the home addresses to a care-of address, and takes
+// from there, and only there, what comes from the home addresses: RFC 6275,
+// sections 10.4.2 and 10.4.5; RFC 5555, section 4.5.1.
 type SetTunnel struct {
-	Home, CareOf netip.Addr
+	Home   netip.Addr
+	Home4  netip.Addr // the IPv4 home address; not valid: none
+	CareOf netip.Addr // IPv6, or IPv4 as this node sees it
+	Port   uint16     // in UDP over IPv4, to this port there; 0: without UDP
 }
 
 // ClearTunnel ends SetTunnel.

@@ -8,6 +8,7 @@ import (
 
 	"s2clab/nodes/wire/ipv6"
 	"s2clab/nodes/wire/mh"
+	"s2clab/nodes/wire/udp"
 )
 
 // A request is what a Binding Update asks for. Nothing in it lies in the packet.
@@ -15,7 +16,7 @@ type request struct {
 	arrived   time.Time
 	src       netip.Addr // of the IPv6 header: where the answer goes
 	home      netip.Addr // of the Home Address option, else src; the one assigned once that is settled
-	careOf    netip.Addr // of the Alternate Care-of Address option, else src
+	careOf    netip.Addr // of the Alternate Care-of Address option, or the IPv4 Care-of Address option (IPv4-mapped), else src
 	option    bool       // it had a Home Address option
 	asks      bool       // for a home address: it had the unspecified one there
 	assigner  string     // where asks: who has chosen home, once that is settled
@@ -24,6 +25,9 @@ type request struct {
 	lifetime  time.Duration
 	stamped   bool
 	timestamp uint64
+	outer     outer
+	home4     home4Request
+	status4   mh.IPv4Status // what became of home4
 
 	subscriber  *subscriber // who sent it; nil: nobody is asked, or it is not known
 	association *mobilitySA // by which it was authenticated; nil: by none
@@ -71,7 +75,7 @@ func (m *Machine) receive(now time.Time, octets []byte) {
 // 5778, section 6.5, has a home agent ask the Diameter server so, and no RFC
 // says how the mobile node tells its home agent that it has none.
 func asks(p *ipv6.Packet) bool {
-	return p.HomeAddress.IsUnspecified() && p.Next == ipv6.Mobility && len(p.Payload) > 2 &&
+	return p.UpperSrc().IsUnspecified() && p.Next == ipv6.Mobility && len(p.Payload) > 2 &&
 		mh.Type(p.Payload[2]) == mh.TypeBindingUpdate
 }
 
@@ -114,7 +118,23 @@ func (m *Machine) stranger(now time.Time, in StrangerTunnelled) {
 	} else if b := m.bindings[home]; !m.isHome(home) || b != nil && b.state == bound {
 		return // not ours, or forged: the mobile node itself is bound elsewhere
 	}
+	if in.Source.Is4() {
+		m.strangerOverIPv4(now, in, home)
+		return
+	}
 	m.bindingError(now, in.Source, mh.UnknownBinding, home)
+}
+
+// strangerOverIPv4 answers a stranger by IPv4: to where a Binding Update would
+// have come from.
+func (m *Machine) strangerOverIPv4(now time.Time, in StrangerTunnelled, home netip.Addr) {
+	port := in.Port
+	if port == 0 {
+		port = udp.EncapsulationPort
+	}
+	m.from = netip.AddrPortFrom(in.Source, port)
+	m.bindingError(now, home, mh.UnknownBinding, home)
+	m.from = netip.AddrPort{}
 }
 
 // mobility takes a Mobility Header: RFC 6275, section 9.2, in its order.
@@ -175,17 +195,21 @@ func (m *Machine) bindingUpdate(now time.Time, p *ipv6.Packet, b []byte) {
 		home:      p.UpperSrc(),
 		careOf:    u.CareOf(p.Src),
 		option:    p.HomeAddress.IsValid(),
-		asks:      p.HomeAddress.IsUnspecified(),
+		asks:      p.UpperSrc().IsUnspecified(),
 		seq:       u.Seq,
 		flags:     u.Flags,
 		lifetime:  u.Lifetime,
 		stamped:   u.HasTimestamp,
 		timestamp: u.Timestamp,
+		home4:     home4Request{there: u.HasIPv4Home, option: u.IPv4Home},
+	}
+	if m.from.IsValid() {
+		r.outer = outer{from: m.from, nat: m.from.Addr() != r.careOf.Unmap()}
 	}
 	switch {
-	case !unicastRoutable(r.src): // section 9.5.4
-		m.discard(now, p.Src, "source-not-unicast-routable")
-	case !unicastRoutable(r.careOf): // section 6.1.7
+	case !r.outer.isThere() && !unicastRoutable(r.src), r.outer.isThere() && !unicast4(m.from.Addr()): // section 9.5.4
+		m.discard(now, r.source(), "source-not-unicast-routable")
+	case !r.outer.isThere() && !unicastRoutable(r.careOf): // section 6.1.7
 		m.discard(now, p.Src, "care-of-not-unicast-routable")
 	case m.authenticates:
 		m.authenticate(now, b, u, &r)

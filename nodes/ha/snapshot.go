@@ -18,6 +18,11 @@ type BindingEntry struct {
 	Lifetime    float64    `json:"lifetime"`  // granted, s
 	Remaining   float64    `json:"remaining"` // s, also until an invalid entry is removed
 	Since       float64    `json:"since"`     // how long it has been bound, s
+
+	HomeAddress4 netip.Addr     `json:"home-address-4,omitzero"`
+	Outer        netip.AddrPort `json:"outer,omitzero"` // by IPv4: where packets go
+	NAT          bool           `json:"nat,omitempty"`  // there is one before that
+	UDP          bool           `json:"udp,omitempty"`
 }
 
 // Bindings gives the binding cache, by home address.
@@ -32,6 +37,7 @@ func (m *Machine) Bindings(now time.Time) []BindingEntry {
 		case bound:
 			e.CareOf, e.SPI, e.Lifetime = b.careOf, b.spi, b.lifetime.Seconds()
 			e.Remaining, e.Since = b.expires.Sub(now).Seconds(), now.Sub(b.since).Seconds()
+			e.HomeAddress4, e.Outer, e.NAT, e.UDP = b.home4, b.outer.from, b.outer.nat, b.udp
 		case invalid:
 			e.Remaining = b.removal.Sub(now).Seconds()
 		case detecting:

@@ -57,9 +57,11 @@ func configuration() *control.Config {
 }
 
 // with is configuration, altered.
-func with(alter func(*control.HomeAgent)) *control.Config {
+func with(alter ...func(*control.HomeAgent)) *control.Config {
 	cfg := configuration()
-	alter(cfg.HomeAgent)
+	for _, a := range alter {
+		a(cfg.HomeAgent)
+	}
 	return cfg
 }
 
@@ -100,7 +102,7 @@ func (s *story) step(in Input) []Output {
 func keep(to, out []Output) []Output {
 	for _, o := range out {
 		if sent, ok := o.(*SendMobility); ok {
-			o = &SendMobility{Dev: sent.Dev, Octets: append([]byte(nil), sent.Octets...)}
+			o = &SendMobility{Dev: sent.Dev, Octets: append([]byte(nil), sent.Octets...), To: sent.To}
 		}
 		to = append(to, o)
 	}
@@ -138,6 +140,7 @@ type announcement struct {
 	mnha                 *association.Association
 	mnaaa                []byte
 	more                 []mh.Option // after the others, before authentication
+	careOf4              netip.Addr  // in an IPv4 Care-of Address option; not valid: none
 }
 
 // of makes a good Binding Update of mobile node A, at s.now.
@@ -192,6 +195,9 @@ func (a *announcement) message() *mh.BindingUpdate {
 	if a.timestamp != 0 {
 		u.Options = append(u.Options, mh.ReplayProtection{Timestamp: a.timestamp})
 	}
+	if a.careOf4.IsValid() {
+		u.Options = append(u.Options, mh.IPv4CareOf{Address: a.careOf4})
+	}
 	u.Options = append(u.Options, a.more...)
 	return u
 }
@@ -199,8 +205,11 @@ func (a *announcement) message() *mh.BindingUpdate {
 // addresses gives care-of and home address, as the mobile node means them.
 func (a *announcement) addresses() (careOf, home netip.Addr) {
 	careOf, home = a.src, a.src
-	if a.alternate.IsValid() {
+	switch {
+	case a.alternate.IsValid():
 		careOf = a.alternate
+	case a.careOf4.IsValid():
+		careOf = netip.AddrFrom16(a.careOf4.As16())
 	}
 	if a.home.IsValid() {
 		home = a.home
@@ -251,6 +260,7 @@ func (s *story) send(a announcement) []Output {
 type reply struct {
 	packet  ipv6.Packet
 	dev     string
+	to      netip.AddrPort
 	message mh.Message
 }
 
@@ -267,7 +277,7 @@ func (s *story) replies() []reply {
 		if err != nil {
 			s.Fatal(err)
 		}
-		r := reply{packet: p, dev: sent.Dev}
+		r := reply{packet: p, dev: sent.Dev, to: sent.To}
 		if p.Next == ipv6.Mobility {
 			if !mh.ChecksumOK(p.Payload, p.UpperSrc(), p.UpperDst()) {
 				s.Fatalf("wrong checksum from %v to %v", p.Src, p.Dst)

@@ -32,6 +32,7 @@ const (
 	IDMismatch                Status = 144 // MIPV6-ID-MISMATCH; RFC 5555, section 4.4.2, says 144 too when it refuses the F flag
 	MessageIDRequired         Status = 145 // MIPV6-MESG-ID-REQD
 	AuthFail                  Status = 146 // MIPV6-AUTH-FAIL
+	ForceUDPRefused           Status = 144 // the F flag is not granted: RFC 5555, section 4.5; without a timestamp beside it, which IDMismatch has
 	ServiceAuthorizationFails Status = 151 // SERVICE_AUTHORIZATION_FAILED
 	MCoAMalformed             Status = 164
 	MCoANonMCoABindingExists  Status = 165
