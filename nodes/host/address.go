@@ -51,13 +51,13 @@ func (b *batch) addAddress(index int, p netip.Prefix, f AddressFlags) {
 		b.Attribute(unix.IFA_CACHEINFO, info)
 	}
 	b.End(start)
-	if f.NoDAD || f.Optimistic {
+	if (f.NoDAD || f.Optimistic) && !p.Addr().Is4() {
 		b.replaceRoute(localRoute(p.Addr()), index)
 	}
 }
 
 // localRoute leads packets to an address of this node to the node itself. The
-// kernel makes such a route by itself, but later, in a queue of its own, and
+// kernel makes such a route by itself, for IPv6 later, in a queue of its own, and
 // until then drops what comes: an acknowledgement may be quicker.
 func localRoute(a netip.Addr) Route {
 	return Route{To: netip.PrefixFrom(a, a.BitLen()), Table: unix.RT_TABLE_LOCAL, Local: true}
@@ -68,7 +68,9 @@ func (b *batch) removeAddress(index int, p netip.Prefix) {
 	b.Address(unix.IFA_LOCAL, p.Addr())
 	b.Address(unix.IFA_ADDRESS, p.Addr())
 	b.End(start)
-	b.removeRoute(localRoute(p.Addr()), index)
+	if !p.Addr().Is4() {
+		b.removeRoute(localRoute(p.Addr()), index)
+	}
 }
 
 // AddAddress does what Changes.AddAddress says.
@@ -80,9 +82,11 @@ func (h *Host) AddAddress(dev string, p netip.Prefix, flags AddressFlags) error 
 
 // AddAddress gives a device an address, or changes the flags of one that it has.
 // Watch tells when it may be used; one added with NoDAD or
-// Optimistic may be used at once.
+// Optimistic may be used at once, and so may every IPv4 address, of which Watch
+// tells nothing: whether another node has it is asked by an ARPPort.
 func (c *Changes) AddAddress(dev string, p netip.Prefix, flags AddressFlags) {
 	switch {
+	case p.Addr().Is4():
 	case flags.Optimistic:
 		c.add(c.host.allowOptimistic(dev))
 	case !flags.NoDAD: // nodes come up without duplicate address detection

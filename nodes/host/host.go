@@ -22,8 +22,8 @@ import (
 )
 
 // A Host acts in the network namespace that Open was called in. Methods that
-// open something (MobilityPort, NDPort, NewTunnel) or that change a setting
-// (SetSysctl, SetForwarding) must be called in the same one; all others work from
+// open something (MobilityPort, NDPort, ARPPort, NewTunnel) or that change a setting
+// (SetSysctl, SetForwarding and the like) must be called in the same one; all others work from
 // anywhere. Methods may be called at the same time.
 type Host struct {
 	nl    *netlink
@@ -174,13 +174,29 @@ func (h *Host) hold(name, value string) error {
 	return err
 }
 
-// SetForwarding makes the node a router for IPv6, or a host.
+// SetSysctl4 sets a value under /proc/sys/net/ipv4, such as conf/lte/rp_filter.
+func (h *Host) SetSysctl4(name, value string) error {
+	return os.WriteFile("/proc/sys/net/ipv4/"+name, []byte(value), 0)
+}
+
+// SetForwarding makes the node a router for IPv6 and IPv4, or a host.
 func (h *Host) SetForwarding(router bool) error {
 	value := "0"
 	if router {
 		value = "1"
 	}
-	return h.SetSysctl("conf/all/forwarding", value)
+	return allOf(h.SetSysctl("conf/all/forwarding", value), h.SetSysctl4("conf/all/forwarding", value))
+}
+
+// TakeAnySource makes the node take IPv4 packets by whichever device they come, as
+// it does with those of IPv6: the way back to their source may be another, or a
+// tunnel (RFC 3704, section 2.2, is what is put off).
+func (h *Host) TakeAnySource() error {
+	names, err := os.ReadDir("/proc/sys/net/ipv4/conf")
+	for _, name := range names { // those of this namespace, with all and default
+		err = allOf(err, h.SetSysctl4("conf/"+name.Name()+"/rp_filter", "0"))
+	}
+	return err
 }
 
 // Priorities of rules: the kernel asks the lowest first. A role's rules stand

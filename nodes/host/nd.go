@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -181,20 +180,7 @@ func (p *NDPort) Send(dev string, src, dst netip.Addr, message []byte) error {
 	}
 	group := dst.As16()
 	copy(to.Addr[:], append([]byte{0x33, 0x33}, group[12:]...)) // RFC 2464, section 7
-	raw, err := p.frames.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var errno unix.Errno
-	err = raw.Write(func(fd uintptr) bool {
-		_, _, errno = unix.Syscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&packet[0])), uintptr(len(packet)), 0,
-			uintptr(unsafe.Pointer(&to)), unix.SizeofSockaddrLinklayer)
-		return errno != unix.EAGAIN && errno != unix.EINTR
-	})
-	if err == nil && errno != 0 {
-		err = errno
-	}
-	return inDevice(dev, err)
+	return inDevice(dev, sendFrame(p.frames, packet, &to))
 }
 
 // Close closes the port.

@@ -11,14 +11,15 @@ import (
 // A Route says where packets to a prefix go. The zero value of a field leaves it
 // to the kernel, or to the table named main.
 type Route struct {
-	To        netip.Prefix // invalid: the default route
+	To        netip.Prefix // invalid: the default route, of IPv4 where Via or Src is
 	From      netip.Prefix // only packets from there (a kernel with CONFIG_IPV6_SUBTREES); invalid: from anywhere
 	Via       netip.Addr
 	Dev       string
 	Src       netip.Addr // preferred source of sockets that have none
 	Table     int
-	Metric    int // lower is better; 0: 1024
-	MTU       int // octets; no path MTU discovery raises or lowers it
+	Metric    int  // lower is better; 0: 1024
+	MTU       int  // octets, which path MTU discovery may lower; 0: the device's
+	MTULocked bool // no path MTU discovery lowers MTU
 	OnLink    bool
 	Blackhole bool // drop, in silence
 	Local     bool // deliver here
@@ -29,6 +30,7 @@ type Route struct {
 // A Rule says which table is asked for which packets.
 type Rule struct {
 	Priority  int          // PriorityRole and above
+	IPv4      bool         // of IPv4: only needed where neither From nor To says so
 	From, To  netip.Prefix // invalid: any
 	Proto     int          // 0: any
 	Input     string       // device; empty: any
@@ -38,11 +40,21 @@ type Rule struct {
 	icmp [2]uint16 // type and code of ICMPv6 messages that the kernel itself sends: first and last
 }
 
-var everywhere = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+var everywhere, everywhere4 = netip.PrefixFrom(netip.IPv6Unspecified(), 0), netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+
+const usualMetric = 1024 // that IPv6 gives a route that has none
 
 func (b *batch) route(what string, kind, flags uint16, r Route, index int, tolerated ...unix.Errno) {
-	if !r.To.IsValid() {
+	switch {
+	case r.To.IsValid():
+	case r.Via.Is4() || r.Src.Is4():
+		r.To = everywhere4
+	default:
 		r.To = everywhere
+	}
+	ip4 := r.To.Addr().Is4()
+	if ip4 && r.Metric == 0 && !r.Local {
+		r.Metric = usualMetric
 	}
 	table := r.Table
 	if table == 0 {
@@ -64,6 +76,9 @@ func (b *batch) route(what string, kind, flags uint16, r Route, index int, toler
 		header[7] = unix.RTN_BLACKHOLE
 	case r.Local:
 		header[7] = unix.RTN_LOCAL
+	}
+	if ip4 {
+		header[6] = scope4(kind, r)
 	}
 	if r.OnLink {
 		native.PutUint32(header[8:], unix.RTNH_F_ONLINK)
@@ -90,7 +105,9 @@ func (b *batch) route(what string, kind, flags uint16, r Route, index int, toler
 	b.Number(unix.RTA_TABLE, table)
 	if r.MTU != 0 {
 		metrics := b.Nest(unix.RTA_METRICS)
-		b.Number(unix.RTAX_LOCK, 1<<unix.RTAX_MTU)
+		if r.MTULocked {
+			b.Number(unix.RTAX_LOCK, 1<<unix.RTAX_MTU)
+		}
 		b.Number(unix.RTAX_MTU, r.MTU)
 		b.Unnest(metrics)
 	}
@@ -100,11 +117,28 @@ func (b *batch) route(what string, kind, flags uint16, r Route, index int, toler
 	b.End(start)
 }
 
+// scope4 is how far the next hop of an IPv4 route is: the kernel looks for that of a
+// route with a gateway among the nearer ones.
+func scope4(kind uint16, r Route) byte {
+	switch {
+	case kind == unix.RTM_DELROUTE:
+		return unix.RT_SCOPE_NOWHERE // any
+	case r.Local:
+		return unix.RT_SCOPE_HOST
+	case r.Via.IsValid() || r.Blackhole:
+		return unix.RT_SCOPE_UNIVERSE
+	}
+	return unix.RT_SCOPE_LINK
+}
+
 func (b *batch) replaceRoute(r Route, index int) {
 	b.route("set", unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, r, index)
 }
 
 func (b *batch) removeRoute(r Route, index int) {
+	if !r.To.IsValid() && (r.Via.Is4() || r.Src.Is4()) {
+		r.To = everywhere4
+	}
 	r.encapsulation, r.Src, r.MTU = nil, netip.Addr{}, 0
 	b.route("remove", unix.RTM_DELROUTE, 0, r, index, unix.ESRCH)
 }
@@ -146,6 +180,9 @@ func (h *Host) indexOrNone(dev string) (int, error) {
 func (b *batch) rule(what string, kind uint16, r Rule, tolerated ...unix.Errno) {
 	header := make([]byte, unix.SizeofRtMsg) // struct fib_rule_hdr has the same shape
 	header[0] = unix.AF_INET6
+	if r.IPv4 || r.From.Addr().Is4() || r.To.Addr().Is4() {
+		header[0] = unix.AF_INET
+	}
 	if r.To.IsValid() {
 		header[1] = byte(r.To.Bits())
 	}
@@ -216,9 +253,9 @@ func (h *Host) RemoveRule(r Rule) error {
 }
 
 // neighborHeader is struct ndmsg.
-func neighborHeader(index int, state uint16, flags byte) []byte {
+func neighborHeader(a netip.Addr, index int, state uint16, flags byte) []byte {
 	h := make([]byte, 12)
-	h[0] = unix.AF_INET6
+	h[0] = family(a)
 	native.PutUint32(h[4:], uint32(index))
 	native.PutUint16(h[8:], state)
 	h[10] = flags
@@ -231,7 +268,7 @@ func (b *batch) neighbor(what string, kind uint16, index int, state uint16, flag
 	if kind == unix.RTM_DELNEIGH {
 		asking, tolerated = 0, []unix.Errno{unix.ENOENT}
 	}
-	start := b.Begin(fmt.Sprintf("%s %v", what, a), kind, asking, neighborHeader(index, state, flags), tolerated...)
+	start := b.Begin(fmt.Sprintf("%s %v", what, a), kind, asking, neighborHeader(a, index, state, flags), tolerated...)
 	b.Address(unix.NDA_DST, a)
 	if mac != nil {
 		b.Attribute(unix.NDA_LLADDR, mac)
@@ -240,14 +277,20 @@ func (b *batch) neighbor(what string, kind uint16, index int, state uint16, flag
 }
 
 // AddProxyNeighbor makes the node answer neighbour solicitations for an address
-// on a device, at once and without the R flag: RFC 6275, section 10.4.1. The
-// node must be a router.
+// on a device, at once and without the R flag: RFC 6275, section 10.4.1; for an IPv4
+// address the questions of ARP, as long as its route leads elsewhere: RFC 5555,
+// section 4.5. The node must be a router.
 func (h *Host) AddProxyNeighbor(dev string, a netip.Addr) error {
 	index, err := h.Index(dev)
 	if err != nil {
 		return err
 	}
-	if err := allOf(h.hold("conf/"+dev+"/proxy_ndp", "1"), h.hold("neigh/"+dev+"/proxy_delay", "0")); err != nil {
+	if a.Is4() {
+		err = h.SetSysctl4("neigh/"+dev+"/proxy_delay", "0")
+	} else {
+		err = allOf(h.hold("conf/"+dev+"/proxy_ndp", "1"), h.hold("neigh/"+dev+"/proxy_delay", "0"))
+	}
+	if err != nil {
 		return err
 	}
 	var b batch

@@ -20,7 +20,7 @@ import (
 const HeaderLen = 8
 
 // EncapsulationPort is the home agent's, for Binding Updates and tunnelled packets:
-// RFC 5555, section 7, and IANA (dsmipv6).
+// RFC 5555, sections 2.3.2.2 and 8.
 const EncapsulationPort = 4191
 
 // ErrMalformed is what every error of Parse wraps.
