@@ -5,6 +5,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"s2clab/nodes/rtnetlink"
 )
 
 // AddressFlags say how an address comes into use.
@@ -28,6 +30,9 @@ func family(a netip.Addr) byte {
 }
 
 func (b *batch) addAddress(index int, p netip.Prefix, f AddressFlags) {
+	if p.Addr().Is4() {
+		b.promoteSecondaries(index)
+	}
 	flags := 0
 	if f.NoDAD {
 		flags |= unix.IFA_F_NODAD
@@ -54,6 +59,21 @@ func (b *batch) addAddress(index int, p netip.Prefix, f AddressFlags) {
 	if (f.NoDAD || f.Optimistic) && !p.Addr().Is4() {
 		b.replaceRoute(localRoute(p.Addr()), index)
 	}
+}
+
+// promoteSecondaries makes the kernel keep the other IPv4 addresses of a subnet where
+// the first is taken away.
+func (b *batch) promoteSecondaries(index int) {
+	const inetConf, promote = 1, 20 // IFLA_INET_CONF, IPV4_DEVCONF_PROMOTE_SECONDARIES
+	start := b.Begin("promote secondaries", unix.RTM_NEWLINK, 0, rtnetlink.LinkHeader(index, 0, 0))
+	families := b.Nest(unix.IFLA_AF_SPEC)
+	inet := b.Nest(unix.AF_INET)
+	conf := b.Nest(inetConf)
+	b.Number(promote, 1)
+	b.Unnest(conf)
+	b.Unnest(inet)
+	b.Unnest(families)
+	b.End(start)
 }
 
 // localRoute leads packets to an address of this node to the node itself. The

@@ -22,14 +22,17 @@ import (
 )
 
 // A Host acts in the network namespace that Open was called in. Methods that
-// open something (MobilityPort, NDPort, ARPPort, NewTunnel) or that change a setting
-// (SetSysctl, SetForwarding and the like) must be called in the same one; all others work from
+// open something (MobilityPort, NDPort, ARPPort, NewTunnel; also ListenUDP of a port
+// and Set or Expect of a tunnel in UDP) or that change a setting (SetSysctl,
+// SetForwarding and the like) must be called in the same one; all others work from
 // anywhere. Methods may be called at the same time.
 type Host struct {
 	nl    *netlink
 	ask   int // socket for questions about devices that wait for nobody: see request
 	watch int // rtnetlink socket of Watch
 	path  int // the smallest MTU that a packet may meet, as far as configured
+
+	encapsulated encapsulated
 
 	mu      sync.Mutex
 	names   map[int]string // devices, by index

@@ -64,7 +64,7 @@ func (n *testNode) address(dev, prefix string) {
 func (n *testNode) isLocal(a netip.Addr) (local bool) {
 	var b batch
 	header := make([]byte, unix.SizeofRtMsg)
-	header[0], header[1] = unix.AF_INET6, 128
+	header[0], header[1] = family(a), byte(a.BitLen())
 	start := b.Begin("route", unix.RTM_GETROUTE, 0, header)
 	b.Address(unix.RTA_DST, a)
 	b.End(start)

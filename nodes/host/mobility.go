@@ -39,8 +39,13 @@ type MobilityPort struct {
 	burst     *burst
 	datagrams []Datagram
 
-	mu  sync.Mutex // of own
-	own []netip.Addr
+	udp    chan UDPDatagram
+	closed chan struct{}
+	once   sync.Once // for closed
+
+	mu    sync.Mutex // of own and ports
+	own   []netip.Addr
+	ports map[uint16]*udpSocket
 
 	sending sync.Mutex // of the fields below
 	batch   outgoing   // empty between calls
@@ -53,7 +58,8 @@ func (h *Host) MobilityPort(own ...netip.Addr) (*MobilityPort, error) {
 	if err := h.orderRules(); err != nil {
 		return nil, err
 	}
-	p := &MobilityPort{host: h, datagrams: make([]Datagram, 0, mobilityBurst)}
+	p := &MobilityPort{host: h, datagrams: make([]Datagram, 0, mobilityBurst),
+		udp: make(chan UDPDatagram, udpHeld), closed: make(chan struct{})}
 	err := p.open()
 	for _, a := range own {
 		if err == nil {
@@ -102,6 +108,19 @@ func (p *MobilityPort) open() error {
 	}
 	p.out, err = openRaw()
 	return err
+}
+
+// openRawOf is openRaw for a family. For IPv4 the kernel fills in the identification
+// and the header's checksum.
+func openRawOf(family int) (*os.File, error) {
+	if family == six {
+		return openRaw()
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_RAW)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "raw"), nil
 }
 
 // openRaw opens a socket that sends whole packets, with any source.
@@ -242,8 +261,18 @@ func (p *MobilityPort) bind(index int) error {
 	return err
 }
 
-// Close closes the port. The kernel stays silent.
+// Close closes the port. The kernel stays silent, but for what comes to a UDP port
+// that nobody else uses.
 func (p *MobilityPort) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	p.host.encapsulated.mobility.CompareAndSwap(p, nil)
+	p.mu.Lock()
+	ports := p.ports
+	p.ports = nil
+	p.mu.Unlock()
+	for _, s := range ports {
+		p.host.leaveUDP(s)
+	}
 	for _, f := range []*os.File{p.in, p.out} {
 		if f != nil {
 			f.Close()

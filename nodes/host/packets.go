@@ -44,8 +44,12 @@ func newBurst(f *os.File, n, size, control int) (*burst, error) {
 	if err != nil {
 		return nil, err
 	}
+	buffers, err := newBuffers(n * size)
+	if err != nil {
+		return nil, err
+	}
 	b := &burst{
-		messages: make([]mmsghdr, n), vectors: make([]unix.Iovec, n), buffers: make([]byte, n*size), size: size,
+		messages: make([]mmsghdr, n), vectors: make([]unix.Iovec, n), buffers: buffers, size: size,
 		controls: make([]byte, n*control), control: control, raw: raw,
 	}
 	if control > 0 {
@@ -78,6 +82,25 @@ func newBurst(f *os.File, n, size, control int) (*burst, error) {
 		return errno != unix.EAGAIN && errno != unix.EINTR
 	}
 	return b, nil
+}
+
+// largeBuffers and more octets are asked of the kernel: memory that is there for the
+// longest packets and hardly ever touched shall not make the collector wait.
+const largeBuffers = 1 << 20
+
+func newBuffers(size int) ([]byte, error) {
+	if size < largeBuffers {
+		return make([]byte, size), nil
+	}
+	return unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANONYMOUS|unix.MAP_PRIVATE)
+}
+
+// free gives the buffers back. Nobody may look at a message any more.
+func (b *burst) free() {
+	if len(b.buffers) >= largeBuffers {
+		unix.Munmap(b.buffers)
+		b.buffers = nil
+	}
 }
 
 // receive waits for messages and returns how many there are.
@@ -116,12 +139,46 @@ func (b *burst) ancillary(i int, f func(level, kind int32, value []byte)) {
 	}
 }
 
+// An outerHeader is what is known of what a packet came in.
+type outerHeader struct {
+	from   netip.AddrPort // its port is 0 where there is no UDP
+	to     netip.Addr
+	device int   // index; 0: not known
+	class  uint8 // traffic class, or type of service
+}
+
+// outer gives that of message i, as far as its ancillary data hold it.
+func (b *burst) outer(i int) (o outerHeader) {
+	if name := &b.inet[i]; name.Family == unix.AF_INET {
+		name := (*unix.RawSockaddrInet4)(unsafe.Pointer(name))
+		o.from = netip.AddrPortFrom(netip.AddrFrom4(name.Addr), htons(name.Port))
+	} else { // the port is that of no protocol
+		o.from = netip.AddrPortFrom(netip.AddrFrom16(name.Addr), 0)
+	}
+	b.ancillary(i, func(level, kind int32, value []byte) {
+		switch {
+		case level == unix.IPPROTO_IPV6 && kind == unix.IPV6_PKTINFO && len(value) >= unix.SizeofInet6Pktinfo:
+			o.to, o.device = netip.AddrFrom16([16]byte(value)), int(native.Uint32(value[16:]))
+		case level == unix.IPPROTO_IPV6 && kind == unix.IPV6_TCLASS && len(value) >= 4:
+			o.class = uint8(native.Uint32(value))
+		case level == unix.IPPROTO_IP && kind == unix.IP_PKTINFO && len(value) >= unix.SizeofInet4Pktinfo:
+			o.to, o.device = netip.AddrFrom4([4]byte(value[8:])), int(native.Uint32(value))
+		case level == unix.IPPROTO_IP && kind == unix.IP_TOS && len(value) >= 1:
+			o.class = value[0]
+		}
+	})
+	return o
+}
+
 // Ancillary data of a message that is sent: its source and device, and its
-// traffic class.
+// traffic class. With IPv4 they take less.
 const (
 	packetInfoSpace = unix.SizeofCmsghdr + (unix.SizeofInet6Pktinfo+7)&^7
 	classSpace      = unix.SizeofCmsghdr + 8
 	controlSpace    = packetInfoSpace + classSpace
+
+	packetInfoSpace4 = unix.SizeofCmsghdr + (unix.SizeofInet4Pktinfo+7)&^7
+	controlSpace4    = packetInfoSpace4 + classSpace
 )
 
 // outgoing are packets on their way into one sendmmsg. The zero value is empty.
@@ -162,20 +219,59 @@ func (o *outgoing) add(b []byte, src, dst netip.Addr, index int, class uint8) {
 	header.SetLen(unix.SizeofCmsghdr + 4)
 	native.PutUint32(control[packetInfoSpace+unix.SizeofCmsghdr:], uint32(class))
 
+	o.append(i, unix.SizeofSockaddrInet6, controlSpace)
+}
+
+// add4 is add for IPv4. The port is for UDP alone.
+func (o *outgoing) add4(b []byte, src netip.Addr, dst netip.AddrPort, index int, class uint8) {
+	i := len(o.messages)
+	o.vectors[i].Base = &b[0]
+	o.vectors[i].SetLen(len(b))
+	*(*unix.RawSockaddrInet4)(unsafe.Pointer(&o.names[i])) = unix.RawSockaddrInet4{
+		Family: unix.AF_INET, Port: htons(dst.Port()), Addr: dst.Addr().As4(),
+	}
+	control := o.controls[i*controlSpace : (i+1)*controlSpace]
+	header := (*unix.Cmsghdr)(unsafe.Pointer(&control[0]))
+	header.Level, header.Type = unix.IPPROTO_IP, unix.IP_PKTINFO
+	header.SetLen(unix.SizeofCmsghdr + unix.SizeofInet4Pktinfo)
+	info := (*unix.Inet4Pktinfo)(unsafe.Pointer(&control[unix.SizeofCmsghdr]))
+	info.Spec_dst, info.Ifindex = src.As4(), int32(index)
+	header = (*unix.Cmsghdr)(unsafe.Pointer(&control[packetInfoSpace4]))
+	header.Level, header.Type = unix.IPPROTO_IP, unix.IP_TOS
+	header.SetLen(unix.SizeofCmsghdr + 4)
+	native.PutUint32(control[packetInfoSpace4+unix.SizeofCmsghdr:], uint32(class))
+	o.append(i, unix.SizeofSockaddrInet4, controlSpace4)
+}
+
+// append appends the message whose parts are in place.
+func (o *outgoing) append(i int, name uint32, control int) {
 	var m mmsghdr
-	m.header.Name, m.header.Namelen = (*byte)(unsafe.Pointer(&o.names[i])), unix.SizeofSockaddrInet6
+	m.header.Name, m.header.Namelen = (*byte)(unsafe.Pointer(&o.names[i])), name
 	m.header.Iov = &o.vectors[i]
 	m.header.SetIovlen(1)
-	m.header.Control = &control[0]
-	m.header.SetControllen(controlSpace)
+	m.header.Control = &o.controls[i*controlSpace]
+	m.header.SetControllen(control)
 	if o.messages == nil {
 		o.messages = make([]mmsghdr, 0, outgoingMost)
 	}
 	o.messages = append(o.messages, m)
 }
 
-// addWhole adds a packet that has its IPv6 header, for a socket that sends such.
+// destination is where message i goes.
+func (o *outgoing) destination(i int) netip.Addr {
+	if name := &o.names[i]; name.Family == unix.AF_INET6 {
+		return netip.AddrFrom16(name.Addr)
+	}
+	return netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(&o.names[i])).Addr)
+}
+
+// addWhole adds a packet that has its IP header, for a socket that sends such.
 func (o *outgoing) addWhole(b []byte, index int) error {
+	if isIPv4(b) {
+		src, dst := addresses(b)
+		o.add4(b, src, netip.AddrPortFrom(dst, 0), index, b[1])
+		return nil
+	}
 	if len(b) < ipv6.HeaderLen {
 		return fmt.Errorf("packet of %d octets, want %d or more", len(b), ipv6.HeaderLen)
 	}
@@ -203,7 +299,7 @@ func (o *outgoing) send(f *os.File) error {
 			return os.ErrClosed
 		}
 		if o.failed != nil {
-			errs = append(errs, fmt.Errorf("to %v: %w", netip.AddrFrom16(o.names[o.from].Addr), o.failed))
+			errs = append(errs, fmt.Errorf("to %v: %w", o.destination(o.from), o.failed))
 			o.from++
 		}
 	}

@@ -180,7 +180,7 @@ func (h *Host) indexOrNone(dev string) (int, error) {
 func (b *batch) rule(what string, kind uint16, r Rule, tolerated ...unix.Errno) {
 	header := make([]byte, unix.SizeofRtMsg) // struct fib_rule_hdr has the same shape
 	header[0] = unix.AF_INET6
-	if r.IPv4 || r.From.Addr().Is4() || r.To.Addr().Is4() {
+	if r.IPv4 || r.From.IsValid() && r.From.Addr().Is4() || r.To.IsValid() && r.To.Addr().Is4() {
 		header[0] = unix.AF_INET
 	}
 	if r.To.IsValid() {

@@ -18,11 +18,12 @@ const virtioHeader = 10 // octets
 
 const (
 	needsChecksum = unix.VIRTIO_NET_HDR_F_NEEDS_CSUM
+	segmentsTCP4  = unix.VIRTIO_NET_HDR_GSO_TCPV4
 	segmentsTCP6  = unix.VIRTIO_NET_HDR_GSO_TCPV6
 	ecnMarked     = unix.VIRTIO_NET_HDR_GSO_ECN
 )
 
-// offload is a virtioHeader in the clear. Offsets count from the IPv6 header.
+// offload is a virtioHeader in the clear. Offsets count from the IP header.
 type offload struct {
 	flags, kind    uint8
 	headers        int // octets before the payload
@@ -31,11 +32,12 @@ type offload struct {
 	checksumOffset int
 }
 
-// A packetDevice is TunnelDevice seen from the outside: what the node sends into
+// A packetDevice is a device of the tunnel seen from the outside: what the node sends into
 // it is read from file, behind a virtioHeader and as many octets of link header.
 // It is a TUN device, or, where /dev/net/tun is denied, a packet socket on the
 // far end of a veth pair.
 type packetDevice struct {
+	name  string
 	file  *os.File
 	raw   syscall.RawConn
 	link  int // octets of link header
@@ -48,44 +50,44 @@ type packetDevice struct {
 // linkMost is the longest link header.
 const linkMost = 14
 
-func (h *Host) openPacketDevice() (*packetDevice, error) {
-	d, err := h.openTUN()
+func (h *Host) openPacketDevice(name string) (*packetDevice, error) {
+	d, err := h.openTUN(name)
 	if err == nil {
 		return d, nil
 	}
-	veth, second := h.openVethDevice()
+	veth, second := h.openVethDevice(name)
 	if second != nil {
 		return nil, fmt.Errorf("%w; and instead of it: %w", err, second)
 	}
 	return veth, nil
 }
 
-func (h *Host) openTUN() (*packetDevice, error) {
+func (h *Host) openTUN(name string) (*packetDevice, error) {
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("/dev/net/tun: %w", err)
 	}
-	d := &packetDevice{host: h}
-	req, err := unix.NewIfreq(TunnelDevice)
+	d := &packetDevice{host: h, name: name}
+	req, err := unix.NewIfreq(name)
 	if err == nil {
 		req.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR | unix.IFF_TUN_EXCL)
 		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, req)
 	}
 	if err == nil {
-		err = unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, unix.TUN_F_CSUM|unix.TUN_F_TSO6|unix.TUN_F_TSO_ECN)
+		err = unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, unix.TUN_F_CSUM|unix.TUN_F_TSO4|unix.TUN_F_TSO6|unix.TUN_F_TSO_ECN)
 	}
 	if err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("TUN device %s: %w", TunnelDevice, err)
+		return nil, fmt.Errorf("TUN device %s: %w", name, err)
 	}
-	if d.index, err = h.Index(TunnelDevice); err == nil {
+	if d.index, err = h.Index(name); err == nil {
 		err = h.setUpTunnelDevice(d.index)
 	}
 	if err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
-	d.file = os.NewFile(uintptr(fd), TunnelDevice)
+	d.file = os.NewFile(uintptr(fd), name)
 	d.raw, err = d.file.SyscallConn()
 	return d, err
 }
@@ -125,20 +127,20 @@ func (b *batch) noAddressGeneration() {
 	b.Unnest(families)
 }
 
-// addVeth makes the pair of TunnelDevice and tunnelFar. Both have the same
+// addVeth makes the pair of a device and what farOf names. Both have the same
 // link-layer address and ask for none.
-func (h *Host) addVeth() (near, far link, err error) {
+func (h *Host) addVeth(name string) (near, far link, err error) {
 	var b batch
 	const ethernetNoARP = unix.IFF_NOARP
-	start := b.Begin("veth pair "+TunnelDevice, unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, rtnetlink.LinkHeader(0, ethernetNoARP, ethernetNoARP))
-	b.Attribute(unix.IFLA_IFNAME, append([]byte(TunnelDevice), 0))
+	start := b.Begin("veth pair "+name, unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, rtnetlink.LinkHeader(0, ethernetNoARP, ethernetNoARP))
+	b.Attribute(unix.IFLA_IFNAME, append([]byte(name), 0))
 	b.Attribute(unix.IFLA_ADDRESS, tunnelMAC[:])
 	info := b.Nest(unix.IFLA_LINKINFO)
 	b.Attribute(unix.IFLA_INFO_KIND, []byte("veth"))
 	data := b.Nest(unix.IFLA_INFO_DATA)
 	peer := b.Nest(1) // VETH_INFO_PEER
 	b.Raw(rtnetlink.LinkHeader(0, ethernetNoARP, ethernetNoARP))
-	b.Attribute(unix.IFLA_IFNAME, append([]byte(tunnelFar), 0))
+	b.Attribute(unix.IFLA_IFNAME, append([]byte(farOf(name)), 0))
 	b.Attribute(unix.IFLA_ADDRESS, tunnelMAC[:])
 	b.Unnest(peer)
 	b.Unnest(data)
@@ -147,7 +149,7 @@ func (h *Host) addVeth() (near, far link, err error) {
 	if err = h.nl.do(&b); err != nil {
 		return near, far, err
 	}
-	for name, l := range map[string]*link{TunnelDevice: &near, tunnelFar: &far} {
+	for name, l := range map[string]*link{name: &near, farOf(name): &far} {
 		if *l, err = h.nl.link(0, name); err != nil {
 			return near, far, err
 		}
@@ -175,12 +177,12 @@ func (h *Host) removeLink(index int) {
 	h.forget(index)
 }
 
-func (h *Host) openVethDevice() (*packetDevice, error) {
-	near, far, err := h.addVeth()
+func (h *Host) openVethDevice(name string) (*packetDevice, error) {
+	near, far, err := h.addVeth(name)
 	if err != nil {
 		return nil, err
 	}
-	d := &packetDevice{host: h, index: near.index, far: far.index, link: linkMost, mac: near.mac}
+	d := &packetDevice{host: h, name: name, index: near.index, far: far.index, link: linkMost, mac: near.mac}
 	if err := d.openFar(); err != nil {
 		h.removeLink(far.index)
 		return nil, err
@@ -189,21 +191,25 @@ func (h *Host) openVethDevice() (*packetDevice, error) {
 }
 
 func (d *packetDevice) openFar() error {
-	if err := d.host.SetSysctl("conf/"+tunnelFar+"/disable_ipv6", "1"); err != nil {
+	// Nobody but the socket takes what arrives.
+	if err := allOf(
+		d.host.SetSysctl("conf/"+farOf(d.name)+"/disable_ipv6", "1"),
+		d.host.AddRule(Rule{Priority: priorityTunnel, IPv4: true, Input: farOf(d.name), Blackhole: true}),
+	); err != nil {
 		return err
 	}
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}
-	d.file = os.NewFile(uintptr(fd), TunnelDevice)
+	d.file = os.NewFile(uintptr(fd), d.name)
 	for _, option := range []int{unix.PACKET_VNET_HDR, unix.PACKET_IGNORE_OUTGOING} {
 		if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, option, 1); err != nil {
 			return err
 		}
 	}
 	largeBuffer(fd, 8<<20)
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_IPV6), Ifindex: d.far}); err != nil {
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_ALL), Ifindex: d.far}); err != nil {
 		return err
 	}
 	d.raw, err = d.file.SyscallConn()
@@ -236,8 +242,8 @@ func (d *packetDevice) parseOffload(b []byte) offload {
 	}
 }
 
-// appendPrefix appends what stands before a packet written to the device.
-func (d *packetDevice) appendPrefix(b []byte, o offload) []byte {
+// appendPrefix appends what stands before a packet of a family written to the device.
+func (d *packetDevice) appendPrefix(b []byte, o offload, family int) []byte {
 	b = append(b, o.flags, o.kind)
 	if o.flags&needsChecksum == 0 {
 		b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -251,7 +257,7 @@ func (d *packetDevice) appendPrefix(b []byte, o offload) []byte {
 		return b
 	}
 	b = append(append(b, d.mac[:]...), d.mac[:]...)
-	return binary.BigEndian.AppendUint16(b, unix.ETH_P_IPV6)
+	return binary.BigEndian.AppendUint16(b, [...]uint16{six: unix.ETH_P_IPV6, four: unix.ETH_P_IP}[family])
 }
 
 // writev is one packet on its way into the device, in pieces.

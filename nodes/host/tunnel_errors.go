@@ -2,12 +2,16 @@ package host
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"s2clab/nodes/wire/icmp4"
+	"s2clab/nodes/wire/ipv4"
 	"s2clab/nodes/wire/ipv6"
+	"s2clab/nodes/wire/udp"
 )
 
 // ICMPv6 errors: RFC 4443, section 3.
@@ -42,11 +46,35 @@ func openErrors() (*os.File, error) {
 	return f, nil
 }
 
-// passErrors passes what routers say of outer packets on to the inner sources:
-// RFC 2473, section 8.
-func (t *Tunnel) passErrors() {
+// openErrors4 opens a socket for ICMP errors that come to this node.
+func openErrors4() (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_ICMP)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "icmp errors")
+	const filter = 1 // ICMP_FILTER: a bit that is set blocks a type
+	const passed = 1<<icmp4.Unreachable | 1<<icmp4.TimeExceeded | 1<<icmp4.ParameterProblem
+	if err := unix.SetsockoptInt(fd, unix.SOL_RAW, filter, ^passed); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// A complaint is what a router says of an outer packet.
+type complaint struct {
+	of     *binding // whose outer packet it was
+	tooBig bool
+	mtu    int    // of the outer path, where it was too big
+	inner  []byte // as much of the inner packet as the router gave back; at least its header, or nothing
+}
+
+// passErrors passes what routers say of outer packets of a family on to the inner
+// sources: RFC 2473, section 8, RFC 4213, section 3.4, and RFC 2003, section 4.
+func (t *Tunnel) passErrors(family int) {
 	defer t.running.Done()
-	in, err := newBurst(t.errors, 8, 2048, 64)
+	in, err := newBurst(t.errors[family], 8, 2048, 64)
 	if err != nil {
 		return
 	}
@@ -58,95 +86,195 @@ func (t *Tunnel) passErrors() {
 			return
 		}
 		for i := range n {
-			b, binding := t.passedOn(in.octets(i))
-			if binding != nil && b[0] == packetTooBig {
-				t.shrink(binding, b)
+			c := t.complaint6(in.octets(i))
+			if family == four {
+				c = t.complaint4(in.octets(i))
 			}
-			if b == nil || !pass.take(time.Now()) {
+			if c == nil {
 				continue
 			}
-			if b = t.errorPacket(b); b != nil && out.addWhole(b, 0) == nil {
-				out.send(t.out)
+			if c.tooBig {
+				t.shrink(c)
+			}
+			if len(c.inner) == 0 || !pass.take(time.Now()) {
+				continue
+			}
+			src, _ := addresses(c.inner)
+			from := c.of.Local
+			if from.Is4() != src.Is4() {
+				from = t.host.sourceTo(src)
+			}
+			if b := c.toInnerSource(from); b != nil && out.addWhole(b, 0) == nil {
+				out.send(t.out[versionOf(b)])
 			}
 		}
 	}
 }
 
-// passedOn turns an ICMPv6 error about an outer packet into one about its inner
-// packet; nil where none is due. The binding is the one whose path the error
-// tells of. The MTU of a Packet Too Big is still that of the outer path.
-func (t *Tunnel) passedOn(b []byte) (message []byte, of *binding) {
-	if len(b) < icmpHeader+2*ipv6.HeaderLen || b[icmpHeader+6] != ipv6.Encapsulate {
-		return nil, nil
+// complaint6 reads an ICMPv6 error; nil: it is not about the tunnel.
+func (t *Tunnel) complaint6(b []byte) *complaint {
+	if len(b) < icmpHeader+ipv6.HeaderLen || b[icmpHeader]>>4 != 6 {
+		return nil
 	}
-	local, remote := addresses(b[icmpHeader:])
-	inner := b[icmpHeader+ipv6.HeaderLen:]
-	if inner[0]>>4 != 6 {
-		return nil, nil
+	outer := b[icmpHeader:]
+	if outer[6] != ipv6.Encapsulate && outer[6] != ipv6.IPv4 {
+		return nil
 	}
-	src, dst := addresses(inner)
-	if t.cfg.Side == AgentSide {
-		src = dst
+	c := &complaint{tooBig: b[0] == packetTooBig}
+	if c.tooBig {
+		c.mtu = max(int(min(binary.BigEndian.Uint32(b[4:]), largestInner)), smallestMTU)
 	}
-	t.mu.RLock()
-	of = t.byInner[src]
-	t.mu.RUnlock()
-	if of == nil || of.Remote != remote || of.Local != local {
-		return nil, nil
-	}
-	message = append(make([]byte, icmpHeader), inner...)
-	switch b[0] {
-	case packetTooBig:
-		message[0] = packetTooBig
-		copy(message[4:8], b[4:8])
-	default:
-		message[0], message[1] = unreachable, addressUnreachable
-	}
-	return message, of
+	local, remote := addresses(outer)
+	return t.about(c, Binding{Local: local, Remote: remote}, outer[ipv6.HeaderLen:])
 }
 
-// shrink takes note of a path that carries no more than a Packet Too Big says,
-// and writes what that leaves for inner packets into the message.
-func (t *Tunnel) shrink(of *binding, message []byte) {
-	mtu := max(int(min(binary.BigEndian.Uint32(message[4:]), largestInner)), smallestMTU)
+// complaint4 is complaint6 for an ICMP error, behind its IPv4 header.
+func (t *Tunnel) complaint4(b []byte) *complaint {
+	p, err := ipv4.Parse(b)
+	if err != nil {
+		return nil
+	}
+	e, err := icmp4.Parse(p.Payload)
+	if err != nil {
+		return nil
+	}
+	// Of the packet only its beginning came.
+	outer := e.Invoking
+	header := headerOf4(outer)
+	if outer[0]>>4 != 4 || header < ipv4.HeaderLen || header > len(outer) || binary.BigEndian.Uint16(outer[6:])&0x1fff != 0 {
+		return nil
+	}
+	c := &complaint{tooBig: e.Type == icmp4.Unreachable && e.Code == icmp4.FragmentationNeeded}
+	if c.tooBig {
+		if c.mtu = e.MTU(); c.mtu == 0 {
+			c.mtu = plateauBelow(int(binary.BigEndian.Uint16(outer[2:])))
+		}
+		c.mtu = max(c.mtu, smallestMTU4)
+	}
+	var by Binding
+	by.Local, by.Remote = addresses(outer)
+	rest := outer[header:]
+	switch outer[9] {
+	case ipv4.IPv6, ipv4.Encapsulate:
+	case ipv4.UDP:
+		if len(rest) < udp.HeaderLen {
+			return nil
+		}
+		by.UDP = UDPPorts{Local: binary.BigEndian.Uint16(rest), Remote: binary.BigEndian.Uint16(rest[2:])}
+		rest = rest[udp.HeaderLen:]
+	default:
+		return nil
+	}
+	return t.about(c, by, rest)
+}
+
+// plateaus are what path MTUs usually are: RFC 1191, section 7.1.
+var plateaus = [...]int{65535, 32000, 17914, 8166, 4352, 2002, 1492, 1006}
+
+// plateauBelow is the MTU of a path whose router did not say it.
+func plateauBelow(length int) int {
+	for _, mtu := range plateaus {
+		if mtu < length {
+			return mtu
+		}
+	}
+	return smallestMTU4
+}
+
+// about completes a complaint about a packet between the outer ends of by, of which
+// rest is what a router gave back of the inner one: it must be of such a binding.
+func (t *Tunnel) about(c *complaint, by Binding, rest []byte) *complaint {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if len(rest) >= ipv6.HeaderLen && rest[0]>>4 == 6 || len(rest) >= ipv4.HeaderLen && rest[0]>>4 == 4 && headerOf4(rest) >= ipv4.HeaderLen && headerOf4(rest) <= len(rest) {
+		c.inner = rest
+		src, dst := addresses(rest)
+		if t.cfg.Side == AgentSide {
+			src = dst
+		}
+		c.of = t.byInner[src]
+	} else {
+		// RFC 792: eight octets are enough to come. The next packet is answered here.
+		for _, of := range t.byInner {
+			if of.Remote == by.Remote && of.UDP == by.UDP {
+				c.of = of
+				break
+			}
+		}
+	}
+	if c.of == nil || c.of.Remote != by.Remote || c.of.Local != by.Local || c.of.UDP != by.UDP {
+		return nil
+	}
+	return c
+}
+
+// shrink takes note of a path that carries no more than a complaint says.
+func (t *Tunnel) shrink(c *complaint) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if now := t.byInner[of.Inner]; now == of && mtu < of.mtu {
-		of.mtu = mtu
+	if of := c.of; t.byInner[of.Inner] == of && c.mtu < of.mtu {
+		of.mtu = c.mtu
 		var b batch
-		t.engine.install(&b, of, of)
+		t.install(&b, of, of)
 		t.host.nl.do(&b)
 	}
-	inner := (&binding{mtu: mtu}).innerMTU()
-	binary.BigEndian.PutUint32(message[4:], uint32(inner))
 }
 
-// errorPacket puts a message into a packet to the source of the inner packet
-// that it holds; nil where RFC 4443, section 2.4(e), forbids one.
-func (t *Tunnel) errorPacket(message []byte) []byte {
-	inner := message[icmpHeader:]
-	size := ipv6.HeaderLen + int(binary.BigEndian.Uint16(inner[4:]))
-	if message[0] == packetTooBig && size <= int(binary.BigEndian.Uint32(message[4:])) {
+// toInnerSource makes a complaint into a packet to the source of the inner packet,
+// from an address of this node; nil where none is due: RFC 4443, section 2.4(e), and
+// RFC 1122, section 3.2.2.
+func (c *complaint) toInnerSource(from netip.Addr) []byte {
+	inner := c.inner
+	src, dst := addresses(inner)
+	family := versionOf(inner)
+	limit := (&binding{Binding: c.of.Binding, mtu: c.mtu}).innerMTU(family)
+	if !from.IsValid() || from.Is4() != src.Is4() || src.IsUnspecified() || src.IsMulticast() || dst.IsMulticast() {
+		return nil
+	}
+	if family == four {
+		return c.toInnerSource4(from, src, limit)
+	}
+	if c.tooBig && ipv6.HeaderLen+int(binary.BigEndian.Uint16(inner[4:])) <= limit {
 		return nil // it fits, in fragments: the next one will be cut
 	}
-	src, dst := addresses(inner)
-	if src.IsUnspecified() || src.IsMulticast() || dst.IsMulticast() ||
-		inner[6] == ipv6.ICMPv6 && len(inner) > ipv6.HeaderLen && inner[ipv6.HeaderLen] < 128 {
+	if inner[6] == ipv6.ICMPv6 && len(inner) > ipv6.HeaderLen && inner[ipv6.HeaderLen] < 128 {
 		return nil
 	}
-	t.mu.RLock()
-	from := t.byInner[src]
-	if t.cfg.Side == AgentSide {
-		from = t.byInner[dst]
+	message := append(make([]byte, icmpHeader), inner[:min(len(inner), smallestMTU-ipv6.HeaderLen-icmpHeader)]...)
+	message[0], message[1] = unreachable, addressUnreachable
+	if c.tooBig {
+		message[0], message[1] = packetTooBig, 0
+		binary.BigEndian.PutUint32(message[4:], uint32(limit))
 	}
-	t.mu.RUnlock()
-	if from == nil {
+	binary.BigEndian.PutUint16(message[2:], ipv6.Checksum(from, src, ipv6.ICMPv6, message))
+	b, err := ipv6.Append(nil, &ipv6.Packet{Src: from, Dst: src, HopLimit: tunnelHops, Next: ipv6.ICMPv6, Payload: message})
+	if err != nil {
 		return nil
 	}
-	message = message[:min(len(message), smallestMTU-ipv6.HeaderLen)]
-	binary.BigEndian.PutUint16(message[2:], 0)
-	binary.BigEndian.PutUint16(message[2:], ipv6.Checksum(from.Local, src, ipv6.ICMPv6, message))
-	b, err := ipv6.Append(nil, &ipv6.Packet{Src: from.Local, Dst: src, HopLimit: tunnelHops, Next: ipv6.ICMPv6, Payload: message})
+	return b
+}
+
+func (c *complaint) toInnerSource4(from, src netip.Addr, limit int) []byte {
+	inner, header := c.inner, headerOf4(c.inner)
+	flags := binary.BigEndian.Uint16(inner[6:])
+	if flags&0x1fff != 0 || src.IsLoopback() {
+		return nil // not the first fragment
+	}
+	if c.tooBig && (flags>>8&dontFragment == 0 || int(binary.BigEndian.Uint16(inner[2:])) <= limit) {
+		return nil // it may be cut: the next one will be
+	}
+	if inner[9] == ipv4.ICMP && (len(inner) == header || inner[header] != 0 && inner[header] != 8) {
+		return nil // an error, as far as can be told
+	}
+	e := icmp4.Error{Type: icmp4.Unreachable, Code: icmp4.HostUnreachable, Invoking: inner[:min(len(inner), icmp4.MaxInvoking)]}
+	if c.tooBig {
+		e.Code, e.Rest = icmp4.FragmentationNeeded, uint32(limit)
+	}
+	message, err := icmp4.Append(nil, &e)
+	if err != nil {
+		return nil
+	}
+	b, err := ipv4.Append(nil, &ipv4.Packet{Src: from, Dst: src, TTL: tunnelHops, Protocol: ipv4.ICMP, Payload: message})
 	if err != nil {
 		return nil
 	}

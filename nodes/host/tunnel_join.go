@@ -4,8 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 
-	"golang.org/x/sys/unix"
-
+	"s2clab/nodes/wire/ipv4"
 	"s2clab/nodes/wire/ipv6"
 )
 
@@ -27,7 +26,7 @@ type joiner struct {
 // flow is a row of TCP segments that will be one packet.
 type flow struct {
 	packets  [][]byte // each whole, its checksum good
-	headers  int      // octets of IPv6 and TCP header
+	headers  int      // octets of IP and TCP header
 	segment  int      // octets of payload of the first; of all but the last
 	payload  int      // octets in all
 	sequence uint32   // that comes next
@@ -37,7 +36,7 @@ type flow struct {
 // add takes a packet; it must stay as it is until flush. mtu is the longest
 // inner packet of its binding.
 func (j *joiner) add(b []byte, mtu int) {
-	b = b[:ipv6.HeaderLen+int(binary.BigEndian.Uint16(b[4:]))]
+	b = whole(b)
 	headers, plain := plainTCP(b)
 	if headers == 0 {
 		j.flushFlowsOf(b)
@@ -67,55 +66,75 @@ func (j *joiner) add(b []byte, mtu int) {
 }
 
 // plainTCP gives the length of the headers of a TCP segment straight behind its
-// IPv6 header, 0 for all else; and whether it has payload and no flag that ends
-// or disturbs a stream.
+// IP header, 0 for all else; and whether it has payload and no flag that ends
+// or disturbs a stream. Of IPv4, only what must not be cut is plain: there the
+// identification says nothing (RFC 6864, section 4.1), and may change.
 func plainTCP(b []byte) (headers int, plain bool) {
-	if b[6] != ipv6.TCP || len(b) < ipv6.HeaderLen+tcpSmallest {
+	ip := ipHeaderOf(b)
+	if transportOf(b) != ipv6.TCP || len(b) < ip+tcpSmallest {
 		return 0, false
 	}
-	headers = ipv6.HeaderLen + int(b[ipv6.HeaderLen+12]>>4)*4
-	if headers < ipv6.HeaderLen+tcpSmallest || headers > len(b) {
+	headers = ip + int(b[ip+12]>>4)*4
+	if headers < ip+tcpSmallest || headers > len(b) {
 		return 0, false
 	}
-	return headers, len(b) > headers && b[ipv6.HeaderLen+13]&^tcpFlagPSH == tcpFlagACK
+	movable := versionOf(b) == six || ip == ipv4.HeaderLen && b[6] == dontFragment
+	return headers, movable && len(b) > headers && b[ip+13]&^tcpFlagPSH == tcpFlagACK
 }
 
-func checksumGood(b []byte) bool {
-	src, dst := addresses(b)
-	return ipv6.Checksum(src, dst, ipv6.TCP, b[ipv6.HeaderLen:]) == 0
-}
+func checksumGood(b []byte) bool { return checksumOf(b, ipv6.TCP, b[ipHeaderOf(b):]) == 0 }
 
 // find gives the flow of b's stream, or -1.
 func (j *joiner) find(b []byte) int {
 	for i := range j.used {
-		first := j.flows[i].packets[0]
-		if bytes.Equal(first[8:44], b[8:44]) { // addresses and ports
+		if sameUpTo(j.flows[i].packets[0], b, ipHeaderOf(b)+4) { // addresses and ports
 			return i
 		}
 	}
 	return -1
 }
 
+// sameUpTo says whether two packets are of one family and the same from their
+// addresses up to an octet.
+func sameUpTo(a, b []byte, end int) bool {
+	from := 8
+	if versionOf(b) == four {
+		from = 12
+	}
+	return versionOf(a) == versionOf(b) && len(a) >= end && bytes.Equal(a[from:end], b[from:end])
+}
+
 // takes says whether b, of the same stream, may follow.
 func (f *flow) takes(b []byte, headers int) bool {
 	first := f.packets[0]
 	n := len(b) - headers
+	ip := ipHeaderOf(b)
 	return !f.ended && headers == f.headers && n <= f.segment &&
 		len(f.packets) < joinMost && f.headers+f.payload+n <= largestInner &&
-		binary.BigEndian.Uint32(b[44:]) == f.sequence &&
-		bytes.Equal(first[:4], b[:4]) && first[7] == b[7] && // class, flow label, hop limit
-		bytes.Equal(first[48:52], b[48:52]) && // acknowledgement
-		bytes.Equal(first[54:56], b[54:56]) && // window
-		bytes.Equal(first[60:headers], b[60:headers]) && // options
+		binary.BigEndian.Uint32(b[ip+4:]) == f.sequence &&
+		sameForm(first, b) &&
+		bytes.Equal(first[ip+8:ip+12], b[ip+8:ip+12]) && // acknowledgement
+		bytes.Equal(first[ip+14:ip+16], b[ip+14:ip+16]) && // window
+		bytes.Equal(first[ip+20:headers], b[ip+20:headers]) && // options
 		checksumGood(b)
+}
+
+// sameForm says whether the IP headers of one stream agree in what a joined packet
+// has once.
+func sameForm(a, b []byte) bool {
+	if versionOf(b) == four {
+		return a[1] == b[1] && a[8] == b[8] // type of service, time to live
+	}
+	return bytes.Equal(a[:4], b[:4]) && a[7] == b[7] // class, flow label, hop limit
 }
 
 func (f *flow) append(b []byte, headers int) {
 	n := len(b) - headers
 	f.packets = append(f.packets, b)
 	f.payload += n
-	f.sequence = binary.BigEndian.Uint32(b[44:]) + uint32(n)
-	f.ended = n < f.segment || b[53]&tcpFlagPSH != 0
+	ip := ipHeaderOf(b)
+	f.sequence = binary.BigEndian.Uint32(b[ip+4:]) + uint32(n)
+	f.ended = n < f.segment || b[ip+13]&tcpFlagPSH != 0
 }
 
 // flush writes all that was added.
@@ -128,7 +147,7 @@ func (j *joiner) flush() {
 // flushFlowsOf writes what was added before of the addresses of b.
 func (j *joiner) flushFlowsOf(b []byte) {
 	for i := 0; i < j.used; {
-		if bytes.Equal(j.flows[i].packets[0][8:40], b[8:40]) {
+		if sameUpTo(j.flows[i].packets[0], b, addressesEnd(b)) {
 			j.flushFlow(i)
 		} else {
 			i++
@@ -146,15 +165,14 @@ func (j *joiner) flushFlow(i int) {
 		return
 	}
 	first := f.packets[0]
-	tcp := first[ipv6.HeaderLen:]
-	length := f.headers - ipv6.HeaderLen + f.payload
-	binary.BigEndian.PutUint16(first[4:], uint16(length))
-	tcp[13] |= f.packets[len(f.packets)-1][53] & tcpFlagPSH
-	binary.BigEndian.PutUint16(tcp[16:], pseudoSum(first, ipv6.TCP, length))
+	ip := ipHeaderOf(first)
+	setLength(first, f.headers+f.payload, 0)
+	first[ip+13] |= f.packets[len(f.packets)-1][ip+13] & tcpFlagPSH
+	binary.BigEndian.PutUint16(first[ip+16:], pseudoSum(first, ipv6.TCP, f.headers-ip+f.payload))
 	j.pre = j.dev.appendPrefix(j.pre[:0], offload{
-		flags: needsChecksum, kind: segmentsTCP6, headers: f.headers, segment: f.segment,
-		checksumStart: ipv6.HeaderLen, checksumOffset: 16,
-	})
+		flags: needsChecksum, kind: segmentsOf(first), headers: f.headers, segment: f.segment,
+		checksumStart: ip, checksumOffset: 16,
+	}, versionOf(first))
 	j.out.add(j.pre)
 	j.out.add(first)
 	for _, b := range f.packets[1:] {
@@ -168,7 +186,7 @@ func (j *joiner) flushFlow(i int) {
 // the row of segments that it stands for.
 func (j *joiner) write(b []byte, mtu int) {
 	o := unfinished(b, mtu)
-	j.pre = j.dev.appendPrefix(j.pre[:0], o)
+	j.pre = j.dev.appendPrefix(j.pre[:0], o, versionOf(b))
 	j.out.add(j.pre)
 	j.out.add(b)
 	j.out.to(j.dev)
@@ -178,8 +196,8 @@ func (j *joiner) write(b []byte, mtu int) {
 // more than the sum of the pseudo-header. (A finished checksum that happens to
 // look so is left right by whoever finishes it again.)
 func unfinished(b []byte, mtu int) (o offload) {
-	offset := 0
-	switch b[6] {
+	offset, kind, ip := 0, transportOf(b), ipHeaderOf(b)
+	switch kind {
 	case ipv6.TCP:
 		offset = 16
 	case ipv6.UDP:
@@ -187,22 +205,14 @@ func unfinished(b []byte, mtu int) (o offload) {
 	default:
 		return offload{}
 	}
-	transport := b[ipv6.HeaderLen:]
-	if len(transport) < tcpSmallest && (b[6] == ipv6.TCP || len(transport) < 8) ||
-		binary.BigEndian.Uint16(transport[offset:]) != pseudoSum(b, b[6], len(transport)) {
+	transport := b[ip:]
+	if len(transport) < tcpSmallest && (kind == ipv6.TCP || len(transport) < 8) ||
+		binary.BigEndian.Uint16(transport[offset:]) != pseudoSum(b, kind, len(transport)) {
 		return offload{}
 	}
-	o = offload{flags: needsChecksum, checksumStart: ipv6.HeaderLen, checksumOffset: offset}
+	o = offload{flags: needsChecksum, checksumStart: ip, checksumOffset: offset}
 	if headers, _ := plainTCP(b); headers > 0 && len(b) > mtu {
-		o.kind, o.headers, o.segment = unix.VIRTIO_NET_HDR_GSO_TCPV6, headers, mtu-headers
+		o.kind, o.headers, o.segment = segmentsOf(b), headers, mtu-headers
 	}
 	return o
-}
-
-// pseudoSum is the one's complement sum of the pseudo-header: what stands in the
-// checksum field of a packet whose checksum is not computed yet.
-func pseudoSum(b []byte, next uint8, length int) uint16 {
-	src, dst := addresses(b)
-	sum := ^ipv6.Checksum(src, dst, next, nil)
-	return foldAdd(sum, uint32(length))
 }

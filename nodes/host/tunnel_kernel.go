@@ -60,9 +60,14 @@ var (
 	nobodyMAC      = [6]byte{0x02, 'm', 'i', 'p', 0, 1}
 )
 
-func (e *kernelEngine) name() string { return "kernel" }
+// tunnelFar is the other end of TunnelDevice.
+var tunnelFar = farOf(TunnelDevice)
 
-func (e *kernelEngine) device() int { return e.near.index }
+// carries is true for IPv6 in IPv6. For End.DT4, which takes IPv4 out of IPv6, the
+// kernel wants a VRF; and there is no outer header of IPv4: RFC 8986, section 4.7.
+func (e *kernelEngine) carries(of *binding, inner netip.Addr) bool {
+	return inner.Is6() && of.Local.Is6()
+}
 
 // encapsulate is for a route whose packets get an outer header to dst. The
 // kernel keeps 64 octets free for one, of which one without a routing header
@@ -97,12 +102,12 @@ func encapType(b *batch, kind uint16) {
 
 func (e *kernelEngine) open() (err error) {
 	h := e.tunnel.host
-	if h.path < smallestMTU+outerHeader {
+	if h.path < smallestMTU+ipv6.HeaderLen {
 		return fmt.Errorf("a link carries no more than %d octets, and seg6 does not cut outer packets into fragments: want %d",
-			h.path, smallestMTU+outerHeader)
+			h.path, smallestMTU+ipv6.HeaderLen)
 	}
 	e.locals, e.heard = map[netip.Addr]int{}, map[netip.Addr]int{}
-	if e.near, e.far, err = h.addVeth(); err != nil {
+	if e.near, e.far, err = h.addVeth(TunnelDevice); err != nil {
 		return err
 	}
 	if err := e.probe(); err != nil {
@@ -142,8 +147,7 @@ func (e *kernelEngine) probe() error {
 
 // out is the route that encapsulates.
 func (e *kernelEngine) out(of *binding) Route {
-	r := e.tunnel.wanted(of)
-	r.Dev = tunnelFar
+	r := e.tunnel.wanted(of, of.Inner)
 	r.MTU += seg6Headroom
 	r.encapsulation = encapsulate(of.Remote)
 	return r
@@ -290,36 +294,9 @@ func (e *kernelEngine) close() {
 }
 
 func (e *kernelEngine) start() {
-	e.tunnel.running.Add(1)
-	go e.outsiders()
 	if e.strays != nil {
 		e.tunnel.running.Add(1)
 		go e.insiders()
-	}
-}
-
-// outsiders counts the packets that no binding takes, which are all that the
-// socket of protocol 41 sees.
-func (e *kernelEngine) outsiders() {
-	t := e.tunnel
-	defer t.running.Done()
-	in, err := newBurst(t.in, 16, 256, 64)
-	if err != nil {
-		return
-	}
-	for {
-		n, err := in.receive()
-		if err != nil {
-			return
-		}
-		for i := range n {
-			b := in.octets(i)
-			r := Refusal{Reason: "wrong-outer-source", Outer: netip.AddrFrom16(in.inet[i].Addr)}
-			if len(b) >= ipv6.HeaderLen {
-				r.Inner, _ = addresses(b)
-			}
-			t.refuse(&t.wrongOuter, r)
-		}
 	}
 }
 

@@ -239,16 +239,16 @@ func FuzzHostileTunnelPackets(f *testing.F) {
 	f.Add(datagram(f, homeAddress, peer, "hello"), uint8(0), uint8(0), uint16(0), uint16(0), uint16(0))
 	p := newPipe(f, 0)
 	dropped := &Tunnel{
-		refusals: make(chan Refusal, refusalsHeld), remotes: map[netip.Addr]int{agent: 1},
+		refusals: newRefusals(), remotes: map[netip.AddrPort]int{netip.AddrPortFrom(agent, 0): 1},
 		byInner: map[netip.Addr]*binding{homeAddress: {Binding: Binding{Inner: homeAddress, Local: careOf, Remote: agent}, mtu: usualMTU}},
 	}
 	f.Fuzz(func(t *testing.T, b []byte, flags, kind uint8, size, start, offset uint16) {
-		if !isIPv6(b) {
+		if !isIP(b) {
 			return
 		}
 		j := joiner{dev: p.dev}
 		for range 2 {
-			dropped.takes(b, agent, careOf)
+			dropped.takes(b, outerHeader{from: netip.AddrPortFrom(agent, 0), to: careOf})
 			j.add(bytes.Clone(b), 1460)
 		}
 		j.flush()
@@ -275,14 +275,17 @@ func FuzzHostileErrors(f *testing.F) {
 		byInner: map[netip.Addr]*binding{homeAddress: {Binding: Binding{Inner: homeAddress, Local: agent, Remote: careOf}, mtu: usualMTU}},
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		message, of := tunnel.passedOn(b)
-		if message == nil {
+		c := tunnel.complaint6(b)
+		if c == nil {
 			return
 		}
-		if of == nil {
+		if c.of == nil {
 			t.Fatal("an error of no binding is passed on")
 		}
-		packet := tunnel.errorPacket(message)
+		if len(c.inner) == 0 {
+			return
+		}
+		packet := c.toInnerSource(agent)
 		if packet == nil {
 			return
 		}

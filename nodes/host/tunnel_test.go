@@ -57,9 +57,10 @@ func (n *testNode) accessRoute(dev, careOf, router string) {
 	n.t.Helper()
 	index, err := n.Index(dev)
 	n.must(err)
+	from := netip.MustParseAddr(careOf)
 	n.must(
 		n.ReplaceRoute(Route{Table: 1000 + index, Dev: dev, Via: netip.MustParseAddr(router)}),
-		n.AddRule(Rule{Priority: PriorityRole, From: netip.PrefixFrom(netip.MustParseAddr(careOf), 128), Table: 1000 + index}))
+		n.AddRule(Rule{Priority: PriorityRole, From: netip.PrefixFrom(from, from.BitLen()), Table: 1000 + index}))
 }
 
 func (n *testNode) tunnel(engine string, side Side) *Tunnel {
@@ -67,9 +68,7 @@ func (n *testNode) tunnel(engine string, side Side) *Tunnel {
 	var t *Tunnel
 	n.in(func() (err error) {
 		if engine == "user-veth" {
-			t, err = n.openTunnel(TunnelConfig{Side: side, HomeAddress: homeAddress}, "", func(t *Tunnel) engineOfTest {
-				return &userEngine{tunnel: t, make: n.openVethDevice}
-			})
+			t, err = n.openTunnel(TunnelConfig{Engine: "user", Side: side, HomeAddress: homeAddress}, "", n.openVethDevice)
 			return err
 		}
 		t, err = n.NewTunnel(TunnelConfig{Engine: engine, Side: side, HomeAddress: homeAddress})
@@ -98,7 +97,7 @@ func (n *testNode) listenUDP(a netip.Addr) *net.UDPConn {
 	n.t.Helper()
 	var c *net.UDPConn
 	n.in(func() (err error) {
-		c, err = net.ListenUDP("udp6", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 5000)))
+		c, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 5000)))
 		return err
 	})
 	n.t.Cleanup(func() { c.Close() })
@@ -607,5 +606,3 @@ func (w *world) stream(b *testing.B, from *testNode, src netip.Addr, to *testNod
 	in.Close()
 	c.Close()
 }
-
-type engineOfTest = engine

@@ -2,32 +2,35 @@ package host
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
+	"os"
 
 	"golang.org/x/sys/unix"
 
 	"s2clab/nodes/wire/ipv6"
 )
 
-// userEngine moves packets between TunnelDevice and a socket of protocol 41, in
-// this process. Large segments pass the device whole: they are cut here once, on
-// their way out, and joined again on their way in.
+// userEngine moves packets between its device and the sockets that put outer headers
+// before them, in this process. Large segments pass the device whole: they are cut
+// here once, on their way out, and joined again on their way in.
 type userEngine struct {
 	tunnel *Tunnel
-	make   func() (*packetDevice, error) // makes the device
+	name   string                                   // of the device
+	make   func(name string) (*packetDevice, error) // makes it
 	dev    *packetDevice
 }
 
-func (e *userEngine) name() string { return "user" }
-
 func (e *userEngine) open() (err error) {
-	e.dev, err = e.make()
+	e.dev, err = e.make(e.name)
 	return err
 }
 
-func (e *userEngine) device() int { return e.dev.index }
-
 func (e *userEngine) close() { e.dev.close() }
+
+func (e *userEngine) carries(of *binding, inner netip.Addr) bool {
+	return e.tunnel.kernel == nil || !e.tunnel.kernel.carries(of, inner)
+}
 
 // expect does nothing: what is taken is for Tunnel.takes to say.
 func (e *userEngine) expect(*batch, *binding) {}
@@ -35,17 +38,40 @@ func (e *userEngine) expect(*batch, *binding) {}
 func (e *userEngine) forsake(*batch, *binding) {}
 
 func (e *userEngine) install(b *batch, new, old *binding) {
-	b.replaceRoute(e.tunnel.wanted(new), e.dev.index)
+	for _, inner := range new.inners() {
+		if e.carries(new, inner) {
+			b.replaceRoute(e.tunnel.wanted(new, inner), e.dev.index)
+		}
+	}
+	if old == nil {
+		return
+	}
+	for _, inner := range old.inners() {
+		same := inner == new.Inner || inner == new.Inner4
+		if e.carries(old, inner) && !(same && e.carries(new, inner)) {
+			b.removeRoute(e.tunnel.wanted(old, inner), e.dev.index)
+		}
+	}
 }
 
 func (e *userEngine) remove(b *batch, old *binding) {
-	b.removeRoute(e.tunnel.wanted(old), e.dev.index)
+	for _, inner := range old.inners() {
+		if e.carries(old, inner) {
+			b.removeRoute(e.tunnel.wanted(old, inner), e.dev.index)
+		}
+	}
 }
 
 func (e *userEngine) start() {
-	e.tunnel.running.Add(2)
+	t := e.tunnel
+	t.running.Add(1)
 	go e.encapsulate()
-	go e.decapsulate()
+	for outer, socks := range t.socks {
+		for inner, f := range socks {
+			t.running.Add(1)
+			go t.decapsulate(f, outer, inner)
+		}
+	}
 }
 
 // readMost is the longest read from the device.
@@ -58,6 +84,38 @@ const (
 	cutMost  = (together + 1) * readMost
 )
 
+// outboxes hold what is about to be sent, by the socket that sends it.
+type outboxes []*outbox
+
+type outbox struct {
+	file *os.File
+	outgoing
+}
+
+// to gives the outbox of a socket.
+func (o *outboxes) to(f *os.File) *outbox {
+	for _, b := range *o {
+		if b.file == f {
+			return b
+		}
+	}
+	b := &outbox{file: f}
+	*o = append(*o, b)
+	return b
+}
+
+// send sends all, and forgets sockets that were closed.
+func (o *outboxes) send() {
+	open := (*o)[:0]
+	for _, b := range *o {
+		if !errors.Is(b.send(b.file), os.ErrClosed) {
+			open = append(open, b)
+		}
+	}
+	clear((*o)[len(open):])
+	*o = open
+}
+
 // encapsulate moves packets from the device to the outside. It reads what is
 // there before it sends, so that one system call sends many.
 func (e *userEngine) encapsulate() {
@@ -65,7 +123,7 @@ func (e *userEngine) encapsulate() {
 	defer t.running.Done()
 	in := make([]byte, together*readMost)
 	var segments cutter
-	var out outgoing
+	var out outboxes
 	var n int
 	var errno error
 	var b []byte
@@ -89,7 +147,7 @@ func (e *userEngine) encapsulate() {
 			}
 			e.encapsulateOne(b[e.dev.prefix():n], e.dev.parseOffload(b), &segments, &out)
 		}
-		out.send(t.in)
+		out.send()
 		segments.reset()
 		if reads == 0 && errno != unix.ENETDOWN {
 			return // the device is gone
@@ -97,9 +155,9 @@ func (e *userEngine) encapsulate() {
 	}
 }
 
-func (e *userEngine) encapsulateOne(b []byte, o offload, segments *cutter, out *outgoing) {
+func (e *userEngine) encapsulateOne(b []byte, o offload, segments *cutter, all *outboxes) {
 	t := e.tunnel
-	if !isIPv6(b) {
+	if !isIP(b) {
 		return
 	}
 	inner, dst := addresses(b)
@@ -112,13 +170,22 @@ func (e *userEngine) encapsulateOne(b []byte, o offload, segments *cutter, out *
 	if to == nil {
 		return
 	}
-	class := b[0]<<4 | b[1]>>4 // RFC 6040: ECN goes with the packet
+	outer := familyIndex(to.Local)
+	out := all.to(t.socks[outer][familyIndex(inner)])
+	if to.port != nil {
+		out = all.to(to.port.file)
+	}
+	class := classOf(b) // RFC 6040, section 4.1
 	packets, octets := 0, 0
 	if !segments.cut(b, o, func(segment []byte) {
 		if out.full() {
-			out.send(t.in)
+			out.send(out.file)
 		}
-		out.add(segment, to.Local, to.Remote, 0, class)
+		if outer == six {
+			out.add(segment, to.Local, to.Remote, 0, class)
+		} else {
+			out.add4(segment, to.Local, to.source(), 0, class)
+		}
 		packets++
 		octets += len(segment)
 	}) {
@@ -128,72 +195,126 @@ func (e *userEngine) encapsulateOne(b []byte, o offload, segments *cutter, out *
 	t.sentOctets.Add(uint64(octets))
 }
 
-// decapsulate moves packets from the outside to the device.
-func (e *userEngine) decapsulate() {
-	t := e.tunnel
+// decapsulate moves packets of a family behind outer headers of a family from the
+// outside to the device.
+func (t *Tunnel) decapsulate(f *os.File, outer, inner int) {
 	defer t.running.Done()
-	in, err := newBurst(t.in, 64, ipv6.HeaderLen+largestInner, 64)
+	in, err := newBurst(f, 64, ipv6.HeaderLen+largestInner, 64)
 	if err != nil {
 		return
 	}
-	j := joiner{dev: e.dev}
+	defer in.free()
+	var d decapsulator
 	for {
 		n, err := in.receive()
 		if err != nil {
 			return
 		}
-		packets, octets := 0, 0
-		t.mu.RLock()
+		d.begin(t)
 		for i := range n {
-			b := in.octets(i)
-			to := t.takes(b, netip.AddrFrom16(in.inet[i].Addr), in.destination(i))
-			if to == nil {
+			b, o := in.octets(i), in.outer(i)
+			if outer == four { // which a raw socket gives with its header
+				if !isIPv4(b) {
+					continue
+				}
+				_, o.to = addresses(b)
+				o.from = netip.AddrPortFrom(o.from.Addr(), 0)
+				o.class, b = b[1], b[headerOf4(b):]
+			}
+			if len(b) == 0 || versionOf(b) != inner {
+				t.refuse(&t.wrongInner, Refusal{Reason: "malformed", Outer: o.from.Addr()})
 				continue
 			}
-			packets++
-			octets += len(b)
-			j.add(b, to.innerMTU())
+			d.take(b, o)
 		}
+		d.end()
+	}
+}
+
+// A decapsulator moves bursts of packets that came in outer headers to the device of
+// a tunnel. The zero value is ready.
+type decapsulator struct {
+	tunnel          *Tunnel // of this burst; nil: there is none
+	joiner          joiner
+	packets, octets int
+}
+
+// begin begins a burst for t, which may be nil or closed.
+func (d *decapsulator) begin(t *Tunnel) {
+	d.tunnel, d.packets, d.octets = t, 0, 0
+	if t == nil {
+		return
+	}
+	t.mu.RLock()
+	if t.closed {
 		t.mu.RUnlock()
-		j.flush()
-		t.receivedPackets.Add(uint64(packets))
-		t.receivedOctets.Add(uint64(octets))
+		d.tunnel = nil
+		return
 	}
+	d.joiner.dev = t.user.dev
 }
 
-// destination is the address that message i came to, where IPV6_RECVPKTINFO was
-// asked for.
-func (b *burst) destination(i int) (dst netip.Addr) {
-	b.ancillary(i, func(level, kind int32, value []byte) {
-		if level == unix.IPPROTO_IPV6 && kind == unix.IPV6_PKTINFO && len(value) >= unix.SizeofInet6Pktinfo {
-			dst = netip.AddrFrom16([16]byte(value))
-		}
-	})
-	return dst
+// take takes a packet of the burst, which stays as it is until end but for its ECN
+// field.
+func (d *decapsulator) take(b []byte, o outerHeader) {
+	t := d.tunnel
+	if t == nil {
+		return
+	}
+	of := t.takes(b, o)
+	if of == nil {
+		return
+	}
+	if !decapsulateECN(b, o.class) {
+		t.congested.Add(1)
+		return
+	}
+	d.packets++
+	d.octets += len(b)
+	d.joiner.add(b, of.innerMTU(versionOf(b)))
 }
 
-// takes says which binding an inner packet that came from src to dst belongs to;
+// end writes what was taken.
+func (d *decapsulator) end() {
+	t := d.tunnel
+	if t == nil {
+		return
+	}
+	t.mu.RUnlock()
+	d.joiner.flush()
+	t.receivedPackets.Add(uint64(d.packets))
+	t.receivedOctets.Add(uint64(d.octets))
+}
+
+// takes says which binding an inner packet that came in an outer header belongs to;
 // nil: none, and it is refused: RFC 6275, section 10.4.5. The caller holds mu.
-func (t *Tunnel) takes(b []byte, src, dst netip.Addr) *binding {
-	if !isIPv6(b) {
-		t.refuse(&t.wrongInner, Refusal{Reason: "malformed", Outer: src})
+func (t *Tunnel) takes(b []byte, o outerHeader) *binding {
+	refusal := Refusal{Outer: o.from.Addr(), Port: o.from.Port()}
+	if !isIP(b) {
+		refusal.Reason = "malformed"
+		t.refuse(&t.wrongInner, refusal)
 		return nil
 	}
-	innerSrc, innerDst := addresses(b)
-	if t.remotes[src] == 0 {
-		t.refuse(&t.wrongOuter, Refusal{Reason: "wrong-outer-source", Outer: src, Inner: innerSrc})
+	src, dst := addresses(b)
+	refusal.Inner = src
+	if t.remotes[o.from] == 0 {
+		refusal.Reason = "wrong-outer-source"
+		t.refuse(&t.wrongOuter, refusal)
 		return nil
 	}
-	inner := innerDst
+	inner := dst
 	if t.cfg.Side == AgentSide {
-		inner = innerSrc
+		inner = src
 	}
 	of := t.byInner[inner]
-	if e := t.expected; e != nil && e.Inner == inner && (of == nil || of.Remote != src) {
-		of = e
+	for _, other := range [...]*binding{t.expected, t.former} {
+		if (of == nil || of.source() != o.from) && other != nil && (other.Inner == inner || other.Inner4 == inner) {
+			of = other
+		}
 	}
-	if of == nil || of.Remote != src || t.cfg.Side == AgentSide && of.Local != dst {
-		t.refuse(&t.wrongInner, Refusal{Reason: "wrong-inner-address", Outer: src, Inner: innerSrc})
+	if of == nil || of.source() != o.from || t.cfg.Side == AgentSide && of.Local != o.to {
+		refusal.Reason = "wrong-inner-address"
+		t.refuse(&t.wrongInner, refusal)
 		return nil
 	}
 	return of
@@ -216,16 +337,16 @@ type cutter struct {
 // reset forgets the segments.
 func (c *cutter) reset() { c.octets = c.octets[:0] }
 
-// cut calls send with each packet that b is to become. They stay as they are
-// until reset. It returns false where b and o do not fit together.
+// cut calls send with each packet that b, which isIP, is to become. They stay as they
+// are until reset. It returns false where b and o do not fit together.
 func (c *cutter) cut(b []byte, o offload, send func([]byte)) bool {
-	b = b[:ipv6.HeaderLen+int(binary.BigEndian.Uint16(b[4:]))]
+	b = whole(b)
 	if o.flags&needsChecksum == 0 && o.kind == unix.VIRTIO_NET_HDR_GSO_NONE {
 		send(b)
 		return true
 	}
 	at := o.checksumStart
-	if o.flags&needsChecksum == 0 || at < ipv6.HeaderLen || at+o.checksumOffset+2 > len(b) || o.checksumOffset < 0 {
+	if o.flags&needsChecksum == 0 || at < ipHeaderOf(b) || at+o.checksumOffset+2 > len(b) || o.checksumOffset < 0 {
 		return false
 	}
 	if o.kind == unix.VIRTIO_NET_HDR_GSO_NONE || len(b) == o.headers {
@@ -233,17 +354,16 @@ func (c *cutter) cut(b []byte, o offload, send func([]byte)) bool {
 		send(b)
 		return true
 	}
-	if o.kind&^ecnMarked != segmentsTCP6 || o.segment == 0 || len(b) < at+tcpSmallest {
+	if o.kind&^ecnMarked != segmentsOf(b) || o.segment == 0 || len(b) < at+tcpSmallest {
 		return false
 	}
 	headers := at + int(b[at+12]>>4)*4
 	if headers < at+tcpSmallest || headers > len(b) {
 		return false
 	}
-	src, dst := addresses(b)
 	sequence := binary.BigEndian.Uint32(b[at+4:])
 	flags := b[at+13]
-	for from := headers; from < len(b); from += o.segment {
+	for number, from := 0, headers; from < len(b); number, from = number+1, from+o.segment {
 		to := min(from+o.segment, len(b))
 		// Room for the longest, so that segments given out already stay put.
 		if cap(c.octets)-len(c.octets) < headers+o.segment {
@@ -253,7 +373,7 @@ func (c *cutter) cut(b []byte, o offload, send func([]byte)) bool {
 		c.octets = append(c.octets, b[:headers]...)
 		c.octets = append(c.octets, b[from:to]...)
 		s := c.octets[start:]
-		binary.BigEndian.PutUint16(s[4:], uint16(len(s)-ipv6.HeaderLen))
+		setLength(s, len(s), number)
 		binary.BigEndian.PutUint32(s[at+4:], sequence+uint32(from-headers))
 		f := flags
 		if to < len(b) {
@@ -263,7 +383,7 @@ func (c *cutter) cut(b []byte, o offload, send func([]byte)) bool {
 			f &^= tcpFlagCWR
 		}
 		s[at+13], s[at+16], s[at+17] = f, 0, 0
-		binary.BigEndian.PutUint16(s[at+16:], ipv6.Checksum(src, dst, ipv6.TCP, s[at:]))
+		binary.BigEndian.PutUint16(s[at+16:], checksumOf(s, ipv6.TCP, s[at:]))
 		send(s)
 	}
 	return true
@@ -272,9 +392,7 @@ func (c *cutter) cut(b []byte, o offload, send func([]byte)) bool {
 // completeChecksum finishes a checksum that holds the sum of the pseudo-header
 // so far.
 func completeChecksum(b []byte, start, offset int) {
-	sum := ipv6.Checksum(netip.Addr{}, netip.Addr{}, 0, b[start:])
-	// Checksum has added the length to the sum: take it out again.
-	sum = foldAdd(sum, uint32(len(b)-start))
+	sum := ipv6.Sum(b[start:])
 	if sum == 0 {
 		sum = 0xffff // RFC 768: all zeros says that there is none
 	}
