@@ -126,6 +126,9 @@ func (e *ear) until(wanted func([]byte) bool, seen func([]byte)) []byte {
 	b := make([]byte, 70000)
 	for {
 		n, _, err := unix.Recvfrom(e.fd, b, 0)
+		if err == unix.EINTR {
+			continue
+		}
 		if err != nil {
 			e.t.Fatalf("the packet did not come: %v", err)
 		}
