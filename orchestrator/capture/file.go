@@ -24,8 +24,8 @@ type file struct {
 // Buffers of a file: so many octets are written at once, and so many such pieces
 // may wait for the disk.
 const (
-	piece  = 1 << 20
-	pieces = 64
+	piece  = 4 << 20
+	pieces = 16
 )
 
 // createFile makes the file and writes first, so that what is wrong with its

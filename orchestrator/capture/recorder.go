@@ -292,7 +292,7 @@ func (r *Recorder) drain(all bool) (n int) {
 		for _, f := range asked {
 			f()
 		}
-		r.flush()
+		r.flush(all)
 	}()
 	for {
 		var rings []*ring

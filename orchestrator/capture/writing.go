@@ -14,6 +14,7 @@ type writing struct {
 	r       *Recorder
 	file    *file  // nil: none
 	out     []byte // blocks that are not in the file yet
+	emptied int64  // when out was last handed to the file: CLOCK_MONOTONIC, nanoseconds
 	packets uint64 // handed to the file
 	lost    uint64 // sights that could not be written
 
@@ -160,10 +161,15 @@ func (w *writing) emit(out []byte) {
 	}
 }
 
-// flush hands over what is pending.
-func (w *writing) flush() {
-	if w.file != nil && len(w.out) > 0 {
-		w.out = w.file.write(w.out)
+// behind is how far the file may be behind the links. The kernel takes large pieces
+// at half the cost of small ones, and more than half of what a packet costs in all
+// is to write it.
+const behind = 100 * time.Millisecond
+
+// flush hands over what is pending: to the file what has been for a while, or all.
+func (w *writing) flush(all bool) {
+	if now := control.Now(); w.file != nil && len(w.out) > 0 && (all || now-w.emptied >= int64(behind)) {
+		w.out, w.emptied = w.file.write(w.out), now
 	}
 	w.count()
 	for _, l := range w.live {
@@ -201,7 +207,7 @@ func (w *writing) finish() {
 			}
 		}
 	}
-	w.flush()
+	w.flush(true)
 	if w.file != nil {
 		w.file.close()
 		w.count()
