@@ -28,7 +28,7 @@ const (
 )
 
 // verbs are the keys of a step that say what it does.
-var verbs = []string{"attach", "detach", "move", "link", "traffic", "stop", "start", "restart", "exec", "wait", "drop", "hold", "duplicate", "replay", "flood", "note", "repeat"}
+var verbs = []string{"attach", "detach", "move", "link", "traffic", "stop", "start", "restart", "exec", "wait", "drop", "hold", "duplicate", "replay", "flood", "nat", "note", "repeat"}
 
 // format is the table of all that a scenario file may hold. Reading, the schema
 // and the reference page come from it.
@@ -148,6 +148,10 @@ var format = sync.OnceValue(func() *strict.Shape {
 			{Key: "size", Shape: strict.Of(strict.Size(8, 1400)), Doc: "The longest. Left out: 200B."},
 			{Key: "for", Required: true, Shape: span(), Doc: "How long."},
 		}}, Doc: "Sends random and broken packets at a node."},
+		{Key: "nat", Shape: &strict.Shape{Name: "a NAT and what becomes of its mappings", Fields: []strict.Field{
+			{Key: "node", Required: true, Shape: nodes(), Doc: "The node or nodes with role nat."},
+			{Key: "do", Required: true, Shape: strict.Of(strict.Words("what a NAT does", "forget", "renumber")), Doc: "forget: it loses all mappings, as when it is switched off and on; who is inside makes new ones by speaking. renumber: so that they have other ports, too."},
+		}}, Doc: "Makes a NAT lose its mappings."},
 		{Key: "note", Shape: strict.Of(strict.Text("a note", 500)), Doc: "Says something to those who watch, and in the report."},
 		{Key: "repeat", Shape: strict.Of(strict.Integer("a number of rounds", 1, 1000)), Doc: "Does the steps beside it so many times."},
 		{Key: "every", For: []string{"repeat"}, Shape: span(), Doc: "How long a round takes. Left out: a round begins when the one before has ended."},

@@ -145,6 +145,12 @@ type Flood struct {
 	For      time.Duration
 }
 
+// NAT makes NATs lose their mappings.
+type NAT struct {
+	Nodes []string
+	Do    string // forget; renumber: the next ones have other ports
+}
+
 func (*Attach) Verb() string      { return "attach" }
 func (*Detach) Verb() string      { return "detach" }
 func (*Move) Verb() string        { return "move" }
@@ -159,6 +165,7 @@ func (*Restart) Verb() string     { return "restart" }
 func (*Wait) Verb() string        { return "wait" }
 func (*Note) Verb() string        { return "note" }
 func (*Flood) Verb() string       { return "flood" }
+func (*NAT) Verb() string         { return "nat" }
 
 // An Expectation is something that must hold of the journal.
 type Expectation struct {

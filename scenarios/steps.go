@@ -276,6 +276,8 @@ func (p *parser) action(verb string, v *strict.Value) Action {
 			p.complain(v.Get("to"), "name another node", "a flood from %s at itself", a.From)
 		}
 		return a
+	case "nat":
+		return &NAT{Nodes: p.nodes(v.Get("node"), "nat"), Do: strict.Or(v.Get("do"), "")}
 	case "note":
 		return &Note{Text: strict.Or(v, "")}
 	}

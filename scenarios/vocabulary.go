@@ -99,6 +99,8 @@ var fields = sync.OnceValue(func() []field {
 		{"refused", ofNumber, "how many could not be sent"},
 		{"packets", ofNumber, "how many packets were captured"},
 		{"lost", ofNumber, "how many packets were not captured"},
+		{"mappings", ofNumber, "how many mappings a NAT has lost"},
+		{"ports", ofText, "the ports that a NAT has in use: 1024-33279"},
 	}
 })
 
@@ -195,6 +197,8 @@ var words = sync.OnceValue(func() []word {
 		event("connection-rejected", aaa, "", "peer", "reason"),
 		event("request-answered", aaa, "", "command", "nai", "result", "name"),
 		event("events-suppressed", nil, "events were too many to be told one by one", "event"),
+		event("nat-forgot", []string{"nat"}, "a NAT has lost its mappings", "mappings"),
+		event("nat-renumbered", []string{"nat"}, "a NAT has lost its mappings and has other ports in use", "mappings", "ports"),
 		event("flow-started", nil, "", "flow"),
 		event("flow-stopped", nil, "", "flow"),
 		event("link-attached", nil, "the lab has joined a mobile to a link", "node", "link"),

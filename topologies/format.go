@@ -33,10 +33,10 @@ var format = sync.OnceValue(func() *strict.Shape {
 	list := func(s *strict.Scalar, name string) *strict.Shape {
 		return &strict.Shape{Name: name, Items: strict.Of(s), Single: true, Least: 1}
 	}
-	mn, ha, aaa := []string{"mn"}, []string{"ha"}, []string{"aaa"}
+	mn, ha, aaa, nat := []string{"mn"}, []string{"ha"}, []string{"aaa"}, []string{"nat"}
 	node := &strict.Shape{Ref: "node", Name: "a node", Example: "{role: router}", Switch: "role", Fields: []strict.Field{
 		{Key: "role", Required: true, Shape: strict.Of(strict.Words("a role", roles...)),
-			Doc: "What the node is: mn (mobile node), ha (home agent), aaa (AAA server), router, cn (correspondent node)."},
+			Doc: "What the node is: mn (mobile node), ha (home agent), aaa (AAA server), router, nat (a router that translates IPv4 addresses), cn (correspondent node)."},
 		{Key: "count", Shape: strict.Of(strict.Integer("a number of nodes", 1, maxNodes)), For: []string{"mn", "cn"},
 			Doc: "So many nodes alike: ue with count 3 is ue1, ue2 and ue3, and ue means all of them. Left out: one, with the name as it stands."},
 		{Key: "clock-offset", Shape: strict.Of(span("1h", -100*365*24*time.Hour, 100*365*24*time.Hour)),
@@ -70,6 +70,11 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "key-lifetime", For: aaa, Shape: strict.Of(span("1h", 4*time.Second, 30*24*time.Hour)), Doc: "How long an MN-HA key that it hands out may be used. Left out: 1h."},
 		{Key: "subscribers", For: aaa, Shape: &strict.Shape{Name: "a list of subscribers, or the name of a file that holds one", Items: subscriberShape(), Scalar: fileScalar()},
 			Doc: "Whom it knows: a list, or a file beside this one. Left out: every mobile node of a home agent that asks it."},
+
+		{Key: "inside", Required: true, For: nat, Shape: list(reference("a link", "wlan"), "a list of links"), Doc: "The links whose IPv4 addresses are private; its others are outside."},
+		{Key: "ports", For: nat, Shape: strict.Of(portsScalar()), Doc: "The ports that its mappings may have, half of them at a time. Left out: 1024-65535."},
+		{Key: "random-ports", For: nat, Shape: strict.Of(strict.Boolean()), Doc: "Whether a mapping always has another port than the inside. Left out: false, the same where it is free and in use."},
+		{Key: "udp-timeout", For: nat, Shape: strict.Of(span("2m", time.Second, 24*time.Hour)), Doc: "How long a mapping of UDP lasts that no packet uses, in whole seconds. Left out: 2m (RFC 4787, section 4.3)."},
 	}}
 
 	impairment := impairmentFields()

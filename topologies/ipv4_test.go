@@ -112,3 +112,83 @@ links: {wlan: {ends: [ue, gw]}, core: {ends: [gw, pgw, aaa]}}
 		t.Errorf("told: %v", err)
 	}
 }
+
+const twoHomes = `
+topology: t
+nodes:
+  ue:     {role: mn}
+  pgw:    {role: ha, home-prefixes: [2001:db8:100::/48, 198.51.100.0/24]}
+  aaa:    {role: aaa}
+  mine:   {role: nat, inside: [wlan, lan]}
+  theirs: {role: nat, inside: cafe}
+  deep:   {role: nat, inside: attic}
+  box:    {role: cn}
+  tv:     {role: cn}
+links:
+  wlan:  {ends: [ue, mine], prefix: 192.168.1.0/24}
+  lan:   {ends: [mine, box, deep]}
+  attic: {ends: [deep, tv], prefix: 10.0.0.0/24}
+  cafe:  {ends: [ue, theirs], prefix: 192.168.1.0/24}
+  core:  {ends: [pgw, aaa, mine, theirs], prefix: [2001:db8:1::/64, 192.0.2.0/24]}
+`
+
+func TestBehindANATTheOutsideIsReachedAndNotTheOtherWay(t *testing.T) {
+	top := parse(t, twoHomes)
+	if got := list(top.Link("lan").Prefixes()); got != "192.168.2.0/24" {
+		t.Errorf("the private link has %s", got)
+	}
+	want := map[string][]Route{
+		"box":    {{prefix("0.0.0.0/0"), addr("192.168.2.1"), "lan"}},
+		"tv":     {{prefix("0.0.0.0/0"), addr("10.0.0.1"), "attic"}},
+		"deep":   {{prefix("0.0.0.0/0"), addr("192.168.2.1"), "lan"}},
+		"mine":   {{prefix("198.51.100.0/24"), addr("192.0.2.1"), "core"}}, // and none into deep
+		"theirs": {{prefix("198.51.100.0/24"), addr("192.0.2.1"), "core"}},
+		"aaa":    {{prefix("198.51.100.0/24"), addr("192.0.2.1"), "core"}},
+	}
+	for name, routes := range want {
+		var four []Route
+		for _, r := range top.Node(name).Routes {
+			if r.To.Addr().Is4() {
+				four = append(four, r)
+			}
+		}
+		if diff := cmp.Diff(routes, four, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+			t.Errorf("routes of %s (-want +got):\n%s", name, diff)
+		}
+	}
+	if got := top.AddressFrom("tv", "aaa"); got != addr("192.0.2.4") {
+		t.Errorf("tv reaches aaa at %v", got)
+	}
+	for _, far := range []string{"tv", "box"} {
+		if got := top.AddressFrom("aaa", far); got.IsValid() {
+			t.Errorf("aaa reaches %s behind a NAT at %v", far, got)
+		}
+	}
+	realms := top.Realms()
+	for node, sees := range map[string]string{"aaa": "core", "box": "wlan lan core", "tv": "wlan lan attic core", "ue": "wlan lan cafe core", "mine": "wlan lan core", "deep": "wlan lan attic core"} {
+		for _, l := range top.Links {
+			if want := slices.Contains(strings.Fields(sees), l.Name); realms.Sees(node, l.Name) != want {
+				t.Errorf("%s sees %s: %v, want %v", node, l.Name, !want, want)
+			}
+		}
+	}
+}
+
+func TestAPrivatePrefixIsUsedAgainOnlyWhereNobodyCouldMeanEither(t *testing.T) {
+	for change, want := range map[string]string{
+		"10.0.0.0/24":                        "",
+		"192.168.9.0/24":                     "",
+		"192.168.2.0/23":                     "", // the chosen one gives way
+		"192.168.1.0/25":                     `the prefix 192.168.1.0/25 of link "attic" overlaps with the prefix 192.168.1.0/24 of link "wlan"`,
+		"192.0.2.128/25":                     `the prefix 192.0.2.0/24 of link "core" overlaps with the prefix 192.0.2.128/25 of link "attic"`,
+		"[198.51.100.0/25, 2001:db8:9::/64]": `the prefix 198.51.100.0/25 of link "attic" overlaps with the home prefix 198.51.100.0/24 of pgw`,
+	} {
+		_, _, err := Parse("t.yaml", []byte(strings.Replace(twoHomes, "10.0.0.0/24", change, 1)))
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%s: %v", change, err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%s: told %v, want %s", change, err, want)
+		}
+	}
+}

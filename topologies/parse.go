@@ -108,6 +108,7 @@ type resolver struct {
 
 	lost    []string // names of nodes that cannot be, which has been told
 	partial bool     // not all links could be read
+	realms  *Realms  // which links see each other
 	order   []*draft
 	nodes   map[string]*draft
 	links   []*linkDraft
@@ -157,6 +158,7 @@ func (r *resolver) resolve(root *strict.Value) {
 	}
 	r.readNodes(root.Get("nodes"))
 	r.readLinks(root.Get("links"))
+	r.nats()
 	r.homeAgents()
 	r.homeLinks()
 	r.prefixes()
@@ -170,6 +172,7 @@ func (r *resolver) resolve(root *strict.Value) {
 	r.mobiles()
 	r.homeAddresses()
 	r.servers()
+	r.translators()
 	r.authorities()
 	r.routes()
 	r.reachable()

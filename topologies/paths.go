@@ -21,7 +21,8 @@ type reach struct {
 }
 
 // reachOf walks the links of a family from a node on. Mobile nodes, AAA servers
-// and correspondents end paths; they do not forward.
+// and correspondents end paths; they do not forward. In IPv4, nothing goes from
+// the outside of a NAT to its inside.
 func (w *walker) reachOf(from string, f family) reach {
 	r := reach{map[string]hop{}, map[string]hop{}, map[string]string{}, map[string]int{from: 0}}
 	queue := []string{from}
@@ -30,6 +31,9 @@ func (w *walker) reachOf(from string, f family) reach {
 		queue = queue[1:]
 		for _, in := range w.nodes[at].Interfaces {
 			if _, seen := r.links[in.Link]; seen || !w.links[in.Link].prefix(f).IsValid() {
+				continue
+			}
+			if f == inet4 && at != from && w.nodes[at].inside(in.Link) && !w.nodes[at].inside(r.entry[at]) {
 				continue
 			}
 			first := hop{dev: in.Name}
@@ -54,6 +58,9 @@ func (w *walker) reachOf(from string, f family) reach {
 	}
 	return r
 }
+
+// inside says whether a link is on the private side of the NAT that n is.
+func (n *Node) inside(link string) bool { return n.NAT != nil && slices.Contains(n.NAT.Inside, link) }
 
 // A walker finds its way over a topology.
 type walker struct {
@@ -151,6 +158,9 @@ func (n *Node) address(f family) netip.Addr {
 	}
 	return netip.Addr{}
 }
+
+// Forwards says whether the node hands on packets of others.
+func (n *Node) Forwards() bool { return routes(n) }
 
 // Interface returns the node's end of a link, nil where it has none.
 func (n *Node) Interface(link string) *Interface {

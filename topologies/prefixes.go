@@ -114,8 +114,13 @@ type usedPrefix struct {
 	link   string // empty: it is of no link
 }
 
-func clash(used []usedPrefix, p netip.Prefix) (usedPrefix, bool) {
-	i := slices.IndexFunc(used, func(u usedPrefix) bool { return u.prefix.Overlaps(p) })
+// clash returns the one of the used prefixes that stands against giving p to a
+// link: it overlaps, and somebody could mean either by an address. Private
+// prefixes may be used again behind another NAT.
+func (r *prefixing) clash(used []usedPrefix, l *linkDraft, p netip.Prefix) (usedPrefix, bool) {
+	i := slices.IndexFunc(used, func(u usedPrefix) bool {
+		return u.prefix.Overlaps(p) && (r.family == inet6 || u.link == "" || r.realms.meet(l.link.Name, u.link))
+	})
 	if i < 0 {
 		return usedPrefix{}, false
 	}
@@ -144,13 +149,13 @@ func (r *prefixing) byHand() {
 					hint = fmt.Sprintf("choose %s in %s, or leave it out", map[family]string{inet6: "a /64", inet4: "one"}[r.family], list(home))
 				}
 				r.complain(v, hint, "the prefix %s of the home link %q is not in the home prefixes of %s", p, l.link.Name, ha.Name)
-			} else if other, ok := clash(r.homes, p); ok {
+			} else if other, ok := r.clash(r.homes, l, p); ok {
 				r.complain(v, "each link has a prefix of its own; leave it out to have one chosen", "the prefix %s of link %q %s", p, l.link.Name, sameAs(p, other))
 			}
 			r.homes = append(r.homes, usedPrefix{p, "", l.link.Name})
 			continue
 		}
-		if u, ok := clash(r.used, p); ok && !l.link.Home {
+		if u, ok := r.clash(r.used, l, p); ok && !l.link.Home {
 			r.complain(v, "each link has a prefix of its own; leave it out to have one chosen", "the prefix %s of link %q overlaps with %s", p, l.link.Name, u.what)
 			continue
 		}
@@ -174,8 +179,10 @@ func (r *prefixing) choose() {
 		switch {
 		case l.agent != nil:
 			r.chooseHome(l)
-		case r.family == inet6:
-			r.chooseFree(l, i+1)
+		case r.inside(l) && r.family == inet4:
+			r.chooseFree(l, i+1, "192.168.0.0/16", func(n int) string { return fmt.Sprintf("192.168.%d.0/24", n&0xff) })
+		case !r.inside(l) && r.family == inet6:
+			r.chooseFree(l, i+1, "2001:db8::/48", func(n int) string { return fmt.Sprintf("2001:db8:0:%x::/64", n) })
 		}
 	}
 }
@@ -192,7 +199,7 @@ func (r *prefixing) chooseHome(l *linkDraft) {
 			if !ok {
 				break
 			}
-			if _, taken := clash(r.homes, p); !taken {
+			if _, taken := r.clash(r.homes, l, p); !taken {
 				l.link.setPrefix(p)
 				r.homes = append(r.homes, usedPrefix{p, "", l.link.Name})
 				return
@@ -204,16 +211,25 @@ func (r *prefixing) chooseHome(l *linkDraft) {
 	}
 }
 
-func (r *prefixing) chooseFree(l *linkDraft, from int) {
+// inside says whether a link is on the private side of a NAT: such a link is of
+// IPv4 unless its file says more.
+func (r *prefixing) inside(l *linkDraft) bool {
+	return slices.ContainsFunc(l.link.Ends, func(e string) bool {
+		nat := r.nodes[e].node.NAT
+		return nat != nil && slices.Contains(nat.Inside, l.link.Name)
+	})
+}
+
+func (r *prefixing) chooseFree(l *linkDraft, from int, of string, nth func(int) string) {
 	for n := from; n < 1<<16; n++ {
-		p := netip.MustParsePrefix(fmt.Sprintf("2001:db8:0:%x::/64", n))
-		if _, taken := clash(r.used, p); !taken {
+		p := netip.MustParsePrefix(nth(n))
+		if _, taken := r.clash(r.used, l, p); !taken {
 			l.link.setPrefix(p)
 			r.used = append(r.used, usedPrefix{p, fmt.Sprintf("the prefix %s chosen for link %q", p, l.link.Name), l.link.Name})
 			return
 		}
 	}
-	r.complain(l.value, "give it a prefix by hand", "no prefix of 2001:db8::/48 is left for link %q", l.link.Name)
+	r.complain(l.value, "give it a prefix by hand", "no prefix of %s is left for link %q", of, l.link.Name)
 }
 
 // nth64 returns the nth /64 in p, from 0.

@@ -128,7 +128,7 @@ func (r *resolver) mobiles() {
 	}
 }
 
-func routes(n *Node) bool { return n.Role == "router" || n.Role == "ha" }
+func routes(n *Node) bool { return n.Role == "router" || n.Role == "ha" || n.Role == "nat" }
 
 func (r *resolver) link(name string) *linkDraft {
 	for _, l := range r.links {

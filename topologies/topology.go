@@ -33,7 +33,7 @@ type Security struct {
 // A Node is one machine of the lab.
 type Node struct {
 	Name       string
-	Role       string        // mn, ha, aaa, router, cn
+	Role       string        // mn, ha, aaa, router, nat, cn
 	Clock      time.Duration // how far its clock is off
 	Interfaces []Interface   // in the order of the file's links
 	Routes     []Route       // static ones; none for a mobile node
@@ -43,6 +43,7 @@ type Node struct {
 	HomeAgent  *HomeAgent
 	AAA        *AAA
 	Router     *Router
+	NAT        *NAT
 
 	Line int // in the file
 }

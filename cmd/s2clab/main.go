@@ -14,6 +14,7 @@ import (
 	"s2clab/nodes/cn"
 	"s2clab/nodes/ha"
 	"s2clab/nodes/mn"
+	"s2clab/nodes/nat"
 	"s2clab/nodes/router"
 	"s2clab/nodes/traffic"
 	"s2clab/orchestrator/cli"
@@ -29,6 +30,7 @@ var roles = map[string]cli.Role{
 	"ha":      ha.Run,
 	"aaa":     aaa.Run,
 	"router":  router.Run,
+	"nat":     nat.Run,
 	"cn":      cn.Run,
 	"traffic": traffic.Run,
 }

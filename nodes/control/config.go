@@ -13,7 +13,7 @@ import (
 // addresses, tunnels, home addresses) is the role's.
 type Config struct {
 	Node       string        `json:"node"`
-	Role       string        `json:"role"`            // mn, ha, aaa, router, cn, traffic
+	Role       string        `json:"role"`            // mn, ha, aaa, router, nat, cn, traffic
 	Seed       uint64        `json:"seed"`            // for every random choice of this process
 	Clock      time.Duration `json:"clock,omitempty"` // this node's clock is wrong by so much: added to the wall clock
 	Interfaces []Interface   `json:"interfaces,omitempty"`
@@ -23,6 +23,7 @@ type Config struct {
 	HomeAgent  *HomeAgent  `json:"home-agent,omitempty"`
 	AAA        *AAA        `json:"aaa,omitempty"`
 	Router     *Router     `json:"router,omitempty"`
+	NAT        *NAT        `json:"nat,omitempty"`
 }
 
 // An Interface is one end of a link, as the node on it sees it.
@@ -148,3 +149,17 @@ type Subscriber struct {
 // A Router is the part of a Config for role router. What it advertises stands
 // with its Interfaces.
 type Router struct{}
+
+// A NAT is the part of a Config for role nat.
+type NAT struct {
+	Inside      []string      `json:"inside"` // devices on private links
+	Ports       Ports         `json:"ports"`  // that mappings may have: half of them at a time
+	RandomPorts bool          `json:"random-ports,omitempty"`
+	UDPTimeout  time.Duration `json:"udp-timeout"` // of a mapping that no packet uses, whole seconds
+}
+
+// Ports are a range of ports, both ends included.
+type Ports struct {
+	First uint16 `json:"first"`
+	Last  uint16 `json:"last"`
+}

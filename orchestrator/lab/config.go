@@ -33,6 +33,8 @@ func configs(t *topologies.Topology, seed uint64) map[string]*control.Config {
 			cfg.AAA = aaa(n)
 		case n.Router != nil:
 			cfg.Router = &control.Router{}
+		case n.NAT != nil:
+			cfg.NAT = nat(n)
 		}
 	}
 	return all
@@ -154,6 +156,14 @@ func aaa(n *topologies.Node) *control.AAA {
 	}
 	for _, s := range n.AAA.Subscribers {
 		c.Subscribers = append(c.Subscribers, control.Subscriber{NAI: s.NAI, MNAAASPI: s.MNAAASPI, MNAAAKey: s.MNAAAKey, HomeAddress: s.HomeAddress, Barred: s.Barred})
+	}
+	return c
+}
+
+func nat(n *topologies.Node) *control.NAT {
+	c := &control.NAT{Ports: control.Ports(n.NAT.Ports), RandomPorts: n.NAT.RandomPorts, UDPTimeout: n.NAT.UDPTimeout}
+	for _, link := range n.NAT.Inside {
+		c.Inside = append(c.Inside, n.Interface(link).Name)
 	}
 	return c
 }

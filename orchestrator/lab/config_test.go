@@ -78,7 +78,7 @@ func TestSeedsDifferByNodeAndRepeatByRun(t *testing.T) {
 
 func TestHostsNamesEveryNodeByTheAddressOthersUse(t *testing.T) {
 	top := load(t, "eps-s2c")
-	text := hosts(top)
+	text := hosts(top)["ue"]
 	for _, n := range top.Nodes {
 		if want := n.Address().String() + " " + n.Name + "\n"; !strings.Contains(text, want) {
 			t.Errorf("no line %q in\n%s", want, text)

@@ -8,8 +8,22 @@ import (
 	"s2clab/topologies"
 )
 
-// hosts is the text of /etc/hosts in every node of the lab.
-func hosts(t *topologies.Topology) string {
+// hosts is the text of /etc/hosts in each node, by name: every node with the
+// addresses that mean it there. What is behind a NAT has no name outside.
+func hosts(t *topologies.Topology) map[string]string {
+	realms := t.Realms()
+	all, texts := map[string]string{}, map[string]string{}
+	for _, n := range t.Nodes {
+		view := realms.View(n.Name)
+		if _, known := texts[view]; !known {
+			texts[view] = hostsSeen(t, func(link string) bool { return realms.Sees(n.Name, link) })
+		}
+		all[n.Name] = texts[view]
+	}
+	return all
+}
+
+func hostsSeen(t *topologies.Topology, seen func(link string) bool) string {
 	var b strings.Builder
 	b.WriteString("127.0.0.1 localhost\n::1 localhost ip6-localhost\n")
 	for _, n := range t.Nodes {
@@ -22,9 +36,9 @@ func hosts(t *topologies.Topology) string {
 		named := map[netip.Addr]bool{}
 		for _, i := range n.Interfaces {
 			for _, p := range i.Addresses {
-				if !named[p.Addr()] {
-					fmt.Fprintf(&b, "%v %s\n", p.Addr(), n.Name)
-					named[p.Addr()] = true
+				if a := p.Addr(); !named[a] && (a.Is6() || seen(i.Link)) {
+					fmt.Fprintf(&b, "%v %s\n", a, n.Name)
+					named[a] = true
 				}
 			}
 		}

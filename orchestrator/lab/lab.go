@@ -78,7 +78,7 @@ func Up(ctx context.Context, t *topologies.Topology, o Options) (*Lab, error) {
 
 func (l *Lab) bringUp(ctx context.Context) error {
 	hosts := hosts(l.Topology)
-	if err := each(l.Topology.Nodes, func(n *topologies.Node) error { return l.makeNode(n, hosts) }); err != nil {
+	if err := each(l.Topology.Nodes, func(n *topologies.Node) error { return l.makeNode(n, hosts[n.Name]) }); err != nil {
 		return err
 	}
 	for i := range l.Topology.Links {
@@ -152,7 +152,7 @@ func (l *Lab) makeNode(t *topologies.Node, hosts string) error {
 			space.SetSysctl("net/ipv6/conf/"+i.Name+"/accept_untracked_na", "1")
 		}
 	}
-	if t.Router != nil || t.HomeAgent != nil {
+	if t.Forwards() {
 		return space.SetForwarding()
 	}
 	return nil

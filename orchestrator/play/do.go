@@ -51,6 +51,8 @@ func (p *Player) do(ctx context.Context, a scenarios.Action) error {
 		return nil // the step itself, with its text, is in the journal
 	case *scenarios.Flood:
 		return p.flood(ctx, a)
+	case *scenarios.NAT:
+		return each(a.Nodes, func(node string) error { return p.lab.Ask(node, a.Do, nil, nil) })
 	}
 	panic(fmt.Sprintf("play: no rule for %T", a))
 }

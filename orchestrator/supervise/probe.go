@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"s2clab/nodes/netns"
+	"s2clab/nodes/translate"
 	"s2clab/orchestrator/door"
 )
 
@@ -107,6 +108,14 @@ func (s *server) probe(ctx context.Context, r *door.Request) error {
 
 	f = Finding{What: "real-time priority", Mend: "run as root, or allow it in /etc/security/limits.conf: USER - rtprio 1; until then link delays are less exact (each run says by how much)"}
 	f.Detail, f.Has = realTime()
+	findings = append(findings, f)
+
+	f = Finding{What: "address translation (role nat)", Detail: "nftables and connection tracking", Mend: "sudo modprobe -a nf_tables nft_ct nft_nat nft_chain_nat nf_conntrack_netlink; until then topologies with a node of role nat cannot run"}
+	if err := space.Do(translate.Probe); err != nil {
+		f.Detail, _, _ = strings.Cut(err.Error(), "\n")
+	} else {
+		f.Has = true
+	}
 	findings = append(findings, f)
 
 	for _, have := range []struct{ what, file, mend string }{

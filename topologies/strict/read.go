@@ -319,7 +319,7 @@ func (d *Document) readFields(n *yaml.Node, v *Value, shape *Shape, depth int) *
 		v.pairs = append(v.pairs, pair{key, value})
 	})
 	for _, f := range shape.Fields {
-		if f.Required && !hasKey(n, "<<") && (kind == "" || f.For == nil || slices.Contains(f.For, kind)) && !hasKey(n, f.Key) {
+		if f.Required && !hasKey(n, "<<") && (f.For == nil || slices.Contains(f.For, kind)) && !hasKey(n, f.Key) {
 			d.missing(v, fmt.Sprintf("add %s: %s", f.Key, f.Shape.sample()), "the key %q is missing", f.Key)
 		}
 	}

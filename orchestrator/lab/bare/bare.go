@@ -74,7 +74,7 @@ func Up(t *topologies.Topology) (spaces map[string]*netns.Space, down func(), er
 		if err := spaces[n.Name].Configure(&b); err != nil {
 			return nil, nil, fmt.Errorf("node %s: %w", n.Name, err)
 		}
-		if n.Router != nil || n.HomeAgent != nil {
+		if n.Forwards() {
 			if err := spaces[n.Name].SetForwarding(); err != nil {
 				return nil, nil, err
 			}

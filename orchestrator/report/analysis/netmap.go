@@ -62,7 +62,7 @@ func (m *netmap) own(a netip.Addr, node string) {
 // forwards says whether a node hands on packets of others.
 func (m *netmap) forwards(node string) bool {
 	n := m.nodes[node]
-	return n != nil && (n.Router != nil || n.HomeAgent != nil || n.Role == "router" || n.Role == "ha")
+	return n != nil && (n.Router != nil || n.HomeAgent != nil || n.Forwards())
 }
 
 // across is the delay from one end of a link to the others.
