@@ -110,6 +110,7 @@ var format = sync.OnceValue(func() *strict.Shape {
 			{Key: "rate", Shape: strict.Of(strict.Often(0.1, 100_000)), Doc: "Datagrams or requests in a second. Left out: 50/s for voice, 10/s for request."},
 			{Key: "size", Shape: strict.Of(strict.Size(64, 65000)), Doc: "The payload of each. Left out: 172B for voice, 100B for request, 1200B for bulk."},
 			{Key: "both-ways", Shape: strict.Of(strict.Boolean()), Doc: "The other node sends as much. Left out: false."},
+			{Key: "family", Shape: strict.Of(strict.Words("an address family", topologies.FamilyWords()...)), Doc: "By which addresses. Left out: ipv6 where that leads there, else ipv4."},
 			{Key: "for", Shape: span(), Doc: "How long. Left out: until it is stopped."},
 			{Key: "name", Shape: strict.Of(flowName()), Doc: "Its name in reports and expectations. Left out: its kind."},
 		}}, Doc: "Starts data between two nodes; a mobile node uses its home address."},

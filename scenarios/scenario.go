@@ -80,6 +80,7 @@ type Traffic struct {
 	Rate     float64 // voice, request: datagrams or requests in a second, each way
 	Size     int     // octets of payload of each
 	BothWays bool
+	Family   string        // ipv4, ipv6; empty: ipv6 where both ends have it
 	For      time.Duration // 0: until stopped
 }
 

@@ -274,6 +274,14 @@ func (p *parser) action(verb string, v *strict.Value) Action {
 			Rate: float64(strict.Or(v.Get("rate"), strict.Frequency(1000))), Size: int(strict.Or(v.Get("size"), int64(defaultFloodSize))), For: span("for", 0)}
 		if a.From == a.To && a.From != "" {
 			p.complain(v.Get("to"), "name another node", "a flood from %s at itself", a.From)
+		} else if a.From != "" && a.To != "" {
+			family := "ipv6"
+			if a.Protocol == "diameter" {
+				family = ""
+			}
+			if _, ok := p.t.PathOver(family, a.From, a.To); !ok {
+				p.complain(v, "name nodes with IPv6 links between them", "%s: no packet of %s gets from %s to %s", v.Path, a.Protocol, a.From, a.To)
+			}
 		}
 		return a
 	case "nat":
@@ -369,7 +377,25 @@ func (p *parser) traffic(v *strict.Value) Action {
 	}
 	a.Rate = float64(strict.Or(v.Get("rate"), rate))
 	a.Size = int(strict.Or(v.Get("size"), size))
+	a.Family = strict.Or(v.Get("family"), "")
+	p.wayFor(v, a)
 	return a
+}
+
+// wayFor complains where the nodes of traffic cannot speak with one another. All
+// flows of it lead the same way.
+func (p *parser) wayFor(v *strict.Value, a *Traffic) {
+	if len(a.Flows) == 0 {
+		return
+	}
+	f := a.Flows[0]
+	if _, ok := p.t.PathOver(a.Family, f.From, f.To); !ok {
+		at, by, hint := v, "", fmt.Sprintf("join them by links and routers of one family; where one is behind a NAT, let it begin: from: %s", f.To)
+		if x := v.Get("family"); x != nil {
+			at, by, hint = x, " by "+a.Family, "leave it out, or give the links between them, and the home agent of a mobile node, such prefixes"
+		}
+		p.complain(at, hint, "%s: no packet gets%s from %s to %s", v.Path, by, f.From, f.To)
+	}
 }
 
 func (p *parser) stop(v *strict.Value) Action {

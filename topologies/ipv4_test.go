@@ -192,3 +192,30 @@ func TestAPrivatePrefixIsUsedAgainOnlyWhereNobodyCouldMeanEither(t *testing.T) {
 		}
 	}
 }
+
+func TestAPathIsOfOneFamilyAtBothEnds(t *testing.T) {
+	top := parse(t, dualStack)
+	for _, c := range []struct{ word, from, to, local, remote string }{
+		{"", "cn", "ue", "2001:db8:2::2", "2001:db8:100::10"},
+		{"ipv4", "cn", "ue", "203.0.113.2", "198.51.100.16"},
+		{"ipv4", "ue", "cn", "198.51.100.16", "203.0.113.2"},
+		{"ipv4", "cn", "ue2", "", ""}, // it asks for no IPv4 home address
+		{"ipv6", "cn", "aaa", "2001:db8:2::2", "2001:db8:1::a"},
+	} {
+		got, ok := top.PathOver(c.word, c.from, c.to)
+		if c.local == "" {
+			if ok {
+				t.Errorf("%s by %q to %s: %v, want none", c.from, c.word, c.to, got)
+			}
+		} else if got != (Path{addr(c.local), addr(c.remote)}) {
+			t.Errorf("%s by %q to %s: %v, want %s and %s", c.from, c.word, c.to, got, c.local, c.remote)
+		}
+	}
+	homes := parse(t, twoHomes)
+	if got, _ := homes.PathOver("", "tv", "aaa"); got != (Path{addr("10.0.0.2"), addr("192.0.2.4")}) {
+		t.Errorf("from behind two NATs: %v", got)
+	}
+	if got, ok := homes.PathOver("", "aaa", "tv"); ok {
+		t.Errorf("to behind two NATs: %v", got)
+	}
+}

@@ -185,6 +185,46 @@ func (t *Topology) AddressFrom(from, to string) netip.Addr {
 	return netip.Addr{}
 }
 
+// A Path is by which addresses one node speaks with another.
+type Path struct{ Local, Remote netip.Addr }
+
+// PathOver returns the path from one node to another by IPv4 or by IPv6, as the
+// word says; with an empty word by IPv6 where that leads there, else by IPv4. It is
+// false where there is none.
+func (t *Topology) PathOver(word, from, to string) (Path, bool) {
+	w := newWalker(t)
+	for _, f := range families {
+		if word != "" && word != familyWords[f] {
+			continue
+		}
+		p := Path{Local: w.localTo(from, to, f), Remote: w.addressFrom(from, to, f)}
+		if p.Local.IsValid() && p.Remote.IsValid() {
+			return p, true
+		}
+	}
+	return Path{}, false
+}
+
+// FamilyWords are the words for which PathOver is asked.
+func FamilyWords() []string { return familyWords[:] }
+
+var familyWords = [2]string{"ipv6", "ipv4"}
+
+// localTo is the address that node from speaks from: the one at which node to
+// reaches it, or, where a NAT lets nothing in, the one on the way out.
+func (w *walker) localTo(from, to string, f family) netip.Addr {
+	if a := w.addressFrom(to, from, f); a.IsValid() {
+		return a
+	}
+	n, out := w.nodes[from], w.reachOf(from, f).nodes[to].dev
+	for _, in := range n.Interfaces {
+		if in.Name == out {
+			return w.address(from, in.Link, f)
+		}
+	}
+	return netip.Addr{}
+}
+
 func (w *walker) addressFrom(from, to string, f family) netip.Addr {
 	n, ok := w.nodes[to]
 	if !ok || w.nodes[from] == nil {

@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 const dualStack = `topology: dual-stack
 nodes:
@@ -35,4 +38,71 @@ func TestIPv4AndIPv6RunBesideOneAnother(t *testing.T) {
 	in("cn", "ping", "-4", "-c", "1", "-w", "10", "aaa")
 	in("cn", "ping", "-6", "-c", "1", "-w", "10", "aaa")
 	wantSaid(t, p.must("ps"), "198.51.100.16", "192.0.2.1")
+}
+
+const natStory = `scenario: behind-a-nat
+topology: two-homes.yaml
+steps:
+  - {at: 0s, traffic: {from: box, to: cn, kind: bulk, name: download}}
+  - {at: 0s, traffic: {from: box, to: cn}}
+  - {at: 1s, nat: {node: mine, do: forget}}
+  - {at: 2s, nat: {node: mine, do: renumber}}
+  - {after: 1s, stop: {traffic: [download, voice]}}
+  - {exec: {node: cn, command: "! ping -4 -c 1 -w 2 192.168.2.2"}}
+  - {stop: all}
+expect:
+  - {saw: nat-forgot, node: mine, mappings: 2}
+  - {saw: nat-renumbered, node: mine, ports: 33280-65535}
+  - {measure: throughput, flow: download, at-least: 1Mbit/s}
+  - {measure: lost, flow: voice, at-most: 2}
+`
+
+const twoHomes = `topology: two-homes
+nodes:
+  mine:   {role: nat, inside: [wlan, lan]}
+  theirs: {role: nat, inside: cafe}
+  box:    {role: cn}
+  tv:     {role: cn}
+  cn:     {role: cn}
+  gw:     {role: router}
+links:
+  wlan: {ends: [mine, tv], prefix: 192.168.1.0/24}
+  lan:  {ends: [mine, box], prefix: 192.168.2.0/24}
+  cafe: {ends: [gw, theirs], prefix: 192.168.1.0/24}
+  core: {ends: [mine, theirs, cn], prefix: [2001:db8:1::/64, 192.0.2.0/24]}
+`
+
+func TestANATIsPartOfAStory(t *testing.T) {
+	needLabs(t)
+	t.Parallel()
+	turn(t)
+	p := newPerson(t)
+	p.write("two-homes.yaml", twoHomes)
+	p.must("run", "--runs", p.file("runs"), p.write("behind-a-nat.yaml", natStory))
+	p.refused([]string{"check", p.write("unasked.yaml", `scenario: unasked
+topology: two-homes.yaml
+steps:
+  - {at: 0s, traffic: {from: cn, to: box}}
+  - {at: 0s, traffic: {from: box, to: cn, family: ipv6, name: six}}
+  - {at: 0s, nat: {node: gw, do: forget}}
+`)}, "no packet gets from cn to box", "no packet gets by ipv6 from box to cn", `"gw" has the role router; want nat`)
+}
+
+// Whoever has no root has NATs too.
+func TestANATNeedsNoRoot(t *testing.T) {
+	needLabs(t)
+	t.Parallel()
+	turn(t)
+	p := newUser(t)
+	file := p.write("two-homes.yaml", twoHomes)
+	p.must("up", "--name", "two-homes", file)
+	t.Cleanup(func() { p.must("down", "two-homes") })
+	p.must("exec", "--lab", "two-homes", "box", "--", "getent", "ahostsv4", "cn")
+	if out, _, status := p.run("exec", "--lab", "two-homes", "cn", "--", "getent", "hosts", "box"); status == 0 {
+		t.Errorf("what is behind a NAT has a name outside: %s", out)
+	}
+	udp := `import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(10); s.connect(("cn", 9)); s.send(b"x"); s.recv(1)`
+	if _, errs, status := p.run("exec", "--lab", "two-homes", "box", "--", "python3", "-c", udp); status == 0 || !strings.Contains(errs, "ConnectionRefused") {
+		t.Errorf("exit status %d, want what cn says by ICMP, through the NAT:\n%s", status, errs)
+	}
 }

@@ -33,8 +33,11 @@ func (p *Player) traffic(ctx context.Context, t *scenarios.Traffic) error {
 		if taken {
 			return fmt.Errorf("flow %q runs already", f.Name)
 		}
-		remote := netip.AddrPortFrom(p.scenario.Topology.AddressFrom(f.From, f.To), port)
-		local := p.scenario.Topology.AddressFrom(f.To, f.From)
+		path, ok := p.scenario.Topology.PathOver(t.Family, f.From, f.To)
+		if !ok {
+			return fmt.Errorf("flow %q: no packet gets from %s to %s", f.Name, f.From, f.To)
+		}
+		local, remote := path.Local, netip.AddrPortFrom(path.Remote, port)
 		if err := p.lab.AskTraffic(f.To, "open", control.OpenFlow{Flow: f.Name, Kind: t.Kind, Listen: remote, Rate: t.Rate, Size: t.Size, BothWays: t.BothWays}, nil); err != nil {
 			return err
 		}
