@@ -106,8 +106,8 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "traffic", Shape: &strict.Shape{Name: "what flows", Fields: []strict.Field{
 			{Key: "from", Required: true, Shape: name("a node", "ue"), Doc: "The node that begins."},
 			{Key: "to", Required: true, Shape: name("a node", "cn"), Doc: "The node at the other end."},
-			{Key: "kind", Shape: strict.Of(strict.Words("a kind of traffic", "voice", "bulk", "request")), Doc: "voice (datagrams at a rate), bulk (as fast as TCP goes), request (each answered before the next). Left out: voice."},
-			{Key: "rate", Shape: strict.Of(strict.Often(0.1, 100_000)), Doc: "Datagrams or requests in a second. Left out: 50/s for voice, 10/s for request."},
+			{Key: "kind", Shape: strict.Of(strict.Words("a kind of traffic", "voice", "bulk", "request")), Doc: "voice (datagrams at a rate), bulk (a TCP connection), request (each answered before the next). Left out: voice."},
+			{Key: "rate", Shape: strict.Of(strict.Often(0.1, 100_000)), Doc: "Datagrams, writes of bulk or requests in a second. Left out: 50/s for voice, 10/s for request, and bulk goes as fast as TCP does."},
 			{Key: "size", Shape: strict.Of(strict.Size(64, 65000)), Doc: "The payload of each. Left out: 172B for voice, 100B for request, 1200B for bulk."},
 			{Key: "both-ways", Shape: strict.Of(strict.Boolean()), Doc: "The other node sends as much. Left out: false."},
 			{Key: "family", Shape: strict.Of(strict.Words("an address family", topologies.FamilyWords()...)), Doc: "By which addresses. Left out: ipv6 where that leads there, else ipv4."},

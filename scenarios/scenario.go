@@ -76,8 +76,8 @@ type Link struct {
 type Traffic struct {
 	Name     string
 	Flows    []Flow  // one, or one for each of many like nodes
-	Kind     string  // voice (datagrams at a rate), bulk (as fast as TCP goes), request (one answered at a time)
-	Rate     float64 // voice, request: datagrams or requests in a second, each way
+	Kind     string  // voice (datagrams at a rate), bulk (a TCP connection), request (one answered at a time)
+	Rate     float64 // datagrams, writes of bulk or requests in a second, each way; 0: bulk, as fast as TCP goes
 	Size     int     // octets of payload of each
 	BothWays bool
 	Family   string        // ipv4, ipv6; empty: ipv6 where both ends have it

@@ -371,9 +371,6 @@ func (p *parser) traffic(v *strict.Value) Action {
 		}
 	case "bulk":
 		rate, size = 0, defaultBulkSize
-		if r := v.Get("rate"); r.Good() {
-			p.complain(r, "leave it out, or limit the rate of a link", "%s: bulk goes as fast as TCP does", v.Path)
-		}
 	}
 	a.Rate = float64(strict.Or(v.Get("rate"), rate))
 	a.Size = int(strict.Or(v.Get("size"), size))

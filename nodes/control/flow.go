@@ -20,10 +20,10 @@ type OpenFlow struct {
 // A StartFlow makes a traffic process send a flow from its near end.
 type StartFlow struct {
 	Flow     string         `json:"flow"`
-	Kind     string         `json:"kind"`      // voice (UDP, paced), bulk (TCP, as fast as it goes), request (TCP, answered one by one)
+	Kind     string         `json:"kind"`      // voice (UDP, paced), bulk (TCP), request (TCP, answered one by one)
 	Local    netip.Addr     `json:"local"`     // the socket stays bound to it
 	Remote   netip.AddrPort `json:"remote"`    // where the flow was opened
-	Rate     float64        `json:"rate"`      // datagrams or requests a second, each way
+	Rate     float64        `json:"rate"`      // datagrams, writes or requests a second, each way; 0: as fast as TCP goes
 	Size     int            `json:"size"`      // octets of payload of each
 	BothWays bool           `json:"both-ways"` // the far end sends as much
 	From     string         `json:"from"`      // the nodes' names, for who reads of it

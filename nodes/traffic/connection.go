@@ -52,18 +52,22 @@ func connect(ctx context.Context, local netip.Addr, to netip.AddrPort) (*net.TCP
 	}
 }
 
-// openStream makes a flow's far end over TCP: serve has its one connection.
-func (a *agent) openStream(o *control.OpenFlow, event string, serve func(*flow, *net.TCPConn)) error {
+// openStream makes a flow's far end over TCP: serve has its one connection. The
+// context is of the flow's sending.
+func (a *agent) openStream(o *control.OpenFlow, event string, serve func(context.Context, *flow, *net.TCPConn)) error {
 	var f *flow
+	var ctx context.Context
 	begun := make(chan struct{})
 	stop, wait, err := listen(o.Listen, func(c *net.TCPConn) {
 		<-begun
-		serve(f, c)
+		defer close(f.over)
+		f.joined.Store(true)
+		serve(ctx, f, c)
 	})
 	if err != nil {
 		return err
 	}
-	if f, _, err = a.begin(o.Flow, event); err != nil {
+	if f, ctx, err = a.begin(o.Flow, event); err != nil {
 		stop()
 		return err
 	}
@@ -73,8 +77,8 @@ func (a *agent) openStream(o *control.OpenFlow, event string, serve func(*flow, 
 	return nil
 }
 
-// startStream makes a flow's near end over TCP: use has the connection until ctx,
-// which is of the flow's sending, ends.
+// startStream makes a flow's near end over TCP: use has the connection until the
+// flow is stopped. The context is of the flow's sending.
 func (a *agent) startStream(s *control.StartFlow, event string, use func(context.Context, *flow, *net.TCPConn)) error {
 	f, ctx, err := a.begin(s.Flow, event)
 	if err != nil {
@@ -87,7 +91,9 @@ func (a *agent) startStream(s *control.StartFlow, event string, use func(context
 			return
 		}
 		defer conn.Close()
-		defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Now()) })()
+		defer context.AfterFunc(f.ctx, func() { conn.Close() })()
+		defer close(f.over)
+		f.joined.Store(true)
 		use(ctx, f, conn)
 	})
 	return nil

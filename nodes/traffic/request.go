@@ -19,7 +19,7 @@ const (
 )
 
 func (a *agent) openRequest(o *control.OpenFlow) error {
-	return a.openStream(o, "flow-responses", (*flow).answer)
+	return a.openStream(o, "flow-responses", func(_ context.Context, f *flow, conn *net.TCPConn) { f.answer(conn) })
 }
 
 // answer sends back each request.
@@ -56,6 +56,7 @@ func (a *agent) startRequest(s *control.StartFlow) error {
 // ask sends requests, each at its time or when the one before was answered,
 // whichever is later.
 func (f *flow) ask(ctx context.Context, conn *net.TCPConn, s *control.StartFlow) {
+	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Now()) })()
 	b, answer := make([]byte, max(s.Size, requestLeast)), make([]byte, max(s.Size, requestLeast))
 	binary.BigEndian.PutUint32(b, uint32(len(b)))
 	interval := time.Duration(float64(time.Second) / s.Rate)

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"s2clab/nodes/control"
@@ -93,14 +94,28 @@ func (a *agent) flood(cmd control.Command) (id uint64, value any, err error) {
 // A flow is one end of a flow.
 type flow struct {
 	name   string
+	ctx    context.Context    // of all its work
 	cancel context.CancelFunc // of all its work
 	pause  context.CancelFunc // of its sending
 	work   sync.WaitGroup
-	close  func() // what its work waits on
+	close  func()        // what its work waits on
+	over   chan struct{} // closed when the last of a connection has come
+	rest   time.Time     // until when that is waited for
+	joined atomic.Bool   // it has had a connection
 
 	samples *samples
 	mu      sync.Mutex
 	counts  counts
+}
+
+// drainMost is how long the rest of what was sent over a connection may take to
+// arrive when its sending has ended.
+const drainMost = 2 * time.Second
+
+// broken tells that a flow's connection has ended before it was stopped.
+func (f *flow) broken(err error) {
+	f.count(func(c *counts) { c.sendErrors++ })
+	f.samples.tell.Event("flow-broken", map[string]any{"flow": f.name, "error": err.Error()})
 }
 
 // counts are what an end did.
@@ -125,7 +140,7 @@ func (a *agent) begin(name, event string) (*flow, context.Context, error) {
 	}
 	ctx, cancel := context.WithCancel(a.ctx)
 	sending, pause := context.WithCancel(ctx)
-	f := &flow{name: name, cancel: cancel, pause: pause, close: func() {}, samples: &samples{flow: name, event: event, tell: a.tell}}
+	f := &flow{name: name, ctx: ctx, cancel: cancel, pause: pause, close: func() {}, over: make(chan struct{}), samples: &samples{flow: name, event: event, tell: a.tell}}
 	a.flows[name] = f
 	f.work.Go(func() { f.samples.run(ctx) })
 	return f, sending, nil
@@ -178,6 +193,7 @@ func (a *agent) pause(name string) error {
 		return fmt.Errorf("traffic: no flow %q here", name)
 	}
 	f.pause()
+	f.rest = time.Now().Add(drainMost)
 	return nil
 }
 
@@ -188,6 +204,12 @@ func (a *agent) stop(name string) error {
 		return fmt.Errorf("traffic: no flow %q here", name)
 	}
 	delete(a.flows, name)
+	if f.joined.Load() {
+		select {
+		case <-f.over:
+		case <-time.After(time.Until(f.rest)): // the way between its ends may be gone
+		}
+	}
 	f.cancel()
 	f.close()
 	f.work.Wait()

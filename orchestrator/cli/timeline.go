@@ -53,6 +53,7 @@ var told = map[string]string{
 	"peer-up":                    "is connected to {peer}",
 	"peer-down":                  "has lost {peer} ({reason})",
 	"flow-started":               "flow {flow} starts",
+	"flow-broken":                "flow {flow} has lost its connection: {error}",
 	"flow-stopped":               "flow {flow} ends[: {received} received]",
 	"aim-hit":                    "{message} on {link} {action}",
 	"command-ended":              "{command}: {exit}",
@@ -67,7 +68,7 @@ var acted = map[string]string{"drop": "is dropped", "hold": "is held back", "dup
 var headings = []string{"step-started"}
 
 // alarms are events that should not pass unseen.
-var alarms = []string{"node-died", "binding-refused", "aaa-failed", "update-discarded", "capture-failed", "peer-down", "address-failed", "duplicate-address-detected"}
+var alarms = []string{"node-died", "binding-refused", "aaa-failed", "update-discarded", "capture-failed", "peer-down", "flow-broken", "address-failed", "duplicate-address-detected"}
 
 // settle is how long an event waits for earlier ones, which come from other
 // processes and may come later.

@@ -124,9 +124,12 @@ func thousands(n int64) string {
 	return s
 }
 
-// totals adds up all flows.
+// totals adds up all flows of packets.
 func (r *Report) totals() (sent, received, lost int) {
 	for i := range r.Flows {
+		if r.Flows[i].Kind == "bulk" {
+			continue // octets
+		}
 		sent += r.Flows[i].Sent
 		received += r.Flows[i].Received
 		lost += r.Flows[i].Lost

@@ -137,6 +137,7 @@ type ResultFlow struct {
 	Lost       int       `json:"lost"`
 	Duplicates int       `json:"duplicates"`
 	Reordered  int       `json:"reordered"`
+	Corrupted  int       `json:"corrupted"`
 	Octets     int64     `json:"octets"`
 	Throughput *float64  `json:"throughput,omitempty"` // bit/s
 	Delay      *ResultPs `json:"delay,omitempty"`
@@ -264,7 +265,7 @@ func resultHandover(h *analysis.Handover) ResultHandover {
 func resultFlow(d *analysis.Direction) ResultFlow {
 	out := ResultFlow{
 		Flow: d.Flow, From: d.From, To: d.To, Kind: d.Kind, Start: inSeconds(d.Start), End: inSeconds(d.End),
-		Sent: d.Sent, SentKnown: d.SentKnown, Received: d.Received, Lost: d.Lost, Duplicates: d.Duplicated, Reordered: d.Reordered, Octets: d.Octets,
+		Sent: d.Sent, SentKnown: d.SentKnown, Received: d.Received, Lost: d.Lost, Duplicates: d.Duplicated, Reordered: d.Reordered, Corrupted: d.Corrupted, Octets: d.Octets,
 	}
 	if rate, ok := d.Throughput(); ok {
 		bits := math.Round(rate * 8)

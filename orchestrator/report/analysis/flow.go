@@ -17,14 +17,15 @@ type Direction struct {
 	Size     int    // octets of payload in each packet; 0: unknown
 
 	Start, End time.Duration // first sent or received; last received, or the end of sending
-	Sent       int           // packets; at least so many where SentKnown is false
+	Sent       int           // packets, of bulk octets; at least so many where SentKnown is false
 	SentKnown  bool          // the sender said how many it sent
 	Received   int           // different packets
-	Lost       int
+	Lost       int           // packets, of bulk octets
 	Duplicated int           // copies beyond the first
+	Corrupted  int           // arrived with other octets than were sent; not among Received
 	Reordered  int           // arrived after a later one: RFC 4737, section 3
 	Octets     int64         // of payload received
-	Spacing    time.Duration // between two packets as they were sent: the median
+	Spacing    time.Duration // between two packets as they were sent, of a stream as they came: the median
 	Delay      Percentiles   // one way; of a request, until its answer
 	Jitter     time.Duration // RFC 3550, section 6.4.1, at the end of the flow
 
@@ -82,6 +83,8 @@ func (h hole) within(from, to time.Duration) int {
 }
 
 const (
+	streamSpacing = 10 * time.Millisecond // how finely octets of a stream are counted
+
 	batch    = 200 * time.Millisecond // what arrived is told of within this time
 	binWidth = 100 * time.Millisecond
 	maxBins  = 36_000 // an hour's worth
@@ -95,6 +98,7 @@ type flowReading struct {
 	from, to string
 	about    fields // of flow-started
 	sent     map[string]int
+	corrupt  map[string]int
 	stopped  map[string]time.Duration
 	arrived  map[string][]sample // by receiver; times as the clock has them
 	stream   map[string]bool
@@ -116,7 +120,7 @@ func (r *reading) readFlows() {
 		if w == nil {
 			w = &flowReading{
 				name: name, first: e.At,
-				sent: map[string]int{}, stopped: map[string]time.Duration{}, arrived: map[string][]sample{}, stream: map[string]bool{},
+				sent: map[string]int{}, corrupt: map[string]int{}, stopped: map[string]time.Duration{}, arrived: map[string][]sample{}, stream: map[string]bool{},
 			}
 			byName[name] = w
 			order = append(order, w)
@@ -136,6 +140,7 @@ func (r *reading) readFlows() {
 			if n := f.count("sent"); n > 0 {
 				w.sent[node] = n
 			}
+			w.corrupt[node] = max(f.count("corrupted"), 0)
 		case "flow-samples", "flow-responses":
 			for _, one := range append(f.list("samples"), f.list("responses")...) {
 				if t, ok := triple(one, 3); ok {
@@ -233,7 +238,7 @@ func (r *reading) directions(w *flowReading) []Direction {
 			Flow: w.name, From: from, To: to,
 			Kind: w.about.text("kind"), Proto: w.about.text("proto"), Size: max(w.about.count("size"), 0),
 			Sent: w.sent[sender], SentKnown: w.sent[sender] > 0,
-			stream: w.stream[to],
+			Corrupted: w.corrupt[to], stream: w.stream[to],
 		}
 		d.read(arrived)
 		if at, ok := w.stopped[sender]; !ok {
@@ -261,9 +266,17 @@ func (d *Direction) read(arrived []sample) {
 	slices.SortStableFunc(arrived, func(a, b sample) int { return cmp.Compare(a.received, b.received) })
 	if d.stream {
 		d.samples = arrived
-		d.SentKnown = false
-		for _, s := range arrived {
+		var gaps []time.Duration
+		for i, s := range arrived {
 			d.Octets += s.octets
+			if i > 0 {
+				gaps = append(gaps, s.received-arrived[i-1].received)
+			}
+		}
+		d.Spacing = max(PercentilesOf(gaps).P50, streamSpacing)
+		if d.SentKnown {
+			d.Lost = max(d.Sent-int(d.Octets), 0)
+			d.tail = d.Lost
 		}
 		d.span()
 		return

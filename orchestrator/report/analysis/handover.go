@@ -89,11 +89,13 @@ func (h *Handover) Phase(name string) (Phase, bool) {
 	return Phase{}, false
 }
 
-// Worst is the longest of the interruptions, nil where there is none.
+// Worst is the longest of the interruptions, nil where there is none. A connection
+// counts only where there is nothing else: to the silence of the network it adds
+// what its own retransmission timer waits.
 func (h *Handover) Worst() *Interruption {
 	var worst *Interruption
 	for i := range h.Interruptions {
-		if n := &h.Interruptions[i]; worst == nil || n.Length > worst.Length {
+		if n := &h.Interruptions[i]; worst == nil || worst.Stream && !n.Stream || worst.Stream == n.Stream && n.Length > worst.Length {
 			worst = n
 		}
 	}

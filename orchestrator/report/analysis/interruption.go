@@ -10,6 +10,7 @@ import (
 // the application that received it saw it.
 type Interruption struct {
 	Flow, From, To string
+	Stream         bool // octets of a connection were counted, not packets
 
 	// The longest gap between two packets that arrived one after the other, of
 	// those gaps that touch the handover.
@@ -62,10 +63,7 @@ func (r *reading) interruptions(m *move) {
 // interruption finds the longest gap that touches a span, and counts what of the
 // packets sent in it, or on the way when it began, went wrong.
 func (d *Direction) interruption(begin, until time.Duration) (n Interruption, ok bool) {
-	n = Interruption{Flow: d.Flow, From: d.From, To: d.To, Spacing: d.Spacing}
-	if d.stream {
-		n.Spacing = streamSpacing
-	}
+	n = Interruption{Flow: d.Flow, From: d.From, To: d.To, Stream: d.stream, Spacing: d.Spacing}
 	// The last packet that arrived before the span.
 	i := sort.Search(len(d.samples), func(i int) bool { return d.samples[i].received >= begin }) - 1
 	if i < 0 {
@@ -113,9 +111,6 @@ func (d *Direction) interruption(begin, until time.Duration) (n Interruption, ok
 	}
 	return n, true
 }
-
-// streamSpacing is how finely octets of a stream are counted.
-const streamSpacing = 10 * time.Millisecond
 
 // finish adds the last phase, and the bound in this direction.
 func (r *reading) finish(m *move, d *Direction, n *Interruption) {

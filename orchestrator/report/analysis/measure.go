@@ -50,7 +50,7 @@ func Measures() map[string]string {
 	return map[string]string{
 		"interruption": "seconds", "excess": "seconds",
 		LinkGap: "seconds", MovementDetection: "seconds", AddressConfiguration: "seconds", Signalling: "seconds", FirstPacket: "seconds", "latency": "seconds",
-		"handovers": "count", "lost": "count", "loss": "share", "duplicates": "count", "reordered": "count",
+		"handovers": "count", "lost": "count", "loss": "share", "duplicates": "count", "reordered": "count", "corrupted": "count",
 		"delay": "seconds", "jitter": "seconds", "throughput": "bit/s", "response": "seconds",
 	}
 }
@@ -68,7 +68,7 @@ func (a *Analysis) Values(q Question) ([]Value, error) {
 	switch q.Measure {
 	case "handovers":
 		m.handovers()
-	case "delay", "jitter", "throughput", "response":
+	case "delay", "jitter", "throughput", "response", "corrupted":
 		m.flows()
 	case "lost", "loss", "duplicates", "reordered":
 		if q.Handover != 0 || q.After != 0 || q.Within != 0 {
@@ -228,6 +228,8 @@ func (m *measuring) flows() {
 			m.add(float64(d.Duplicated), of, d.Start)
 		case "reordered":
 			m.add(float64(d.Reordered), of, d.Start)
+		case "corrupted":
+			m.add(float64(d.Corrupted), of, d.Start)
 		case "throughput":
 			if rate, ok := d.Throughput(); ok {
 				m.add(rate*8, of, d.Start)
