@@ -260,7 +260,7 @@ func TestThePageAboutCommandsHasTheHelpOfEach(t *testing.T) {
 // name of the table that describes them.
 var printed = map[[2]string][]any{
 	{"docs/commands.md", "ps"}:     {cli.ShownLab{}, cli.ShownNode{}},
-	{"docs/commands.md", "link"}:   {cli.ShownEnd{}, cli.ShownImpairment{}, cli.ShownJitter{}, cli.ShownLoss{}, cli.ShownQueue{}},
+	{"docs/commands.md", "link"}:   {cli.ShownEnd{}, cli.ShownDevice{}, cli.ShownImpairment{}, cli.ShownJitter{}, cli.ShownLoss{}, cli.ShownQueue{}},
 	{"docs/commands.md", "doctor"}: {supervise.Finding{}},
 	{"docs/results.md", "series"}:  {report.SeriesResult{}, report.SeriesRun{}, report.SeriesBroken{}, report.SeriesStatistics{}},
 }

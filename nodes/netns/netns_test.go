@@ -202,3 +202,101 @@ func TestABatchNamesEachRequestThatFailed(t *testing.T) {
 		}
 	}
 }
+
+func TestAPortCountsWhatItsDeviceDropped(t *testing.T) {
+	for kind, open := range ports {
+		t.Run(kind, func(t *testing.T) {
+			outside := netnstest.New(t)
+			netnstest.In(t, outside, func() error {
+				s := space(t, "ue")
+				p, err := open(s, PortConfig{Name: "wlan", Index: 2, MAC: [6]byte{2, 0, 0, 0, 0, 2}, MTU: 1500})
+				if err != nil {
+					return err
+				}
+				defer p.Close()
+				if err := errors.Join(p.SetCarrier(true), p.SyncCarrier()); err != nil {
+					return err
+				}
+				if d, err := p.Dropped(); err != nil || d != (DeviceDrops{}) {
+					t.Errorf("before anything was sent: %+v, %v", d, err)
+				}
+				const sent = 20000 // more than any queue here holds, and nobody reads
+				if err := s.Do(func() error { return sendFrames(2, sent) }); err != nil {
+					return err
+				}
+				read := uint64(0)
+				for frame := make([]byte, 2000); ; read++ {
+					if _, err := unix.Read(p.FD(), frame); err == unix.EAGAIN {
+						break
+					} else if err != nil {
+						return err
+					}
+				}
+				d, err := p.Dropped()
+				if err != nil || d.Sent == 0 || d.Sent+read < sent || d.Arrived != 0 {
+					t.Errorf("%d frames sent, %d read, %+v dropped, %v: want all sent to be one or the other", sent, read, d, err)
+				}
+				if again, err := p.Dropped(); err != nil || again.Sent < d.Sent {
+					t.Errorf("asked again: %+v, %v: want no less than %+v", again, err, d)
+				}
+				if err := errors.Join(p.SetCarrier(false), p.SyncCarrier(), s.Do(func() error { return sendFrames(2, 10) }), p.SetCarrier(true), p.SyncCarrier()); err != nil {
+					return err
+				}
+				if after, err := p.Dropped(); err != nil || after.Sent != d.Sent {
+					t.Errorf("carrier went and came: %+v, %v: want what was sent without it apart from %+v", after, err, d)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// sendFrames sends so many frames of no protocol from a device, past its queueing
+// discipline.
+func sendFrames(index, count int) error {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1); err != nil {
+		return err
+	}
+	frame := append([]byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5}, make([]byte, 1000)...) // an experimental EtherType
+	to := &unix.SockaddrLinklayer{Ifindex: index}
+	for range count {
+		if err := unix.Sendto(fd, frame, 0, to); err != nil && err != unix.ENOBUFS {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestDropsWithoutCarrierAreToldFromThoseOfAFullQueue(t *testing.T) {
+	var c carrierDrops
+	all := uint64(0)
+	want := func(queue, noCarrier uint64) {
+		t.Helper()
+		if q, n := c.split(all); q != queue || n != noCarrier {
+			t.Errorf("of %d: %d by the queue, %d without carrier; want %d, %d", all, q, n, queue, noCarrier)
+		}
+	}
+	change := func(up bool) {
+		c.set = up
+		c.crossed(all)
+		c.crossed(all) // again changes nothing
+	}
+	all = 2 // before it ever had carrier
+	want(0, 2)
+	change(true)
+	all = 7
+	want(5, 2)
+	change(true)
+	want(5, 2)
+	change(false)
+	all = 10
+	want(5, 5)
+	change(true)
+	all = 11
+	want(6, 5)
+}

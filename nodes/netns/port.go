@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
 	"unsafe"
 
 	"github.com/vishvananda/netns"
@@ -33,12 +34,16 @@ type Port struct {
 	fd     int
 	space  *Space
 	far    *farEnd // nil: a TAP
+	drops  carrierDrops
 }
 
 // farEnd is the end of a veth pair in the lab's own network namespace.
 type farEnd struct {
 	nl    *rtnetlink.Socket
 	index int
+
+	mu      sync.Mutex
+	dropped uint64 // by the packet socket, up to the last question
 }
 
 // VirtioHeader is the length of the header before each frame, in octets.
@@ -188,6 +193,9 @@ func (p *Port) SetOffload(large bool) error {
 // SetCarrier makes the node see the link come or go. It has seen it when
 // SetCarrier returns, where the kernel can be made to (see Batch.SyncCarrier).
 func (p *Port) SetCarrier(up bool) error {
+	p.drops.mu.Lock()
+	p.drops.set = up
+	p.drops.mu.Unlock()
 	if p.far != nil {
 		var b Batch
 		if up {
@@ -208,9 +216,11 @@ func (p *Port) SetCarrier(up bool) error {
 
 // SyncCarrier waits until the node's kernel has acted on the last SetCarrier.
 func (p *Port) SyncCarrier() error {
-	var b Batch
-	b.SyncCarrier(p.Config.Index)
-	return p.space.Configure(&b)
+	sent, _, err := p.statistics()
+	if err == nil {
+		p.drops.crossed(sent)
+	}
+	return err
 }
 
 // Close lets go of the device, which ends with its Space.

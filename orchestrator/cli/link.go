@@ -72,7 +72,7 @@ func (p *Program) showLinks(name string, names []string, asJSON bool) error {
 		return printJSON(p.Out, shownEnds(&s))
 	}
 	w := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "LINK\tFROM\tCARRIER\tSENT\tDROPPED\tWHAT IT DOES")
+	fmt.Fprintln(w, "LINK\tFROM\tCARRIER\tSENT\tDROPPED\tBY DEVICE\tWHAT IT DOES")
 	for _, l := range s.Links {
 		for _, e := range l.Ends {
 			carrier := "no"
@@ -86,7 +86,11 @@ func (p *Program) showLinks(name string, names []string, asJSON bool) error {
 			for _, n := range e.Counters.Dropped {
 				dropped += n
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\n", l.Name, e.Node, carrier, e.Counters.Sent, dropped, topologies.Describe(e.Impairment))
+			device := "-"
+			if d := e.Device; d != nil {
+				device = fmt.Sprint(d.Sent + d.Arrived)
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", l.Name, e.Node, carrier, e.Counters.Sent, dropped, device, topologies.Describe(e.Impairment))
 		}
 	}
 	return w.Flush()

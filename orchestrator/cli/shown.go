@@ -46,6 +46,7 @@ type ShownEnd struct {
 	Arrived       uint64            `json:"arrived"`
 	ArrivedOctets uint64            `json:"arrived-octets"`
 	Dropped       map[string]uint64 `json:"dropped"`
+	Device        *ShownDevice      `json:"device-dropped,omitempty"`
 	Duplicated    uint64            `json:"duplicated"`
 	Corrupted     uint64            `json:"corrupted"`
 	Overtook      uint64            `json:"overtook"`
@@ -54,6 +55,14 @@ type ShownEnd struct {
 	QueuedOctets  int               `json:"queued-octets"`
 	OnTheirWay    int               `json:"on-their-way"`
 	Gone          string            `json:"gone,omitempty"`
+}
+
+// A ShownDevice is what the device of an end dropped: frames that the link never
+// saw, and frames that it had handed over.
+type ShownDevice struct {
+	Sent      uint64 `json:"sent"`
+	NoCarrier uint64 `json:"no-carrier"`
+	Arrived   uint64 `json:"arrived"`
 }
 
 // A ShownImpairment has the keys of topology files. What is not done to frames is
@@ -110,6 +119,9 @@ func shownEnds(s *supervise.Status) []ShownEnd {
 				Sent: c.Sent, SentOctets: c.SentOctets, Arrived: c.Arrived, ArrivedOctets: c.ArrivedOctets, Dropped: c.Dropped,
 				Duplicated: c.Duplicated, Corrupted: c.Corrupted, Overtook: c.Overtook, Held: c.Held,
 				Queued: c.Queued, QueuedOctets: c.QueuedOctets, OnTheirWay: c.OnTheirWay, Gone: c.Gone,
+			}
+			if d := e.Device; d != nil {
+				end.Device = &ShownDevice{d.Sent, d.NoCarrier, d.Arrived}
 			}
 			if end.Dropped == nil {
 				end.Dropped = map[string]uint64{}

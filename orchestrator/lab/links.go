@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"s2clab/nodes/control"
+	"s2clab/nodes/netns"
 	"s2clab/orchestrator/link"
 	"s2clab/topologies"
 )
@@ -176,6 +177,7 @@ type EndStatus struct {
 	Attached   bool                  `json:"attached"`
 	Impairment topologies.Impairment `json:"impairment"`
 	Counters   link.Counters         `json:"counters"`
+	Device     *netns.DeviceDrops    `json:"device,omitempty"` // nil: the kernel does not say
 }
 
 // Links tells of every link.
@@ -190,11 +192,28 @@ func (l *Lab) Links() []LinkStatus {
 		for _, end := range t.Ends {
 			e := EndStatus{Node: end, Attached: made.Attached(end), Counters: made.Counters(end)}
 			e.Impairment, _ = made.Impairment(end)
+			if d, err := l.DeviceDrops(end, t.Name); err == nil {
+				e.Device = &d
+			}
 			s.Ends = append(s.Ends, e)
 		}
 		all = append(all, s)
 	}
 	return all
+}
+
+// DeviceDrops are the frames that a node's own device at a link has dropped: the
+// link has never seen, or has handed over, what is lost there.
+func (l *Lab) DeviceDrops(node, name string) (netns.DeviceDrops, error) {
+	n, err := l.node(node)
+	if err != nil {
+		return netns.DeviceDrops{}, err
+	}
+	port := n.ports[name]
+	if port == nil {
+		return netns.DeviceDrops{}, fmt.Errorf("%q is not an end of link %q", node, name)
+	}
+	return port.Dropped()
 }
 
 // Describe says in a few words how the lab's links are run.

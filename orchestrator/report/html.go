@@ -494,7 +494,8 @@ func (p *page) traffic(r *Report) {
 }
 
 // droppedText tells why frames were dropped, the most frequent reason first.
-func droppedText(dropped map[string]int) string {
+func droppedText(l analysis.LinkError) string {
+	dropped := l.Dropped
 	reasons := slices.SortedFunc(maps.Keys(dropped), func(a, b string) int {
 		return cmp.Or(cmp.Compare(dropped[b], dropped[a]), cmp.Compare(a, b))
 	})
@@ -503,6 +504,12 @@ func droppedText(dropped map[string]int) string {
 		if dropped[reason] > 0 {
 			parts = append(parts, fmt.Sprintf("%s %s", thousands(int64(dropped[reason])), reason))
 		}
+	}
+	if d := l.Device; d != nil && d.Sent > 0 {
+		parts = append(parts, fmt.Sprintf("%s by its own device", thousands(int64(d.Sent))))
+	}
+	if d := l.Device; d != nil && d.Arrived > 0 {
+		parts = append(parts, fmt.Sprintf("%s by its own device on arrival", thousands(int64(d.Arrived))))
 	}
 	return cmp.Or(strings.Join(parts, ", "), "–")
 }
@@ -547,7 +554,7 @@ func (p *page) run(r *Report) {
 	}
 	micro := func(d time.Duration) string { return fmt.Sprintf("%.0f", float64(d)/1e3) }
 	for _, l := range r.Links {
-		p.LinkErrors = append(p.LinkErrors, numbersRow{Link: l.Link, From: l.From, Dropped: droppedText(l.Dropped), Numbers: []string{thousands(int64(l.Sent)), thousands(int64(l.Arrived)), micro(l.Late.P50), micro(l.Late.P95), micro(l.Late.P99), micro(l.Late.Max)}})
+		p.LinkErrors = append(p.LinkErrors, numbersRow{Link: l.Link, From: l.From, Dropped: droppedText(l), Numbers: []string{thousands(int64(l.Sent)), thousands(int64(l.Arrived)), micro(l.Late.P50), micro(l.Late.P95), micro(l.Late.P99), micro(l.Late.Max)}})
 	}
 	for _, d := range r.Deaths {
 		p.Deaths = append(p.Deaths, deathRow{d.Node, fmt.Sprintf("%.3f", d.At.Seconds()), d.Exit, d.Log})

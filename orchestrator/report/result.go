@@ -160,8 +160,16 @@ type ResultLink struct {
 	Sent    int            `json:"sent"`
 	Arrived int            `json:"arrived"`
 	Dropped map[string]int `json:"dropped"`
+	Device  *ResultDevice  `json:"device-dropped,omitempty"`
 	Frames  int            `json:"frames"`
 	Late    ResultPs       `json:"late"`
+}
+
+// ResultDevice is what the device of a link's end dropped.
+type ResultDevice struct {
+	Sent      int `json:"sent"`
+	NoCarrier int `json:"no-carrier"`
+	Arrived   int `json:"arrived"`
 }
 
 // ResultCapture is what capturing kept and lost.
@@ -209,7 +217,11 @@ func (r *Report) Result() *Result {
 		out.Messages[m.Name]++
 	}
 	for _, l := range r.Links {
-		out.Links = append(out.Links, ResultLink{l.Link, l.From, l.Sent, l.Arrived, l.Dropped, l.Frames, resultPs(l.Late)})
+		one := ResultLink{Link: l.Link, From: l.From, Sent: l.Sent, Arrived: l.Arrived, Dropped: l.Dropped, Frames: l.Frames, Late: resultPs(l.Late)}
+		if d := l.Device; d != nil {
+			one.Device = &ResultDevice{d.Sent, d.NoCarrier, d.Arrived}
+		}
+		out.Links = append(out.Links, one)
 	}
 	if r.Capture.Known {
 		out.Capture = ResultCapture{&r.Capture.Packets, &r.Capture.Lost}

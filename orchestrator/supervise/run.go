@@ -265,10 +265,14 @@ func (n *session) measure(l *lab.Lab) {
 			for reason, count := range c.Dropped {
 				dropped[reason] = count
 			}
-			n.say("link-measured", map[string]any{
+			fields := map[string]any{
 				"link": t.Name, "from": end, "frames": late.Frames, "sent": c.Sent, "arrived": c.Arrived, "dropped": dropped,
 				"late-p50": late.P50.Seconds(), "late-p95": late.P95.Seconds(), "late-p99": late.P99.Seconds(), "late-max": late.Max.Seconds(),
-			})
+			}
+			if d, err := l.DeviceDrops(end, t.Name); err == nil {
+				fields["device-dropped"] = map[string]any{"sent": d.Sent, "no-carrier": d.NoCarrier, "arrived": d.Arrived}
+			}
+			n.say("link-measured", fields)
 		}
 	}
 }

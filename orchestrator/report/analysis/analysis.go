@@ -72,9 +72,15 @@ type LinkError struct {
 	Sent    int            // frames into the link
 	Arrived int            // frames out of it, one for each end that took one
 	Dropped map[string]int // by reason
+	Device  *DeviceDrops   // nil: the journal does not say
 	Frames  int            // that had to wait for a time
 	Late    Percentiles    // beyond the time that was asked for
 }
+
+// DeviceDrops are frames that the end's own device dropped: the node sent them and
+// the link never saw them, because a queue was full or the device had no carrier;
+// or the link handed them over and the node never saw them.
+type DeviceDrops struct{ Sent, NoCarrier, Arrived int }
 
 // Capture is what capturing packets kept and lost.
 type Capture struct {
@@ -167,7 +173,14 @@ func (r *reading) overview() {
 				r.net.changed = append(r.net.changed, delayChange{e.At, f.text("link"), f.text("from"), delay})
 			}
 		case "link-measured":
-			r.Links = append(r.Links, linkError(f))
+			l := linkError(f)
+			r.Links = append(r.Links, l)
+			if d := l.Device; d != nil && d.Sent > 0 {
+				r.note("the device of %s at %s dropped %s of its own, faster than the link read them: no other count and no capture has them", l.From, l.Link, frames(d.Sent))
+			}
+			if d := l.Device; d != nil && d.Arrived > 0 {
+				r.note("the device of %s at %s dropped %s that the link had handed over", l.From, l.Link, frames(d.Arrived))
+			}
 		case "capture-ended":
 			r.Capture.Known = true
 			r.Capture.Packets, r.Capture.Lost = max(f.count("packets"), 0), max(f.count("lost"), 0)
@@ -211,6 +224,13 @@ func expectation(e journal.Event) Expectation {
 	return x
 }
 
+func frames(n int) string {
+	if n == 1 {
+		return "1 frame"
+	}
+	return fmt.Sprintf("%d frames", n)
+}
+
 func linkError(f fields) LinkError {
 	l := LinkError{
 		Link: f.text("link"), From: f.text("from"), Frames: max(f.count("frames"), 0),
@@ -220,6 +240,9 @@ func linkError(f fields) LinkError {
 		for reason := range dropped {
 			l.Dropped[reason] = max(fields(dropped).count(reason), 0)
 		}
+	}
+	if device, ok := f["device-dropped"].(map[string]any); ok {
+		l.Device = &DeviceDrops{max(fields(device).count("sent"), 0), max(fields(device).count("no-carrier"), 0), max(fields(device).count("arrived"), 0)}
 	}
 	l.Late.P50, _ = f.seconds("late-p50")
 	l.Late.P95, _ = f.seconds("late-p95")

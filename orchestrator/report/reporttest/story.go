@@ -201,7 +201,7 @@ func (s Script) Events() []journal.Event {
 		t.stay(i)
 	}
 	t.voice()
-	t.tell(s.End-ms, "", "link-measured", "link", "wlan", "from", "ue", "sent", 812.0, "arrived", 808.0, "dropped", fields{"loss": 4.0}, "frames", 812.0, "late-p50", 0.000012, "late-p95", 0.00007, "late-p99", 0.000111, "late-max", 0.0009)
+	t.tell(s.End-ms, "", "link-measured", "link", "wlan", "from", "ue", "sent", 812.0, "arrived", 808.0, "dropped", fields{"loss": 4.0}, "device-dropped", fields{"sent": 3.0, "no-carrier": 1.0, "arrived": 0.0}, "frames", 812.0, "late-p50", 0.000012, "late-p95", 0.00007, "late-p99", 0.000111, "late-max", 0.0009)
 	t.tell(s.End-ms, "", "capture-ended", "packets", float64(t.frame), "lost", 0.0)
 	t.tell(s.End, "", "run-ended", "verdict", "held")
 	slices.SortStableFunc(t.events, func(a, b journal.Event) int { return cmp.Compare(a.At, b.At) })
