@@ -102,6 +102,9 @@ func TestALabStaysUntilItIsTakenDown(t *testing.T) {
 			t.Errorf("cat: exit status %d, %d octets of %d\n%s", status, len(out), len(sent), errs)
 		}
 		p.refused([]string{"exec", "--lab", lab, "hq", "--", "true"}, `"hq" is not a node of this lab`, "hint: nodes here: ue, pgw")
+		p.refused([]string{"exec", "--lab", lab, "uee", "--", "true"}, `hint: did you mean "ue"?`)
+		p.refused([]string{"exec", "--lab", lab, "ue", "--", "/tmp"}, "/tmp is not a program")
+		p.refused([]string{"exec", "--lab", lab + "s", "ue", "--", "true"}, "no lab of that name runs", fmt.Sprintf("did you mean %q?", lab))
 		p.refused([]string{"exec", "--lab", lab, "cn", "--", "no-such-program"}, `"no-such-program" is not a program on your PATH`)
 	})
 	t.Run("a signal reaches the program in a node", func(t *testing.T) {
@@ -175,6 +178,11 @@ func TestALabStaysUntilItIsTakenDown(t *testing.T) {
 		p.must("exec", "--lab", lab, "cn", "--", "ping", "-6", "-c", "1", "-w", "10", "pgw")
 		p.refused([]string{"link", "--lab", lab, "sgi", "set", "delay=-1s"}, "delay")
 		p.refused([]string{"link", "--lab", lab, "nolink"}, `"nolink" is not a link`)
+		p.refused([]string{"link", "--lab", lab, "sgy", "down"}, `"sgy" is not a link`, `did you mean "sgi"?`)
+		p.refused([]string{"link", "--lab", lab, "sgi", "sett", "delay=1ms"}, `"sett" is not what can be done with a link`, `did you mean "set"?`)
+		p.refused([]string{"link", "--lab", lab, "sgi", "set"}, `found nothing after "set"`)
+		p.refused([]string{"link", "--lab", lab, "sgi", "set", "--from", "ue", "delay=1ms"}, `"ue" is not an end of link "sgi"`, "hint: ends of it: pgw, cn")
+		p.refused([]string{"link", "--lab", lab, "sgi", "--from", "cn"}, `stands without "set"`)
 	})
 	t.Run("a mobile moves and is reached at its home address", func(t *testing.T) {
 		p := p.with(t)
@@ -196,7 +204,7 @@ func TestALabStaysUntilItIsTakenDown(t *testing.T) {
 			t.Error("the live capture lacks the Binding Update or the echo")
 		}
 		none(t, file, "_ws.malformed")
-		p.refused([]string{"move", "--lab", lab, "pgw", "wlan"}, "only a mobile node can be moved")
+		p.refused([]string{"move", "--lab", lab, "pgw", "wlan"}, "only a mobile node can be moved", "hint: mobile nodes here: ue")
 		p.refused([]string{"move", "--lab", lab, "ue", "sgi"}, "sgi")
 	})
 	t.Run("what has happened is told", func(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"s2clab/scenarios"
 	"s2clab/topologies"
@@ -23,7 +25,7 @@ func (p *Program) check(ctx context.Context, args []string) error {
 		return err
 	}
 	if len(files) == 0 {
-		return usage("check", "topologies or scenarios: files, or names of shipped ones")
+		return usage("check", "topologies or scenarios: files, or names of shipped ones", nil)
 	}
 	wrong := 0
 	for _, name := range files {
@@ -79,6 +81,34 @@ func loadTopology(name string, set overrides) (*topologies.Topology, error) {
 	return t, err
 }
 
+// loadScenario reads a scenario. Who names something else in its place is told.
+func loadScenario(name string, set overrides) (*scenarios.Scenario, error) {
+	s, err := scenarios.Load(name, set...)
+	if err == nil {
+		return s, nil
+	}
+	info, missing := os.Stat(name)
+	if missing == nil && info.IsDir() {
+		if _, not := scenarios.Find(name); not != nil {
+			return nil, fmt.Errorf("%s is a folder without a scenario.yaml\n    hint: %s", name, playable(name))
+		}
+		return nil, err
+	}
+	if t, _, wrong := topologies.Load(name); wrong == nil {
+		return nil, fmt.Errorf("%s is a topology, and a scenario is wanted\n    hint: \"s2clab up %s\" brings it up; a scenario names it: topology: %s", name, name, t.Name)
+	}
+	return nil, err
+}
+
+// playable is a hint of what in a folder can be played.
+func playable(folder string) string {
+	found, _ := filepath.Glob(filepath.Join(folder, "*", "scenario.yaml"))
+	if len(found) == 0 {
+		return "name a file, a folder of a run, or a shipped scenario: " + strings.Join(scenarios.Shipped(), ", ")
+	}
+	return fmt.Sprintf("in it are %d that can be played, such as %s", len(found), filepath.Dir(found[len(found)-1]))
+}
+
 // isScenario says whether a name means a scenario: a folder, a file that begins
 // as one, or a shipped one.
 func isScenario(name string) bool {
@@ -110,7 +140,7 @@ func (p *Program) schema(ctx context.Context, args []string) error {
 	}
 	schemas := map[string]func() []byte{"topology": topologies.Schema, "subscribers": topologies.SubscribersSchema, "scenario": scenarios.Schema}
 	if len(words) != 1 || schemas[words[0]] == nil {
-		return usage("schema", "one of topology, subscribers, scenario")
+		return usage("schema", "one of topology, subscribers, scenario", words)
 	}
 	_, err = p.Out.Write(schemas[words[0]]())
 	return err

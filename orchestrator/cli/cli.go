@@ -202,7 +202,7 @@ func parse(f *flag.FlagSet, args []string) (rest []string, err error) {
 func parseOnly(f *flag.FlagSet, args []string) error {
 	rest, err := parse(f, args)
 	if err == nil && len(rest) > 0 {
-		return usage(f.Name(), fmt.Sprintf("no arguments, and %q is one", rest[0]))
+		return usage(f.Name(), "none", rest)
 	}
 	return err
 }
@@ -223,16 +223,38 @@ func misread(f *flag.FlagSet, found string) error {
 		return fmt.Errorf("%s: %s is not followed by a value\n    hint: \"s2clab %s -h\" shows its flags", f.Name(), dashed(name), f.Name())
 	}
 	if m := badValue().FindStringSubmatch(found); m != nil {
-		switch m[3] {
-		case "parse error", "value out of range":
-			return fmt.Errorf("%s: %s %s: want a whole number\n    hint: \"s2clab %s -h\" shows its flags", f.Name(), dashed(m[2]), m[1], f.Name())
+		value, ok := f.Lookup(m[2]).Value.(flag.Getter)
+		if !ok { // a flag of ours, which says it all
+			return fmt.Errorf("%s: %s", f.Name(), m[3])
 		}
-		return fmt.Errorf("%s: %s", f.Name(), m[3])
+		want := "a whole number"
+		switch value.Get().(type) {
+		case bool:
+			want = "true or false, or no value, which is true"
+		case uint64:
+			want += ", not below 0 and below 2^64"
+		}
+		return fmt.Errorf("%s: %s %s: want %s\n    hint: \"s2clab %s -h\" shows its flags", f.Name(), dashed(m[2]), m[1], want, f.Name())
 	}
 	return fmt.Errorf("%s: %s\n    hint: \"s2clab %s -h\" shows its flags", f.Name(), found, f.Name())
 }
 
-// usage is the error of a command line that misses something.
-func usage(verb, want string) error {
-	return fmt.Errorf("%s: want %s\n    hint: \"s2clab %s -h\" shows its usage", verb, want, verb)
+// usage is the error of a command line whose arguments are not those that a verb
+// wants.
+func usage(verb, want string, found []string) error {
+	said := "no argument"
+	if len(found) > 0 {
+		quoted := make([]string, len(found))
+		for i, word := range found {
+			quoted[i] = fmt.Sprintf("%q", word)
+		}
+		said = "found " + strings.Join(quoted, " ")
+	}
+	line := verb
+	for _, c := range commands() {
+		if c.name == verb {
+			line += " [FLAGS] " + c.args
+		}
+	}
+	return fmt.Errorf("%s: %s: want %s\n    hint: s2clab %s; \"s2clab %s -h\" says more", verb, said, want, strings.TrimSpace(line), verb)
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"s2clab/orchestrator/door"
 	"s2clab/orchestrator/supervise"
+	"s2clab/topologies/strict"
 )
 
 // exec runs a program in a node, with this process's terminal or files.
@@ -24,7 +26,7 @@ func (p *Program) exec(ctx context.Context, args []string) error {
 		return err
 	}
 	if len(words) < 2 {
-		return usage("exec", "a node and a command: s2clab exec NODE -- COMMAND...")
+		return usage("exec", "a node and a command", words)
 	}
 	return p.inNode(*lab, words[0], words[1:])
 }
@@ -38,7 +40,7 @@ func (p *Program) shell(ctx context.Context, args []string) error {
 		return err
 	}
 	if len(words) != 1 {
-		return usage("shell", "one node")
+		return usage("shell", "one node", words)
 	}
 	shell := os.Getenv("SHELL")
 	if shell == "" {
@@ -60,7 +62,7 @@ func (p *Program) inNode(lab, node string, argv []string) error {
 	if isTerminal(p.In) && isTerminal(p.Out) {
 		return p.execTerminal(name, ask)
 	}
-	call, err := door.Knock(name, "exec", ask, p.In, p.Out, p.Err)
+	call, err := knock(name, "exec", ask, p.In, p.Out, p.Err)
 	if err != nil {
 		return err
 	}
@@ -82,7 +84,7 @@ func (p *Program) execTerminal(lab string, ask supervise.ExecArgs) error {
 	}
 	defer t.Close()
 	ask.Terminal = true
-	call, err := door.Knock(lab, "exec", ask, t.far)
+	call, err := knock(lab, "exec", ask, t.far)
 	t.far.Close()
 	if err != nil {
 		return err
@@ -121,6 +123,19 @@ func ended(call *door.Call) error {
 // labFlag names one of several labs.
 func labFlag(f *flag.FlagSet) *string {
 	return f.String("lab", "", "the `name` of the lab, where several run")
+}
+
+// knock asks the lab of that name. Where there is none, it says which there are.
+func knock(name, op string, args any, files ...*os.File) (*door.Call, error) {
+	call, err := door.Knock(name, op, args, files...)
+	if !errors.Is(err, door.ErrNone) {
+		return call, err
+	}
+	labs, wrong := door.Labs()
+	if wrong != nil || len(labs) == 0 {
+		return nil, fmt.Errorf("%w, and no other\n    hint: \"s2clab up TOPOLOGY\" brings one up", err)
+	}
+	return nil, fmt.Errorf("%w\n    hint: %s", err, strict.Suggest(name, "labs that run", labs))
 }
 
 // theLab is the lab named, or the only one that runs.

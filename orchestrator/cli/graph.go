@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 )
 
 // graph draws a topology.
@@ -14,7 +15,7 @@ func (p *Program) graph(ctx context.Context, args []string) error {
 		return err
 	}
 	if len(words) != 1 {
-		return usage("graph", "one topology: a file, or the name of a shipped one")
+		return usage("graph", "one topology: a file, or the name of a shipped one", words)
 	}
 	t, err := loadTopology(words[0], *set)
 	if err != nil {
@@ -22,7 +23,7 @@ func (p *Program) graph(ctx context.Context, args []string) error {
 	}
 	drawings := map[string]func() []byte{"svg": t.SVG, "dot": t.Dot, "mermaid": t.Mermaid}
 	if drawings[*format] == nil {
-		return usage("graph", "--format svg, dot or mermaid, not "+*format)
+		return fmt.Errorf("graph: --format %q: want svg, dot or mermaid", *format)
 	}
 	_, err = p.Out.Write(drawings[*format]())
 	return err

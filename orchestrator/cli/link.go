@@ -7,7 +7,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"s2clab/orchestrator/door"
 	"s2clab/orchestrator/lab"
 	"s2clab/orchestrator/supervise"
 	"s2clab/topologies"
@@ -28,6 +27,9 @@ func (p *Program) link(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if *from != "" && (len(words) < 2 || words[1] != "set") {
+		return fmt.Errorf("link: --from %s stands without \"set\": it says whose frames a change is for\n    hint: s2clab link LINK set --from %s KEY=VALUE", *from, *from)
+	}
 	if len(words) < 2 {
 		return p.showLinks(name, words, *asJSON)
 	}
@@ -42,10 +44,14 @@ func (p *Program) link(ctx context.Context, args []string) error {
 		}
 	case (verb == "up" || verb == "down") && len(rest) == 0:
 		ask.State = verb
+	case verb == "set":
+		return fmt.Errorf("link: found nothing after \"set\": want KEY=VALUE, such as delay=50ms loss=1%%\n    hint: keys are delay, jitter, loss, rate, queue, duplicate, corrupt, reorder")
+	case verb == "up" || verb == "down":
+		return usage("link", "nothing after "+verb, rest)
 	default:
-		return usage("link", "LINK set KEY=VALUE..., LINK down, or LINK up")
+		return fmt.Errorf("link: %q is not what can be done with a link\n    hint: %s", verb, strict.Suggest(verb, "want", []string{"set", "down", "up"}))
 	}
-	call, err := door.Knock(name, "link", ask)
+	call, err := knock(name, "link", ask)
 	if err != nil {
 		return err
 	}
@@ -112,13 +118,13 @@ func (p *Program) move(ctx context.Context, args []string) error {
 		return err
 	}
 	if len(words) != 2 {
-		return usage("move", "a mobile node and a link")
+		return usage("move", "a mobile node and a link", words)
 	}
 	name, err := theLab(*lab)
 	if err != nil {
 		return err
 	}
-	call, err := door.Knock(name, "move", supervise.MoveArgs{Node: words[0], To: words[1]})
+	call, err := knock(name, "move", supervise.MoveArgs{Node: words[0], To: words[1]})
 	if err != nil {
 		return err
 	}

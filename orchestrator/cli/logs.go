@@ -25,7 +25,7 @@ func (p *Program) logs(ctx context.Context, args []string) error {
 		return err
 	}
 	if len(words) > 1 {
-		return usage("logs", fmt.Sprintf("one node at most, and %q is another", words[1]))
+		return usage("logs", "one node at most", words)
 	}
 	name, err := theLab(*lab)
 	if err != nil {
@@ -43,7 +43,7 @@ func (p *Program) logs(ctx context.Context, args []string) error {
 	if len(words) > 0 {
 		ask.Node = words[0]
 	}
-	call, err := door.Knock(name, "logs", ask)
+	call, err := knock(name, "logs", ask)
 	if err != nil {
 		return err
 	}

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"s2clab/orchestrator/door"
 	"s2clab/orchestrator/supervise"
-	"s2clab/scenarios"
 )
 
 // play plays a scenario on a lab that is up.
@@ -23,13 +21,13 @@ func (p *Program) play(ctx context.Context, args []string) error {
 		return err
 	}
 	if len(words) != 1 {
-		return usage("play", "one scenario: a file, or the name of a shipped one")
+		return usage("play", "one scenario: a file, or the name of a shipped one", words)
 	}
 	name, err := theLab(*lab)
 	if err != nil {
 		return err
 	}
-	s, err := scenarios.Load(words[0], *o.set...)
+	s, err := loadScenario(words[0], *o.set)
 	if err != nil {
 		return err
 	}
@@ -44,7 +42,7 @@ func (p *Program) play(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	call, err := door.Knock(name, "play", supervise.PlayArgs{Dir: dir, Version: Version()})
+	call, err := knock(name, "play", supervise.PlayArgs{Dir: dir, Version: Version()})
 	if err != nil {
 		return err
 	}
@@ -76,13 +74,13 @@ func (p *Program) capture(ctx context.Context, args []string) error {
 	out := p.Out
 	if *to != "-" {
 		if out, err = os.Create(*to); err != nil {
-			return err
+			return fmt.Errorf("capture: %w\n    hint: -w FILE wants a place that can be written to", err)
 		}
 		defer out.Close()
 	} else if isTerminal(out) {
-		return fmt.Errorf("capture: pcapng is not for a terminal\n    hint: -w FILE, or: s2clab capture %s -w - | wireshark -k -i -", "LINK")
+		return fmt.Errorf("capture: pcapng is not for a terminal\n    hint: -w FILE writes it to a file; s2clab capture LINK | wireshark -k -i - shows it")
 	}
-	call, err := door.Knock(name, "capture", supervise.CaptureArgs{Links: links}, out)
+	call, err := knock(name, "capture", supervise.CaptureArgs{Links: links}, out)
 	if err != nil {
 		return err
 	}

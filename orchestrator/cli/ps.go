@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -57,7 +58,7 @@ func (p *Program) ps(ctx context.Context, args []string) error {
 }
 
 func statusOf(lab string) (s supervise.Status, err error) {
-	call, err := door.Knock(lab, "status", nil)
+	call, err := knock(lab, "status", nil)
 	if err != nil {
 		return s, err
 	}
@@ -74,25 +75,35 @@ func (p *Program) down(ctx context.Context, args []string) error {
 		return err
 	}
 	names := words
+	if *lab != "" {
+		names = append(names, *lab)
+	}
 	switch {
+	case *every && len(names) > 0:
+		return usage("down", "no lab beside --all", names)
 	case *every:
 		if names, err = door.Labs(); err != nil {
 			return err
 		}
-	case len(words) == 0:
-		name, err := theLab(*lab)
+		if len(names) == 0 {
+			fmt.Fprintln(p.Err, "no lab runs")
+		}
+	case len(names) == 0:
+		name, err := theLab("")
 		if err != nil {
 			return err
 		}
 		names = []string{name}
 	}
+	var errs []error // one that is not there keeps none of the others
 	for _, name := range names {
-		call, err := door.Knock(name, "down", nil)
+		call, err := knock(name, "down", nil)
 		if err != nil {
-			return err
+			errs = append(errs, err)
+			continue
 		}
 		call.Wait(nil) // ends when the lab has
 		fmt.Fprintf(p.Err, "lab %s is down\n", name)
 	}
-	return nil
+	return errors.Join(errs...)
 }

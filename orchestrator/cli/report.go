@@ -22,7 +22,10 @@ func (p *Program) report(ctx context.Context, args []string) error {
 		return err
 	}
 	if len(words) != 1 {
-		return usage("report", "the folder of a run")
+		return usage("report", "the folder of one run", words)
+	}
+	if _, err := os.Stat(words[0]); errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("report: there is no folder %s\n    hint: runs are kept in runs/<date>-<scenario>, or where --runs said", words[0])
 	}
 	if _, err := os.Stat(filepath.Join(words[0], "journal.jsonl")); errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("report: %s is not the folder of a run: there is no journal.jsonl in it\n    hint: runs are kept in runs/<date>-<scenario>, or where --runs said", words[0])

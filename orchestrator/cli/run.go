@@ -47,13 +47,13 @@ func (p *Program) run(ctx context.Context, args []string) error {
 	}
 	switch {
 	case o.all && len(words) > 0:
-		return usage("run", "either --all or one scenario")
+		return usage("run", "no scenario beside --all, which plays every shipped one", words)
 	case o.all:
 		words = scenarios.Shipped()
 	case len(words) == 0:
 		words = []string{scenarios.Default}
 	case len(words) > 1:
-		return usage("run", "one scenario: a file, the name of a shipped one, or the folder of a run")
+		return usage("run", "one scenario: a file, the name of a shipped one, or the folder of a run", words)
 	}
 	if o.repeat < 1 {
 		return fmt.Errorf("run: --repeat %d: want 1 or more", o.repeat)
@@ -76,7 +76,7 @@ func (p *Program) run(ctx context.Context, args []string) error {
 
 // load reads a scenario for its nth repetition.
 func (o *runFlags) load(name string, nth int) (*scenarios.Scenario, error) {
-	s, err := scenarios.Load(name, *o.set...)
+	s, err := loadScenario(name, *o.set)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func (p *Program) up(ctx context.Context, args []string) error {
 		return err
 	}
 	if len(words) != 1 {
-		return usage("up", "one topology: a file, or the name of a shipped one")
+		return usage("up", "one topology: a file, or the name of a shipped one", words)
 	}
 	t, err := loadTopology(words[0], *set)
 	if err != nil {

@@ -14,8 +14,10 @@ import (
 	"io"
 	"net"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,9 +31,16 @@ var ErrNone = errors.New("no lab of that name runs")
 // prefix is before the name of each lab of this user.
 func prefix() string { return fmt.Sprintf("@s2clab/%d/", os.Getuid()) }
 
+// nameShape is what a lab may be called, so that the name can be told from its
+// surroundings everywhere, and fits an address.
+var nameShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,84}$`) })
+
 // Listen opens the door of a lab with that name. The name is taken, machine-wide
 // for this user, until the last process that holds the listener has ended.
 func Listen(name string) (*net.UnixListener, error) {
+	if !nameShape().MatchString(name) {
+		return nil, fmt.Errorf("%q cannot be the name of a lab: want a letter or digit, then letters, digits, \".\", \"_\" and \"-\", 85 at most in all", name)
+	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: prefix() + name})
 	if errors.Is(err, unix.EADDRINUSE) {
 		return nil, fmt.Errorf("lab %q: %w", name, ErrTaken)
@@ -80,7 +89,7 @@ type Call struct {
 func Knock(name, op string, args any, files ...*os.File) (*Call, error) {
 	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Net: "unix", Name: prefix() + name})
 	if errors.Is(err, unix.ECONNREFUSED) {
-		return nil, fmt.Errorf("lab %q: %w\n    hint: \"s2clab ps\" lists those that run", name, ErrNone)
+		return nil, fmt.Errorf("lab %q: %w", name, ErrNone)
 	}
 	if err != nil {
 		return nil, err

@@ -46,18 +46,18 @@ func hostsSeen(t *topologies.Topology, seen func(link string) bool) string {
 	return b.String()
 }
 
-func nodeNames(t *topologies.Topology) string {
+func nodeNames(t *topologies.Topology) []string {
 	names := make([]string, len(t.Nodes))
 	for i, n := range t.Nodes {
 		names[i] = n.Name
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
-func linkNames(t *topologies.Topology) string {
+func linkNames(t *topologies.Topology) []string {
 	names := make([]string, len(t.Links))
 	for i, l := range t.Links {
 		names[i] = l.Name
 	}
-	return strings.Join(names, ", ")
+	return names
 }

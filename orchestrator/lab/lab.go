@@ -18,6 +18,7 @@ import (
 	"s2clab/orchestrator/launch"
 	"s2clab/orchestrator/link"
 	"s2clab/topologies"
+	"s2clab/topologies/strict"
 )
 
 // A Lab is a topology that runs.
@@ -409,7 +410,7 @@ func (l *Lab) node(name string) (*node, error) {
 	if n := l.nodes[name]; n != nil {
 		return n, nil
 	}
-	return nil, fmt.Errorf("%q is not a node of this lab\n    hint: nodes here: %s", name, nodeNames(l.Topology))
+	return nil, fmt.Errorf("%q is not a node of this lab\n    hint: %s", name, strict.Suggest(name, "nodes here", nodeNames(l.Topology)))
 }
 
 // Stop ends every process of the lab, in good order. Namespaces, devices and

@@ -2,11 +2,13 @@ package lab
 
 import (
 	"fmt"
+	"strings"
 
 	"s2clab/nodes/control"
 	"s2clab/nodes/netns"
 	"s2clab/orchestrator/link"
 	"s2clab/topologies"
+	"s2clab/topologies/strict"
 )
 
 // Attach gives a node's end of a link its carrier.
@@ -61,7 +63,7 @@ func (l *Lab) SetLink(name string, ends []string, change topologies.Change) erro
 	for _, end := range ends {
 		was, err := made.Impairment(end)
 		if err != nil {
-			return fmt.Errorf("link %s: %w", name, err)
+			return fmt.Errorf("%w\n    hint: %s", err, strict.Suggest(end, "ends of it", l.Topology.Link(name).Ends))
 		}
 		now := change.Apply(was)
 		if now == was {
@@ -102,7 +104,7 @@ func (l *Lab) Link(name string) (link.Link, error) {
 	if made := l.links[name]; made != nil {
 		return made, nil
 	}
-	return nil, fmt.Errorf("%q is not a link of this lab\n    hint: links here: %s", name, linkNames(l.Topology))
+	return nil, fmt.Errorf("%q is not a link of this lab\n    hint: %s", name, strict.Suggest(name, "links here", linkNames(l.Topology)))
 }
 
 // end is a link that has that node as an end.
@@ -118,7 +120,7 @@ func (l *Lab) end(node, name string) (link.Link, error) {
 	if t.Interface(name) != nil {
 		return made, nil
 	}
-	return nil, fmt.Errorf("%q is not an end of link %q\n    hint: links of %s: %v", node, name, node, linksOf(t))
+	return nil, fmt.Errorf("%q is not an end of link %q\n    hint: links of %s: %s", node, name, node, strings.Join(linksOf(t), ", "))
 }
 
 func linksOf(n *topologies.Node) (names []string) {

@@ -107,6 +107,12 @@ func lookPath(args ExecArgs) (string, error) {
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(args.Dir, name)
 		}
+		switch info, err := os.Stat(name); {
+		case err != nil:
+			return "", fmt.Errorf("exec: %w", err)
+		case info.IsDir() || info.Mode()&0o111 == 0:
+			return "", fmt.Errorf("exec: %s is not a program: want a file that may be executed", name)
+		}
 		return name, nil
 	}
 	for _, entry := range args.Env {

@@ -3,6 +3,7 @@ package supervise
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"s2clab/orchestrator/door"
 	"s2clab/topologies"
@@ -34,6 +35,15 @@ func (s *server) link(ctx context.Context, r *door.Request) error {
 	return nil
 }
 
+func mobiles(t *topologies.Topology) (names []string) {
+	for _, n := range t.Nodes {
+		if n.MobileNode != nil {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
 // MoveArgs ask for a mobile node to be handed over.
 type MoveArgs struct{ Node, To string }
 
@@ -48,7 +58,7 @@ func (s *server) move(ctx context.Context, r *door.Request) error {
 	}
 	n := l.Topology.Node(args.Node)
 	if n != nil && n.MobileNode == nil {
-		return fmt.Errorf("node %q has role %s: only a mobile node can be moved", n.Name, n.Role)
+		return fmt.Errorf("node %q has role %s: only a mobile node can be moved\n    hint: mobile nodes here: %s", n.Name, n.Role, strings.Join(mobiles(l.Topology), ", "))
 	}
 	was := l.Attached(args.Node)
 	if err := l.Attach(args.Node, args.To); err != nil {
