@@ -207,6 +207,24 @@ func TestALabStaysUntilItIsTakenDown(t *testing.T) {
 		p.refused([]string{"move", "--lab", lab, "pgw", "wlan"}, "only a mobile node can be moved", "hint: mobile nodes here: ue")
 		p.refused([]string{"move", "--lab", lab, "ue", "sgi"}, "sgi")
 	})
+	t.Run("its names are offered for completion", func(t *testing.T) {
+		p := p.with(t)
+		for typed, want := range map[string]string{
+			"exec --lab LAB ":          "ue\tmn\npgw\tha\naaa\taaa\nwlan-gw\trouter\nwimax-gw\trouter\ncn\tcn\n",
+			"logs --lab=LAB c":         "cn\tcn\n",
+			"move --lab LAB ":          "ue\tmn\n",
+			"move --lab LAB ue ":       "lte\tue pgw\nwlan\tue wlan-gw\nwimax\tue wimax-gw\n",
+			"link --lab LAB w":         "wlan\tue wlan-gw\nwimax\tue wimax-gw\n",
+			"capture --lab LAB wlan w": "wimax\tue wimax-gw\n",
+			"down LAB":                 "LAB\tlab\n",
+			"exec --lab LAB":           "LAB\tlab\n",
+		} {
+			words := strings.Split(strings.ReplaceAll("complete "+typed, "LAB", lab), " ")
+			if got := p.must(words...); got != strings.ReplaceAll(want, "LAB", lab) {
+				t.Errorf("%s:\n%swant\n%s", typed, got, want)
+			}
+		}
+	})
 	t.Run("what has happened is told", func(t *testing.T) {
 		p := p.with(t)
 		wantSaid(t, p.must("logs", "--lab", lab), "    ue        joins lte\n", "link sgi: down\n")

@@ -39,6 +39,8 @@ type Role func(ctx context.Context, c *control.Conn, cfg *control.Config) error
 type Program struct {
 	IO
 	Roles map[string]Role
+
+	explain func(*flag.FlagSet) // has the flags of a verb whose help was asked for; nil: they are printed
 }
 
 // A command is one verb.
@@ -70,6 +72,8 @@ func commands() []command {
 		{name: "report", args: "RUN", summary: "write the report of a finished run again", run: (*Program).report},
 		{name: "doctor", summary: "say what this kernel and this user can do", run: (*Program).doctor},
 		{name: "version", summary: "print the version", run: (*Program).version},
+		{name: "completion", args: "bash | zsh | fish", summary: "print what makes a shell complete words", run: (*Program).completion},
+		{name: "complete", run: (*Program).complete, hidden: true},
 		{name: "node", args: "ROLE", run: (*Program).node, hidden: true},
 		{name: "supervise", run: (*Program).supervise, hidden: true},
 	}
@@ -145,6 +149,10 @@ func (p *Program) flags(verb string) *flag.FlagSet {
 	f := flag.NewFlagSet(verb, flag.ContinueOnError)
 	f.SetOutput(io.Discard) // what is wrong is said once, by status
 	f.Usage = func() {
+		if p.explain != nil {
+			p.explain(f)
+			return
+		}
 		for _, c := range commands() {
 			if c.name == verb {
 				fmt.Fprintf(p.Out, "usage: s2clab %s\n\n%s.\n", strings.TrimSpace(c.name+" [FLAGS] "+c.args), strings.ToUpper(c.summary[:1])+c.summary[1:])

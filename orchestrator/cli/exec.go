@@ -83,13 +83,13 @@ func (p *Program) execTerminal(lab string, ask supervise.ExecArgs) error {
 		return err
 	}
 	defer t.Close()
+	defer t.follow(p.In)() // the program finds its size from the start
 	ask.Terminal = true
 	call, err := knock(lab, "exec", ask, t.far)
 	t.far.Close()
 	if err != nil {
 		return err
 	}
-	defer t.follow(p.In)()
 	restore, err := raw(p.In)
 	if err != nil {
 		return err

@@ -48,12 +48,15 @@ func openPTY() (*pty, error) {
 func (p *pty) follow(terminal *os.File) (stop func()) {
 	resized := make(chan os.Signal, 1)
 	signal.Notify(resized, unix.SIGWINCH)
-	resized <- unix.SIGWINCH
+	resize := func() {
+		if size, err := unix.IoctlGetWinsize(int(terminal.Fd()), unix.TIOCGWINSZ); err == nil {
+			unix.IoctlSetWinsize(int(p.Fd()), unix.TIOCSWINSZ, size)
+		}
+	}
+	resize()
 	go func() {
 		for range resized {
-			if size, err := unix.IoctlGetWinsize(int(terminal.Fd()), unix.TIOCGWINSZ); err == nil {
-				unix.IoctlSetWinsize(int(p.Fd()), unix.TIOCSWINSZ, size)
-			}
+			resize()
 		}
 	}()
 	return func() {
