@@ -9,6 +9,7 @@ import (
 	"s2clab/nodes/session/diampeer"
 	"s2clab/nodes/wire/diameter"
 	"s2clab/nodes/wire/icmp6"
+	"s2clab/nodes/wire/udp"
 )
 
 // kernel is the hands of a home agent over nodes/host.
@@ -18,7 +19,9 @@ type kernel struct {
 	nd       *host.NDPort
 	tunnel   *host.Tunnel
 	client   *host.DiameterClient // nil: there is no AAA
+	arp      *host.ARPPort        // nil: no IPv4 home addresses
 	address  netip.Addr           // of the home agent
+	address4 netip.Addr           // not valid: it has none
 	answers  func(Input)          // takes what comes of a question
 }
 
@@ -26,7 +29,7 @@ type kernel struct {
 func (k *kernel) do(o Output) error {
 	switch o := o.(type) {
 	case SetTunnel:
-		return k.tunnel.Set(host.Binding{Inner: o.Home, Local: k.address, Remote: o.CareOf})
+		return k.tunnel.Set(k.binding(o))
 	case ClearTunnel:
 		return k.tunnel.Clear(o.Home)
 	case SetProxy:
@@ -40,9 +43,24 @@ func (k *kernel) do(o Output) error {
 	case SolicitNeighbor:
 		return k.discover(o.Dev, &icmp6.NeighborSolicitation{Target: o.Target}, netip.IPv6Unspecified(), host.SolicitedNode(o.Target))
 	case AdvertiseNeighbor:
+		if o.Target.Is4() {
+			return k.arp.Announce(o.Dev, o.Target)
+		}
 		return k.advertise(o)
 	}
 	return fmt.Errorf("no way to do %T", o)
+}
+
+// binding is the tunnel that the machine wants, as the host has it.
+func (k *kernel) binding(o SetTunnel) host.Binding {
+	b := host.Binding{Inner: o.Home, Inner4: o.Home4, Local: k.address, Remote: o.CareOf}
+	if o.CareOf.Is4() {
+		b.Local = k.address4
+	}
+	if o.Port != 0 {
+		b.UDP = host.UDPPorts{Local: udp.EncapsulationPort, Remote: o.Port}
+	}
+	return b
 }
 
 func (k *kernel) advertise(o AdvertiseNeighbor) error {
@@ -65,6 +83,10 @@ func (k *kernel) discover(dev string, m icmp6.Message, src, dst netip.Addr) erro
 
 func (k *kernel) send(dev string, packets ...[]byte) error {
 	return k.mobility.SendOn(dev, packets...)
+}
+
+func (k *kernel) sendUDP(to netip.AddrPort, packet []byte) error {
+	return k.mobility.SendUDP("", netip.AddrPortFrom(k.address4, udp.EncapsulationPort), to, packet)
 }
 
 func (k *kernel) counters() any {

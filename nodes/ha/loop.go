@@ -3,6 +3,7 @@ package ha
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"s2clab/nodes/control"
@@ -16,6 +17,8 @@ type hands interface {
 	do(Output) error
 	// send sends whole packets: by a device, or where routes lead.
 	send(dev string, packets ...[]byte) error
+	// sendUDP sends a whole packet in UDP over IPv4.
+	sendUDP(to netip.AddrPort, packet []byte) error
 	// ask asks the AAA; the answer comes as an Input.
 	ask(*AskAAA)
 	// counters are for the lab.
@@ -32,6 +35,7 @@ type teller interface {
 // before the memory of its packets is used again.
 type burst struct {
 	packets []host.Datagram
+	udp     []host.UDPDatagram
 	done    chan<- struct{}
 }
 
@@ -65,7 +69,11 @@ func (l *loop) run(ctx context.Context, bursts <-chan burst, inputs <-chan Input
 		case b := <-bursts:
 			now := time.Now()
 			for i := range b.packets {
-				l.received.Octets = b.packets[i].Packet
+				l.received = Received{Octets: b.packets[i].Packet}
+				l.act(l.machine.Step(now, &l.received))
+			}
+			for i := range b.udp {
+				l.received = Received{Octets: b.udp[i].Packet, From: b.udp[i].From}
 				l.act(l.machine.Step(now, &l.received))
 			}
 			b.done <- struct{}{}
@@ -104,7 +112,12 @@ func (l *loop) act(out []Output) {
 // enqueue keeps a packet to be sent with others: one system call for each would
 // cost more than everything else that is done for a Binding Update.
 func (l *loop) enqueue(o *SendMobility) {
-	if o.Dev != "" {
+	switch {
+	case o.To.IsValid():
+		l.flush()
+		l.told(o, l.hands.sendUDP(o.To, o.Octets))
+		return
+	case o.Dev != "":
 		l.flush()
 		l.told(o, l.hands.send(o.Dev, o.Octets))
 		return

@@ -38,6 +38,10 @@ func (r *recorder) do(o Output) error {
 	return r.fail
 }
 
+func (r *recorder) sendUDP(to netip.AddrPort, packet []byte) error {
+	return r.send(to.String(), packet)
+}
+
 func (r *recorder) send(dev string, packets ...[]byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 	"s2clab/nodes/host"
 	"s2clab/nodes/session/diampeer"
 	"s2clab/nodes/wire/diameter"
+	"s2clab/nodes/wire/udp"
 )
 
 // Run is role ha: it runs until ctx or the lab ends.
@@ -30,7 +31,7 @@ func run(ctx context.Context, t teller, commands <-chan control.Command, cfg *co
 		return err
 	}
 	defer h.Close()
-	k := &kernel{host: h, address: cfg.HomeAgent.Address}
+	k := &kernel{host: h, address: cfg.HomeAgent.Address, address4: cfg.HomeAgent.Address4}
 	defer k.close()
 	if err := k.open(cfg); err != nil {
 		return err
@@ -55,6 +56,9 @@ func run(ctx context.Context, t teller, commands <-chan control.Command, cfg *co
 		running.Go(func() { k.client.Run(ctx) })
 	}
 	go k.receive(ctx, bursts, cancel)
+	if k.address4.IsValid() {
+		go k.receiveUDP(ctx, bursts, cancel)
+	}
 	go k.hear(ctx, inputs, cancel)
 	running.Go(func() { k.strangers(ctx, inputs) })
 	running.Go(func() {
@@ -75,6 +79,16 @@ func (k *kernel) open(cfg *control.Config) (err error) {
 	if k.nd, err = k.host.NDPort(); err != nil {
 		return err
 	}
+	if k.address4.IsValid() {
+		if err = k.mobility.ListenUDP(udp.EncapsulationPort); err != nil {
+			return err
+		}
+	}
+	if len(cfg.HomeAgent.HomePrefixes4) > 0 {
+		if k.arp, err = k.host.ARPPort(); err != nil {
+			return err
+		}
+	}
 	k.tunnel, err = k.host.NewTunnel(host.TunnelConfig{Engine: cfg.HomeAgent.Tunnel, Side: host.AgentSide})
 	return err
 }
@@ -82,6 +96,9 @@ func (k *kernel) open(cfg *control.Config) (err error) {
 func (k *kernel) close() {
 	if k.tunnel != nil {
 		k.tunnel.Close()
+	}
+	if k.arp != nil {
+		k.arp.Close()
 	}
 	if k.nd != nil {
 		k.nd.Close()
@@ -135,16 +152,39 @@ func (k *kernel) receive(ctx context.Context, bursts chan<- burst, fail context.
 			failed(fail, err)
 			return
 		}
-		select {
-		case bursts <- burst{packets: packets, done: done}:
-		case <-ctx.Done():
+		if !hand(ctx, bursts, burst{packets: packets, done: done}, done) {
 			return
 		}
-		select {
-		case <-done:
-		case <-ctx.Done():
+	}
+}
+
+// receiveUDP is receive, for what comes in UDP over IPv4.
+func (k *kernel) receiveUDP(ctx context.Context, bursts chan<- burst, fail context.CancelCauseFunc) {
+	done := make(chan struct{}, 1)
+	for {
+		packets, err := k.mobility.ReceiveUDP()
+		if err != nil {
+			failed(fail, err)
 			return
 		}
+		if !hand(ctx, bursts, burst{udp: packets, done: done}, done) {
+			return
+		}
+	}
+}
+
+// hand hands a burst over and says whether the loop goes on.
+func hand(ctx context.Context, bursts chan<- burst, b burst, done <-chan struct{}) bool {
+	select {
+	case bursts <- b:
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -174,7 +214,7 @@ func (k *kernel) strangers(ctx context.Context, inputs chan<- Input) {
 				return
 			}
 			if r.Reason == "wrong-outer-source" {
-				give(ctx, inputs, StrangerTunnelled{Source: r.Outer, Inner: r.Inner})
+				give(ctx, inputs, StrangerTunnelled{Source: r.Outer, Port: r.Port, Inner: r.Inner})
 			}
 		case <-ctx.Done():
 			return
