@@ -15,7 +15,8 @@ const (
 	defaultLifetime     = 60 * time.Second  // of a binding
 	defaultMaxLifetime  = 600 * time.Second //
 	defaultMaxBindings  = 10000
-	defaultReplayWindow = 7 * time.Second // RFC 4285, section 6
+	defaultReplayWindow = 7 * time.Second   // RFC 4285, section 6
+	defaultNATKeepalive = 110 * time.Second // RFC 5555, section 6
 	defaultAAATimeout   = 2 * time.Second
 	defaultWatchdog     = 30 * time.Second // RFC 3539, section 3.4.1
 	defaultKeyLifetime  = time.Hour
@@ -46,6 +47,7 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "subscriber", For: mn, Shape: strict.Of(subscriberScalar()), Doc: "Who uses it: an IMSI between quotes, of which the NAI is made, or a NAI. With count, the IMSI of the first. Left out: test IMSIs in order."},
 		{Key: "home-address", For: mn, Shape: list(eitherAddress(), "a list of addresses"), Doc: "Its address for ever, in a /64 of its home agent's home prefixes; or that and its IPv4 home address: [2001:db8:100::10, 192.0.2.10]. Left out: chosen."},
 		{Key: "ipv4-home-address", For: mn, Shape: strict.Of(strict.Boolean()), Doc: "Whether it asks for an IPv4 home address too (RFC 5555). Left out: true where its home agent has an IPv4 home prefix."},
+		{Key: "force-udp", For: mn, Shape: strict.Of(strict.Boolean()), Doc: "Whether it asks for UDP in its tunnel over IPv4, NAT or not, by the F flag (RFC 5555, section 4.4.2). Left out: false."},
 		{Key: "binding-lifetime", For: mn, Shape: strict.Of(lifetime()), Doc: "The lifetime that it asks for in each Binding Update, in steps of 4s. Left out: 60s."},
 		{Key: "dad", For: []string{"mn", "ha"}, Shape: strict.Of(strict.Words("a kind of duplicate address detection", "none", "optimistic", "full")),
 			Doc: "Duplicate address detection: at a mobile node of its care-of addresses (left out: optimistic), at a home agent of a home address before its first binding (none or full; left out: full, RFC 6275, section 10.3.1, which costs about a second)."},
@@ -61,6 +63,8 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "max-lifetime", For: ha, Shape: strict.Of(lifetime()), Doc: "The longest lifetime of a binding it grants, in steps of 4s. Left out: 10m."},
 		{Key: "max-bindings", For: ha, Shape: strict.Of(strict.Integer("a number of bindings", 1, 10_000_000)), Doc: "How many bindings it keeps at most. Left out: 10000."},
 		{Key: "replay-window", For: ha, Shape: strict.Of(span("7s", time.Millisecond, 24*time.Hour)), Doc: "How far the timestamp of a Binding Update may be from its clock. Left out: 7s (RFC 4285, section 6)."},
+		{Key: "udp", For: ha, Shape: strict.Of(strict.Words("a rule for UDP", "accept", "refuse", "always")), Doc: "Whether tunnels over IPv4 go in UDP where no NAT asks for it: accept for mobiles that ask by the F flag, refuse those (status 144), or always (RFC 5555, section 4.5). Left out: accept."},
+		{Key: "nat-keepalive", For: ha, Shape: strict.Of(span("110s", time.Second, time.Hour)), Doc: "How often a mobile behind a NAT is told to refresh its binding, in whole seconds. Left out: 110s (RFC 5555, section 6)."},
 		{Key: "aaa-timeout", For: ha, Shape: strict.Of(span("2s", 10*time.Millisecond, 5*time.Minute)), Doc: "How long it waits for an answer from one AAA server. Left out: 2s."},
 
 		{Key: "realm", For: []string{"ha", "aaa"}, Shape: strict.Of(realmScalar()), Doc: "Its Diameter realm. Left out: " + defaultRealm + "."},

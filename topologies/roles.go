@@ -114,6 +114,7 @@ func (r *resolver) mobiles() {
 		nais[m.NAI] = n.Name
 
 		m.Lifetime = choice(r, n.Line, v, path, "binding-lifetime", defaultLifetime)
+		m.ForceUDP = strict.Or(v.Get("force-udp"), false)
 		m.DAD = choice(r, n.Line, v, path, "dad", "optimistic")
 		m.Tunnel = choice(r, n.Line, v, path, "tunnel", "auto")
 
@@ -375,6 +376,11 @@ func (r *resolver) homeAgent(w *walker, d *draft, ha *HomeAgent) {
 	ha.MaxBindings = int(choice(r, n.Line, v, path, "max-bindings", int64(defaultMaxBindings)))
 	ha.ReplayWindow = choice(r, n.Line, v, path, "replay-window", defaultReplayWindow)
 	ha.Tunnel = choice(r, n.Line, v, path, "tunnel", "auto")
+	ha.UDP = choice(r, n.Line, v, path, "udp", "accept")
+	ha.NATKeepalive = choice(r, n.Line, v, path, "nat-keepalive", defaultNATKeepalive)
+	if ha.NATKeepalive%time.Second != 0 {
+		r.complain(v.Get("nat-keepalive"), "write whole seconds, such as 110s", "%s: %v is not in whole seconds", v.Get("nat-keepalive").Path, ha.NATKeepalive)
+	}
 	ha.AAATimeout = choice(r, n.Line, v, path, "aaa-timeout", defaultAAATimeout)
 	ha.Watchdog = choice(r, n.Line, v, path, "watchdog", defaultWatchdog)
 	ha.DAD = choice(r, n.Line, v, path, "dad", "full")

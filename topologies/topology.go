@@ -84,6 +84,7 @@ type MobileNode struct {
 
 	HomeAddress4 netip.Addr   // the IPv4 one that it asks for and will have; invalid: it asks for none
 	HomePrefix4  netip.Prefix // the home prefix that HomeAddress4 is of
+	ForceUDP     bool         // it asks for UDP by IPv4, NAT or not
 
 	NAI      string
 	Lifetime time.Duration // of each binding it asks for
@@ -108,6 +109,8 @@ type HomeAgent struct {
 	MaxLifetime  time.Duration
 	MaxBindings  int
 	ReplayWindow time.Duration
+	UDP          string        // in tunnels over IPv4 where no NAT asks for it: accept, refuse, always
+	NATKeepalive time.Duration // whole seconds
 	DAD          string        // none, full
 	Tunnel       string        // auto, user, kernel
 	AAATimeout   time.Duration // for one request to one peer

@@ -76,6 +76,7 @@ type MobileNode struct {
 	HomeAgent4   netip.Addr   `json:"home-agent-4,omitzero"`   // RFC 5555: the home agent's IPv4 address; invalid: not known
 	HomeAddress4 netip.Addr   `json:"home-address-4,omitzero"` // the IPv4 home address that it will be given where it asks; invalid: it asks for none
 	HomePrefix4  netip.Prefix `json:"home-prefix-4,omitzero"`  // that HomeAddress4 is of
+	ForceUDP     bool         `json:"force-udp,omitempty"`     // it sets the F flag in Binding Updates by IPv4
 }
 
 // A HomeAgent is the part of a Config for role ha.
@@ -88,7 +89,7 @@ type HomeAgent struct {
 	Address4       netip.Addr     `json:"address-4,omitzero"`         // RFC 5555: where mobile nodes send Binding Updates over IPv4; invalid: nowhere
 	HomePrefixes4  []netip.Prefix `json:"home-prefixes-4,omitempty"`  // IPv4 home addresses are of these
 	HomeAddresses4 []HomeAddress4 `json:"home-addresses-4,omitempty"` // who is given which
-	ForceUDP       string         `json:"force-udp,omitempty"`        // RFC 5555, the F flag: accept, refuse, always; empty: accept
+	UDP            string         `json:"udp,omitempty"`              // RFC 5555, UDP that no NAT asks for: accept, refuse, always; empty: accept
 	NATKeepalive   time.Duration  `json:"nat-keepalive,omitempty"`    // how often mobile nodes behind a NAT are to be heard of; 0: 110 s
 
 	MaxLifetime  time.Duration `json:"max-lifetime"` // longest binding granted

@@ -15,10 +15,10 @@ const natKeepalive = 110 * time.Second
 
 // dualStack is what a home agent does by RFC 5555 beside the rest.
 type dualStack struct {
-	address  netip.Addr // IPv4; not valid: nobody registers over IPv4
-	prefixes []netip.Prefix
-	forceUDP string // accept, refuse, always
-	refresh  time.Duration
+	address       netip.Addr // IPv4; not valid: nobody registers over IPv4
+	prefixes      []netip.Prefix
+	encapsulation string // in UDP that no NAT asks for: accept, refuse, always
+	refresh       time.Duration
 
 	homes  map[netip.Addr]netip.Addr // IPv4 home addresses, by the IPv6 one that each goes with
 	owners map[netip.Addr]netip.Addr // the other way round
@@ -35,15 +35,15 @@ type homeLink4 struct {
 func newDualStack(cfg *control.Config) (dualStack, error) {
 	h := cfg.HomeAgent
 	d := dualStack{
-		address: h.Address4, prefixes: h.HomePrefixes4, forceUDP: h.ForceUDP, refresh: h.NATKeepalive,
+		address: h.Address4, prefixes: h.HomePrefixes4, encapsulation: h.UDP, refresh: h.NATKeepalive,
 		homes: map[netip.Addr]netip.Addr{}, owners: map[netip.Addr]netip.Addr{}, fixed: map[netip.Addr]bool{},
 	}
-	switch d.forceUDP {
+	switch d.encapsulation {
 	case "":
-		d.forceUDP = "accept"
+		d.encapsulation = "accept"
 	case "accept", "refuse", "always":
 	default:
-		return d, errors.New("force-udp " + d.forceUDP + ": want accept, refuse or always")
+		return d, errors.New("udp " + d.encapsulation + ": want accept, refuse or always")
 	}
 	if d.refresh == 0 {
 		d.refresh = natKeepalive
@@ -102,7 +102,7 @@ func (d *dualStack) udp(r *request) bool {
 
 // forced says whether UDP is used though no NAT asks for it.
 func (d *dualStack) forced(r *request) bool {
-	return r.outer.isThere() && (d.forceUDP == "always" || r.flags&mh.ForceUDP != 0 && d.forceUDP == "accept")
+	return r.outer.isThere() && (d.encapsulation == "always" || r.flags&mh.ForceUDP != 0 && d.encapsulation == "accept")
 }
 
 // overIPv4 says what is wrong with a Binding Update that came by IPv4, or with
@@ -111,7 +111,7 @@ func (d *dualStack) overIPv4(r *request) (status mh.Status, reason string) {
 	switch {
 	case r.outer.isThere() && !unicast4(r.careOf.Unmap()): // it has no IPv4 Care-of Address option, or one that cannot be
 		return mh.InvalidCareOf, "no-ipv4-care-of-address"
-	case r.flags&mh.ForceUDP != 0 && (!r.outer.isThere() || d.forceUDP == "refuse"):
+	case r.flags&mh.ForceUDP != 0 && (!r.outer.isThere() || d.encapsulation == "refuse"):
 		return mh.ForceUDPRefused, "udp-encapsulation-refused"
 	}
 	return 0, ""

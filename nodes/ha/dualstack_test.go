@@ -169,7 +169,7 @@ func TestTheFlagForUDPIsGrantedOrRefused(t *testing.T) {
 	wantNAT(t, s.wantStatus(mh.Accepted), mh.NATDetection{ForceUDP: true, Refresh: mh.NoKeepalives})
 	s.wantTunnel(SetTunnel{Home: homeA, CareOf: careOf4, Port: 4191})
 
-	s = tell(t, with(dual, func(h *control.HomeAgent) { h.ForceUDP = "refuse" }))
+	s = tell(t, with(dual, func(h *control.HomeAgent) { h.UDP = "refuse" }))
 	s.sendOver(forced(s, 1), direct)
 	ba := s.wantStatus(mh.ForceUDPRefused)
 	if _, stamped := mh.Find[mh.ReplayProtection](ba.Options); stamped {
@@ -182,7 +182,7 @@ func TestTheFlagForUDPIsGrantedOrRefused(t *testing.T) {
 	s.sendOver(over(s.of(2), careOf4), direct)
 	s.wantStatus(mh.Accepted)
 
-	s = tell(t, with(dual, func(h *control.HomeAgent) { h.ForceUDP = "always" }))
+	s = tell(t, with(dual, func(h *control.HomeAgent) { h.UDP = "always" }))
 	s.sendOver(over(s.of(1), careOf4), direct)
 	wantNAT(t, s.wantStatus(mh.Accepted), mh.NATDetection{ForceUDP: true, Refresh: mh.NoKeepalives})
 	s.wantTunnel(SetTunnel{Home: homeA, CareOf: careOf4, Port: 4191})

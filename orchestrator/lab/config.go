@@ -102,6 +102,7 @@ func mobileNode(t *topologies.Topology, m *topologies.MobileNode) *control.Mobil
 		HomeAgent4:   t.Node(m.HomeAgent).HomeAgent.Address4,
 		HomeAddress4: m.HomeAddress4,
 		HomePrefix4:  m.HomePrefix4,
+		ForceUDP:     m.ForceUDP,
 	}
 }
 
@@ -122,6 +123,8 @@ func homeAgent(t *topologies.Topology, ha string, h *topologies.HomeAgent) *cont
 
 		Address4:      h.Address4,
 		HomePrefixes4: h.HomePrefixes4,
+		UDP:           h.UDP,
+		NATKeepalive:  h.NATKeepalive,
 	}
 	for i := range t.Nodes {
 		if m := t.Nodes[i].MobileNode; m != nil && m.HomeAgent == ha && m.HomeAddress4.IsValid() {
