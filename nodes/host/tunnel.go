@@ -239,7 +239,7 @@ func (t *Tunnel) remove(b *batch, old *binding) {
 type TunnelConfig struct {
 	Engine      string // auto, user, kernel
 	Side        Side
-	HomeAddress netip.Addr // mobile side: on the device for as long as the tunnel is open
+	HomeAddress netip.Addr // mobile side: on the device for as long as the tunnel is open; not valid: see SetHome
 
 	// HomeAddress4 is the IPv4 home address, where it is known from the beginning;
 	// else Set brings it.
@@ -356,6 +356,14 @@ func (t *Tunnel) open() (err error) {
 	if t.cfg.HomeAddress4.IsValid() {
 		t.hold4(&b, t.cfg.HomeAddress4)
 	}
+	return t.host.nl.do(&b)
+}
+
+// SetHome puts the home address on the device of the mobile side, where it was
+// not known before: once, and before the binding of it is set.
+func (t *Tunnel) SetHome(home netip.Addr) error {
+	var b batch
+	t.holdAddress(&b, home)
 	return t.host.nl.do(&b)
 }
 

@@ -23,6 +23,7 @@ type access struct {
 	dev, link string
 	mac       [6]byte
 	linkLocal netip.Addr
+	mayBeHome bool // the home link may be the one that is on it, as far as this node was told
 
 	carrier bool
 	since   time.Time // when the carrier came
@@ -98,13 +99,10 @@ func (m *Machine) solicit(now time.Time, a *access) {
 // configure chooses the default router of an access, and forms an address from
 // a prefix which that router advertises: RFC 6275, sections 11.5.2 to 11.5.4.
 func (m *Machine) configure(now time.Time, a *access) {
-	home := m.cfg.HomePrefix.Masked()
-	for _, r := range a.routers {
-		if p := r.of(home); p != nil && p.onLink && !due(p.valid, now) {
-			a.router, a.home = r, true
-			m.dropAddress(a)
-			return
-		}
+	if r := m.homeRouter(now, a); r != nil {
+		a.router, a.home = r, true
+		m.dropAddress(a)
+		return
 	}
 	a.home = false
 	var keep, form *router
@@ -141,6 +139,17 @@ func (m *Machine) configure(now time.Time, a *access) {
 	default:
 		a.router = nil
 	}
+}
+
+// homeRouter is the first router of an access that advertises the home prefix;
+// nil: it is not the home link, as far as is known.
+func (m *Machine) homeRouter(now time.Time, a *access) *router {
+	for _, r := range a.routers {
+		if p := r.of(m.home.prefix); p != nil && p.onLink && !due(p.valid, now) {
+			return r
+		}
+	}
+	return nil
 }
 
 // formAddress takes a care-of address from a prefix into use: the first with
@@ -259,7 +268,7 @@ func (m *Machine) clearTunnel() {
 
 func (m *Machine) addressChanged(now time.Time, a *access, in AddressChanged) {
 	switch {
-	case m.homecoming.access == a && in.Address == m.cfg.HomeAddress:
+	case m.homecoming.access == a && in.Address == m.home.address:
 		m.homeAddressChanged(now, in.State)
 	case !a.address.prefix.IsValid() || a.address.prefix.Addr() != in.Address: // of an address that we have given up
 	case in.State == Ready && !a.address.usable:

@@ -35,7 +35,7 @@ func (m *Machine) comeHome(now time.Time, a *access) {
 	h := &m.homecoming
 	*h = homecoming{access: a}
 	if m.registration.duplicate { // RFC 6275, section 11.7.1: not to be used again, here neither
-		m.event("address-failed", map[string]any{"link": a.link, "address": m.cfg.HomeAddress.String()})
+		m.event("address-failed", map[string]any{"link": a.link, "address": m.home.address.String()})
 		return
 	}
 	if m.homeAgentOnLink() && a.router.global == m.cfg.HomeAgent {
@@ -45,7 +45,7 @@ func (m *Machine) comeHome(now time.Time, a *access) {
 	if !m.registration.mayBeHeld(now) {
 		m.enterHome(dadOf(m.cfg.DAD))
 		if dadOf(m.cfg.DAD) != FullDAD {
-			m.greet(a, m.cfg.HomeAddress)
+			m.greet(a, m.home.address)
 		}
 		h.told, h.done = true, true
 		m.useHome()
@@ -60,7 +60,7 @@ func (m *Machine) comeHome(now time.Time, a *access) {
 
 // homeAgentOnLink says whether the home agent is a neighbour on the home link;
 // otherwise it is behind the router.
-func (m *Machine) homeAgentOnLink() bool { return m.cfg.HomePrefix.Contains(m.cfg.HomeAgent) }
+func (m *Machine) homeAgentOnLink() bool { return m.home.prefix.Contains(m.cfg.HomeAgent) }
 
 // askForHomeAgent learns the link-layer address of the home agent while that
 // defends the home address: RFC 6275, section 11.5.5.
@@ -69,7 +69,7 @@ func (m *Machine) askForHomeAgent(now time.Time) {
 	h.solicited++
 	h.askAt = now.Add(retransTimer)
 	m.do(SolicitNeighbor{Dev: h.access.dev, Source: netip.IPv6Unspecified(),
-		Destination: icmp6.SolicitedNode(m.cfg.HomeAddress), Target: m.cfg.HomeAddress})
+		Destination: icmp6.SolicitedNode(m.home.address), Target: m.home.address})
 }
 
 // defended takes the answer to askForHomeAgent.
@@ -88,7 +88,7 @@ func (m *Machine) deregister(now time.Time) {
 	h.askAt = time.Time{}
 	m.enterHome(NoDAD)
 	m.register(now)
-	m.greet(h.access, m.cfg.HomeAddress)
+	m.greet(h.access, m.home.address)
 	h.told = true
 	if !m.tunnel.IsValid() {
 		m.useHome()
@@ -99,14 +99,9 @@ func (m *Machine) enterHome(dad DAD) {
 	h := &m.homecoming
 	r := h.access.router
 	h.router = r.address
-	m.do(EnterHome{Dev: h.access.dev, Address: m.homePrefix(), DAD: dad, Router: r.address, LinkLayer: r.linkLayer,
+	m.do(EnterHome{Dev: h.access.dev, Address: m.home.within(), DAD: dad, Router: r.address, LinkLayer: r.linkLayer,
 		HomeAgent: m.cfg.HomeAgent, Neighbor: h.neighbor, OnLink: m.homeAgentOnLink()})
-	m.event("address-configured", map[string]any{"link": h.access.link, "address": m.cfg.HomeAddress.String(), "how": "home-address"})
-}
-
-// homePrefix is the home address with the length of the home prefix.
-func (m *Machine) homePrefix() netip.Prefix {
-	return netip.PrefixFrom(m.cfg.HomeAddress, m.cfg.HomePrefix.Bits())
+	m.event("address-configured", map[string]any{"link": h.access.link, "address": m.home.address.String(), "how": "home-address"})
 }
 
 // changeRouter goes on at home with another router.
@@ -124,7 +119,7 @@ func (m *Machine) changeRouter() {
 func (m *Machine) useHome() {
 	if h := &m.homecoming; !h.used {
 		h.used = true
-		m.do(UseHome{Dev: h.access.dev, Prefix: m.cfg.HomePrefix.Masked(), Router: h.router})
+		m.do(UseHome{Dev: h.access.dev, Prefix: m.home.prefix, Router: h.router})
 	}
 }
 
@@ -143,7 +138,7 @@ func (m *Machine) returned(now time.Time) {
 func (m *Machine) advertiseHome(now time.Time) {
 	h := &m.homecoming
 	n := AdvertiseNeighbor{Dev: h.access.dev, Destination: netip.IPv6LinkLocalAllNodes(),
-		Target: m.cfg.HomeAddress, LinkLayer: h.access.mac, Override: true}
+		Target: m.home.address, LinkLayer: h.access.mac, Override: true}
 	m.do(n)
 	if m.linkLocal {
 		n.Target = h.access.linkLocal
@@ -157,7 +152,7 @@ func (m *Machine) advertiseHome(now time.Time) {
 }
 
 func (m *Machine) leaveHome() {
-	m.do(LeaveHome{Dev: m.homecoming.access.dev, Address: m.homePrefix(), HomeAgent: m.cfg.HomeAgent})
+	m.do(LeaveHome{Dev: m.homecoming.access.dev, Address: m.home.within(), HomeAgent: m.cfg.HomeAgent})
 	m.homecoming = homecoming{}
 }
 
@@ -167,12 +162,12 @@ func (m *Machine) leaveHome() {
 func (m *Machine) homeAddressChanged(now time.Time, state AddressState) {
 	h := &m.homecoming
 	if state == Ready && h.done && dadOf(m.cfg.DAD) == FullDAD {
-		m.greet(h.access, m.cfg.HomeAddress)
+		m.greet(h.access, m.home.address)
 	}
 	if state != Duplicate {
 		return
 	}
-	m.event("address-failed", map[string]any{"link": h.access.link, "address": m.cfg.HomeAddress.String()})
+	m.event("address-failed", map[string]any{"link": h.access.link, "address": m.home.address.String()})
 	if !h.done {
 		return
 	}

@@ -22,6 +22,7 @@ const firstTable = 1000
 
 // A tunnel is a *host.Tunnel.
 type tunnel interface {
+	SetHome(home netip.Addr) error
 	Expect(host.Binding) error
 	Forsake() error
 	Set(host.Binding) error
@@ -37,7 +38,8 @@ type kernel struct {
 	mobility *host.MobilityPort
 	nd       *host.NDPort
 	tunnel   tunnel
-	home     netip.Addr // the home address
+	home     netip.Addr // the home address; not valid: none was assigned yet
+	devices  []string
 	teller   teller
 	ways     map[netip.Addr]way // in use, by the address that uses it
 
@@ -70,6 +72,8 @@ func (k *kernel) act(o Output) error {
 		return k.enterAccess(o)
 	case LeaveAccess:
 		return k.leaveAccess(o)
+	case TakeHome:
+		return k.takeHome(o)
 	case EnterHome:
 		return k.enterHome(o)
 	case UseHome:
@@ -242,6 +246,23 @@ func (k *kernel) toHomeAgent(dev string, homeAgent, router netip.Addr, onLink bo
 		r.Via = router
 	}
 	return r
+}
+
+// takeHome begins with what a process before this one, which may have ended at
+// home, has left of the address.
+func (k *kernel) takeHome(o TakeHome) error {
+	k.home = o.Address.Addr()
+	err := k.clearHome(o.Address, o.HomeAgent)
+	return errors.Join(err, k.mobility.Listen(k.home), k.tunnel.SetHome(k.home))
+}
+
+// clearHome takes the home address off every device of a link.
+func (k *kernel) clearHome(home netip.Prefix, homeAgent netip.Addr) error {
+	var err error
+	for _, dev := range k.devices {
+		err = errors.Join(err, k.leaveHome(LeaveHome{Dev: dev, Address: home, HomeAgent: homeAgent}))
+	}
+	return err
 }
 
 func (k *kernel) enterHome(o EnterHome) error {

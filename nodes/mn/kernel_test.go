@@ -237,6 +237,7 @@ func open(t *testing.T, cfg *control.Config, with func(h *host.Host) (tunnel, er
 // noTunnel stands for the tunnel where that is not what is looked at.
 type noTunnel struct{}
 
+func (*noTunnel) SetHome(netip.Addr) error      { return nil }
 func (*noTunnel) Expect(host.Binding) error     { return nil }
 func (*noTunnel) Forsake() error                { return nil }
 func (*noTunnel) Set(host.Binding) error        { return nil }
@@ -520,6 +521,18 @@ func (f *field) agent(engine string) *host.Tunnel {
 	return t
 }
 
+// own gives a far end an address, for which the kernel then answers there.
+func (f *field) own(dev string, a netip.Addr) {
+	f.t.Helper()
+	f.in(f.net, func() error {
+		l, err := netlink.LinkByName(dev)
+		if err != nil {
+			return err
+		}
+		return netlink.AddrAdd(l, &netlink.Addr{IPNet: hostNet(a), Flags: unix.IFA_F_NODAD})
+	})
+}
+
 // towards makes the far namespace send what is for the mobile by the right way:
 // directly at home, else to its care-of address.
 func (f *field) towards(t *host.Tunnel, u arrived) {
@@ -614,5 +627,74 @@ func TestInRealNamespacesAnApplicationKeepsItsSocketAllTheWay(t *testing.T) {
 			f.echoes(app, "at home alone")
 			f.noneOf("action-failed")
 		})
+	}
+}
+
+// A mobile node that was told no home address learns it on the first access, and
+// sockets that are opened from then on have it; on its home link it comes home.
+func TestInRealNamespacesAMobileIsAssignedItsHomeAddress(t *testing.T) {
+	for _, engine := range []string{"user", "kernel"} {
+		for _, first := range []string{"wlan", "lte"} {
+			t.Run(engine+" "+first, func(t *testing.T) {
+				f := open(t, homeless(config()), func(h *host.Host) (tunnel, error) {
+					return h.NewTunnel(host.TunnelConfig{Engine: engine, Side: host.MobileSide})
+				})
+				far := f.agent(engine)
+				dial := func() (app *net.UDPConn, err error) {
+					f.in(f.mobile, func() error {
+						app, err = net.DialUDP("udp6", nil, &net.UDPAddr{IP: cn.AsSlice(), Port: 7})
+						return nil
+					})
+					return app, err
+				}
+				if app, err := dial(); !errors.Is(err, unix.ENETUNREACH) {
+					t.Fatalf("an application without an address: %v, %v", app, err)
+				}
+				prefix := wlanPrefix
+				if first == "lte" {
+					prefix = homePrefix
+				}
+				f.carrier(first, true)
+				if first == "lte" {
+					f.own("lte-gw", homeAgent)
+				}
+				f.advertise(first, prefix)
+				u := f.update()
+				if !u.packet.HomeAddress.IsUnspecified() || !prefix.Contains(u.packet.Src) {
+					t.Fatalf("got %+v", u.packet)
+				}
+				f.towards(far, u)
+				f.acknowledge(u)
+				f.wait("home-address-assigned", 1)
+				f.wait("bound", 1)
+				if first == "wlan" {
+					f.wait("tunnel-set", 1)
+				}
+				app, err := dial()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer app.Close()
+				if a := app.LocalAddr().(*net.UDPAddr).AddrPort().Addr(); a != homeAddress {
+					t.Fatalf("an application gets %v, want the home address", a)
+				}
+				if first == "wlan" {
+					f.echoes(app, "by wlan")
+					f.carrier("wlan", false)
+					f.carrier("lte", true)
+					f.advertise("lte", homePrefix)
+				}
+				u = f.update() // which is heard for the assigned address
+				if u.dev != "lte-gw" || u.packet.Src != homeAddress || u.Lifetime != 0 {
+					t.Fatalf("got %+v by %s", u, u.dev)
+				}
+				f.towards(far, u)
+				f.direct("lte")
+				f.acknowledge(u)
+				f.wait("returned-home", 1)
+				f.echoes(app, "at home")
+				f.noneOf("action-failed", "message-ignored")
+			})
+		}
 	}
 }

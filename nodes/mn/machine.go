@@ -25,6 +25,7 @@ import (
 // right or wrong.
 type Machine struct {
 	cfg      *control.MobileNode
+	home     home
 	rand     *rand.Rand
 	accesses []*access // in the order of the configuration
 
@@ -54,6 +55,10 @@ func New(cfg *control.Config) (*Machine, error) {
 	if cfg.MobileNode == nil {
 		return nil, fmt.Errorf("node %s: no configuration for role mn", cfg.Node)
 	}
+	home, err := homeOf(cfg.MobileNode)
+	if err != nil {
+		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
+	}
 	m := &Machine{
 		cfg:  cfg.MobileNode,
 		rand: rand.New(rand.NewPCG(cfg.Seed, 0x6d6e)),
@@ -64,10 +69,10 @@ func New(cfg *control.Config) (*Machine, error) {
 			return nil, fmt.Errorf("node %s: interface %s: hardware address %q: want 6 octets", cfg.Node, i.Name, i.MAC)
 		}
 		a := newAccess(i.Name, i.Link, [6]byte(mac))
+		a.mayBeHome = i.Home || !home.known()
 		m.accesses = append(m.accesses, a)
-		m.linkLocal = m.linkLocal || i.Home && join(cfg.MobileNode.HomePrefix, modifiedEUI64(a.mac)) == cfg.MobileNode.HomeAddress
 	}
-	var err error
+	m.setHome(home)
 	if m.security, err = newSecurity(cfg.MobileNode); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
@@ -164,7 +169,7 @@ func (m *Machine) settle(now time.Time) {
 	switch {
 	case best == nil:
 	case best.home:
-		careOf = m.cfg.HomeAddress
+		careOf = m.home.address
 	default:
 		careOf = best.address.prefix.Addr()
 	}

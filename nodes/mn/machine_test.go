@@ -21,8 +21,14 @@ func TestWhateverHappensTheMachineHoldsItsInvariants(t *testing.T) {
 		if rapid.Bool().Draw(r, "bootstrap") {
 			cfg = bootstrapped()
 		}
+		unknown := rapid.Bool().Draw(r, "no home address")
+		if unknown {
+			cfg = homeless(cfg)
+		}
 		sec := &cfg.MobileNode.Security
-		sec.Integrity = rapid.SampledFrom([]string{"none", "auth-options"}).Draw(r, "integrity")
+		if !unknown {
+			sec.Integrity = rapid.SampledFrom([]string{"none", "auth-options"}).Draw(r, "integrity")
+		}
 		sec.Replay = rapid.SampledFrom([]string{"timestamp", "sequence"}).Draw(r, "replay")
 		cfg.MobileNode.DAD = rapid.SampledFrom([]string{"none", "optimistic", "full"}).Draw(r, "dad")
 		if rapid.Bool().Draw(r, "another home agent") {
@@ -45,6 +51,7 @@ type world struct {
 	expected netip.Addr
 	home     string // the device that has the home address
 	byHome   bool   // applications send through the home link
+	taken    bool   // the home address was assigned
 	checked  int    // of s.sent
 }
 
@@ -121,6 +128,11 @@ func (w *world) apply(r *rapid.T) {
 			if o.Address.Addr() == homeAddress {
 				r.Fatalf("the home address is a care-of address")
 			}
+		case TakeHome:
+			if w.taken || o.Address.Addr() != homeAddress {
+				r.Fatalf("took %v, and had one: %v", o.Address, w.taken)
+			}
+			w.taken = true
 		case LeaveAccess:
 			key := o.Dev + " " + o.Address.String()
 			if !w.added[key] {
@@ -131,6 +143,9 @@ func (w *world) apply(r *rapid.T) {
 				r.Fatalf("a tunnel still ends at %v", o.Address)
 			}
 		case EnterHome:
+			if o.Address.Addr() != homeAddress {
+				r.Fatalf("%v on the home link", o.Address)
+			}
 			if w.home != "" && w.home != o.Dev {
 				r.Fatalf("the home address is on %s and goes to %s", w.home, o.Dev)
 			}
@@ -296,8 +311,13 @@ func FuzzReceived(f *testing.F) {
 	s.visit("wlan", wlanPrefix)
 	f.Add(s.last().header)
 	s.answerTo(s.last(), 0, func(a *answer) { a.afterwards = func(b []byte) { f.Add(b) } })
+	for _, status := range []mh.Status{mh.Accepted, mh.InsufficientResources} {
+		s = begin(&testing.T{}, homeless(config()))
+		s.visit("wlan", wlanPrefix)
+		s.answerTo(s.last(), status, func(a *answer) { a.afterwards = func(b []byte) { f.Add(b) } })
+	}
 	f.Fuzz(func(t *testing.T, octets []byte) {
-		for _, cfg := range []*control.Config{config(), bootstrapped()} {
+		for _, cfg := range []*control.Config{config(), bootstrapped(), homeless(config()), homeless(bootstrapped())} {
 			s := begin(t, cfg)
 			s.visit("wlan", wlanPrefix)
 			s.step(Received{Dev: "wlan", Octets: octets})
@@ -309,8 +329,13 @@ func FuzzReceived(f *testing.F) {
 // FuzzStory lets octets say what happens and when.
 func FuzzStory(f *testing.F) {
 	f.Add([]byte{0, 1, 0, 2, 0, 0, 6, 0, 0, 8, 9, 9})
+	f.Add([]byte{128, 0, 0, 0, 1, 0, 0, 200, 3, 0, 0, 0, 3, 0, 0, 0, 0, 1, 0, 0, 1, 1, 1, 200, 3, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, script []byte) {
-		s := begin(t, bootstrapped())
+		cfg := bootstrapped()
+		if len(script) > 0 && script[0]&128 != 0 {
+			cfg = homeless(cfg)
+		}
+		s := begin(t, cfg)
 		devs := []string{"lte", "wlan", "wimax"}
 		for len(script) >= 4 {
 			dev := devs[script[1]%3]

@@ -49,6 +49,13 @@ type LeaveAccess struct {
 	Address netip.Prefix
 }
 
+// TakeHome makes a home address that was assigned this node's for ever: what
+// applications send from it goes to the tunnel, or is lost while there is none.
+type TakeHome struct {
+	Address   netip.Prefix // the home address and the length of the home prefix
+	HomeAgent netip.Addr
+}
+
 // EnterHome puts the home address on the home link, with a way to the home
 // agent. What applications send does not go there before UseHome.
 type EnterHome struct {
@@ -127,6 +134,7 @@ func (SolicitNeighbor) output()   {}
 func (AdvertiseNeighbor) output() {}
 func (EnterAccess) output()       {}
 func (LeaveAccess) output()       {}
+func (TakeHome) output()          {}
 func (EnterHome) output()         {}
 func (UseHome) output()           {}
 func (LeaveHome) output()         {}

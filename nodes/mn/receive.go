@@ -21,7 +21,7 @@ func (m *Machine) received(now time.Time, in *Received) {
 	case p.RoutingHome.IsValid() && p.SegmentsLeft != 1:
 		m.ignore(now, "routing header without a segment left", source)
 		return
-	case p.RoutingHome.IsValid() && p.RoutingHome != m.cfg.HomeAddress:
+	case p.RoutingHome.IsValid() && p.RoutingHome != m.home.address && !m.mayAssign(p.RoutingHome):
 		m.ignore(now, "routing header to another home address", source)
 		return
 	case p.HomeAddress.IsValid() && !unicastRoutable(p.HomeAddress): // section 9.3.1
@@ -64,7 +64,7 @@ func (m *Machine) received(now time.Time, in *Received) {
 		if err != nil {
 			return // Parse has seen to that
 		}
-		m.acknowledged(now, msg, octets)
+		m.acknowledged(now, msg, octets, m.subject(&p))
 	case *mh.BindingError:
 		m.bindingError(now, &p, msg)
 	case *mh.BindingRefreshRequest:
@@ -89,10 +89,27 @@ func (m *Machine) misdirected(p *ipv6.Packet) string {
 		return "binding acknowledgement not from the home agent"
 	case u != nil && p.Dst != u.source:
 		return "binding acknowledgement to another address"
-	case p.UpperDst() != m.cfg.HomeAddress:
+	case u != nil && u.asks(): // its routing header names the home address; a refusal has none
+	case p.UpperDst() != m.home.address:
 		return "binding acknowledgement without the home address"
 	}
 	return ""
+}
+
+// mayAssign says whether an acknowledgement may come by way of a home address
+// that this node has not: it has asked for one.
+func (m *Machine) mayAssign(a netip.Addr) bool {
+	u := m.registration.waiting
+	return u != nil && u.asks() && unicastRoutable(a)
+}
+
+// subject is the home address that a Binding Acknowledgement which is not
+// misdirected is about; unspecified: it refuses to assign one.
+func (m *Machine) subject(p *ipv6.Packet) netip.Addr {
+	if p.RoutingHome.IsValid() {
+		return p.RoutingHome
+	}
+	return m.home.told()
 }
 
 // bindingError takes a Binding Error: RFC 6275, section 11.3.6.
@@ -100,7 +117,7 @@ func (m *Machine) bindingError(now time.Time, p *ipv6.Packet, e *mh.BindingError
 	switch {
 	case p.Src != m.cfg.HomeAgent:
 		m.ignore(now, "binding error not from the home agent", map[string]any{"source": p.Src.String()})
-	case e.Status == mh.UnknownBinding && e.HomeAddress == m.cfg.HomeAddress:
+	case e.Status == mh.UnknownBinding && e.HomeAddress == m.home.address:
 		if u := m.registration.waiting; u != nil && m.mayFallBack(u) {
 			// A home agent that was restarted answers so to an MN-HA option under
 			// a key that it has lost. Silence would mean the same, but later.

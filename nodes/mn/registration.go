@@ -60,6 +60,7 @@ type update struct {
 	seq      uint16
 	source   netip.Addr
 	careOf   netip.Addr
+	home     netip.Addr    // unspecified: asks for one
 	lifetime time.Duration // 0: deletes the binding
 	sent     time.Time
 	proof    proof
@@ -127,7 +128,7 @@ func (m *Machine) transmit(now time.Time) {
 	r.seq++
 	r.refreshAt = time.Time{}
 	r.retryAt = now.Add(r.interval)
-	u := &update{seq: r.seq, source: m.careOf, careOf: m.careOf, lifetime: m.lifetime(now), sent: now}
+	u := &update{seq: r.seq, source: m.careOf, careOf: m.careOf, home: m.home.told(), lifetime: m.lifetime(now), sent: now}
 	octets, err := m.compose(now, u)
 	if err != nil {
 		r.waiting = nil
@@ -142,9 +143,9 @@ func (m *Machine) transmit(now time.Time) {
 	}
 	m.do(SendMobility{Dev: m.here.dev, Octets: octets})
 	m.event("binding-update-sent", map[string]any{"seq": u.seq, "care-of": u.careOf.String(),
-		"home-address": m.cfg.HomeAddress.String(), "lifetime": u.lifetime.Seconds(),
+		"home-address": u.home.String(), "lifetime": u.lifetime.Seconds(),
 		"auth": u.proof.kind.String(), "attempt": r.attempt})
-	if u.lifetime > 0 {
+	if u.lifetime > 0 && !u.asks() { // without a home address nothing can be for it
 		m.expectTunnel()
 	}
 }
@@ -170,14 +171,13 @@ func (m *Machine) compose(now time.Time, u *update) ([]byte, error) {
 	if m.linkLocal {
 		bu.Flags |= mh.LinkLocal
 	}
-	home := m.cfg.HomeAddress
 	header, err := m.security.seal(m, now, u, bu)
 	if err != nil {
 		return nil, err
 	}
 	p := ipv6.Packet{Src: u.source, Dst: m.cfg.HomeAgent, HopLimit: 64, Next: ipv6.Mobility, Payload: header}
-	if u.source != home {
-		p.HomeAddress = home
+	if u.source != u.home {
+		p.HomeAddress = u.home
 	}
 	return ipv6.Append(make([]byte, 0, 64+len(header)), &p)
 }
@@ -191,8 +191,9 @@ func (m *Machine) correct(now time.Time) {
 }
 
 // acknowledged takes a Binding Acknowledgement whose packet was in order: RFC
-// 6275, section 11.7.3, and RFC 4285, sections 5.3 and 6.
-func (m *Machine) acknowledged(now time.Time, ba *mh.BindingAcknowledgement, octets []byte) {
+// 6275, section 11.7.3, and RFC 4285, sections 5.3 and 6. home is the address
+// that it is about; unspecified: it names none.
+func (m *Machine) acknowledged(now time.Time, ba *mh.BindingAcknowledgement, octets []byte, home netip.Addr) {
 	r := &m.registration
 	u := r.waiting
 	if u == nil {
@@ -204,13 +205,17 @@ func (m *Machine) acknowledged(now time.Time, ba *mh.BindingAcknowledgement, oct
 		m.ignore(now, "acknowledges another sequence number", map[string]any{"seq": ba.Seq, "status": uint8(ba.Status)})
 		return
 	}
-	proven, err := m.security.open(u, ba, octets)
+	proven, err := m.security.open(u, ba, octets, home)
 	if err != nil {
 		m.ignore(now, err.Error(), map[string]any{"seq": ba.Seq, "status": uint8(ba.Status)})
 		return
 	}
 	if ba.Status.Accepts() {
-		m.accepted(now, u, ba)
+		if home.IsUnspecified() {
+			m.ignore(now, "accepts without a home address", map[string]any{"seq": ba.Seq, "status": uint8(ba.Status)})
+			return
+		}
+		m.accepted(now, u, ba, home)
 		return
 	}
 	if ba.Status == mh.NotHomeAgent && u.lifetime == 0 && proven {
@@ -222,8 +227,9 @@ func (m *Machine) acknowledged(now time.Time, ba *mh.BindingAcknowledgement, oct
 	m.refused(now, u, ba, proven)
 }
 
-// accepted takes the acknowledgement of a Binding Update that was accepted.
-func (m *Machine) accepted(now time.Time, u *update, ba *mh.BindingAcknowledgement) {
+// accepted takes the acknowledgement of a Binding Update that was accepted, for a
+// home address.
+func (m *Machine) accepted(now time.Time, u *update, ba *mh.BindingAcknowledgement, home netip.Addr) {
 	r := &m.registration
 	granted := min(ba.Lifetime, u.lifetime)
 	m.event("binding-acknowledged", map[string]any{"seq": ba.Seq, "status": uint8(ba.Status),
@@ -248,9 +254,17 @@ func (m *Machine) accepted(now time.Time, u *update, ba *mh.BindingAcknowledgeme
 		refresh = a.Interval
 	}
 	r.refreshAt = u.sent.Add(refresh)
-	m.setTunnel()
+	if u.asks() {
+		m.assigned(home)
+	}
+	if m.homeRouter(now, m.here) == nil { // else lookForHome takes us home
+		m.setTunnel()
+	}
 	if first {
 		m.event("bound", map[string]any{"link": m.here.link, "care-of": u.careOf.String(), "lifetime": granted.Seconds()})
+	}
+	if u.asks() {
+		m.lookForHome(now)
 	}
 }
 
@@ -293,6 +307,9 @@ func (m *Machine) refused(now time.Time, u *update, ba *mh.BindingAcknowledgemen
 	case mh.Unspecified, mh.InsufficientResources:
 		// May pass: goes on in the time of retransmissions.
 	case mh.DADFailed:
+		if u.asks() {
+			break // it was the home agent's choice, which may be another the next time
+		}
 		r.duplicate = true // section 11.7.1: MUST NOT attempt to re-use the same home address
 		r.unbind()
 		m.clearTunnel()
@@ -333,7 +350,7 @@ func (m *Machine) tickRegistration(now time.Time) {
 	r := &m.registration
 	if r.bound && due(r.expires, now) {
 		r.bound, r.boundTo, r.expires = false, netip.Addr{}, time.Time{}
-		m.event("binding-expired", map[string]any{"home-address": m.cfg.HomeAddress.String()})
+		m.event("binding-expired", map[string]any{"home-address": m.home.address.String()})
 		m.security.expired()
 		m.clearTunnel()
 	}

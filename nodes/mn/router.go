@@ -79,9 +79,9 @@ func (m *Machine) routerAdvertised(now time.Time, a *access, in *RouterAdvertise
 	}
 	r.hear(now, in)
 	if found {
-		p := r.announced(m.cfg.HomePrefix.Masked())
+		p := r.announced(m.home.prefix)
 		m.event("router-found", map[string]any{"link": a.link, "router": r.name().String(),
-			"prefix": p.String(), "home": p == m.cfg.HomePrefix.Masked()})
+			"prefix": p.String(), "home": m.home.known() && p == m.home.prefix})
 		if a.router != nil && a.router.of(a.address.prefix) != nil && r.of(a.address.prefix) == nil {
 			// RFC 6275, section 11.5.1: another router with other prefixes may mean
 			// that we have moved, so see whether the old one still answers.
@@ -203,7 +203,7 @@ func (p *prefix) offers(now time.Time) bool {
 }
 
 func (m *Machine) neighborAdvertised(now time.Time, a *access, in *NeighborAdvertised) {
-	if in.Target == m.cfg.HomeAddress {
+	if in.Target == m.home.address {
 		m.defended(now, a, in.LinkLayer)
 		return
 	}

@@ -48,10 +48,15 @@ func openKernel(h *host.Host, cfg *control.Config, t teller) (*kernel, error) {
 	k := &kernel{host: h, home: home, teller: t, ready: map[string]bool{}}
 	var errs []error
 	for _, i := range cfg.Interfaces {
+		k.devices = append(k.devices, i.Name)
 		errs = append(errs, h.SetSysctl("conf/"+i.Name+"/accept_ra", "0"), h.SetSysctl("conf/"+i.Name+"/autoconf", "0"))
 	}
 	var err error
-	if k.mobility, err = h.MobilityPort(home); err != nil {
+	var own []netip.Addr
+	if home.IsValid() {
+		own = []netip.Addr{home}
+	}
+	if k.mobility, err = h.MobilityPort(own...); err != nil {
 		errs = append(errs, err)
 	}
 	if k.nd, err = h.NDPort(); err != nil {
@@ -61,9 +66,9 @@ func openKernel(h *host.Host, cfg *control.Config, t teller) (*kernel, error) {
 		k.close()
 		return nil, err
 	}
-	for _, i := range cfg.Interfaces { // a process before this one may have ended at home
+	if home.IsValid() { // a process before this one may have ended at home
 		p := netip.PrefixFrom(home, cfg.MobileNode.HomePrefix.Bits())
-		if err := k.leaveHome(LeaveHome{Dev: i.Name, Address: p, HomeAgent: cfg.MobileNode.HomeAgent}); err != nil {
+		if err := k.clearHome(p, cfg.MobileNode.HomeAgent); err != nil {
 			k.close()
 			return nil, err
 		}

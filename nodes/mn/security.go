@@ -3,6 +3,7 @@ package mn
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"s2clab/nodes/control"
@@ -101,7 +102,7 @@ func (s *security) kind(attempt int) proofKind {
 // seal makes the Mobility Header of u, whose message bu is complete but for what
 // identifies and proves: RFC 4283, RFC 4285.
 func (s *security) seal(m *Machine, now time.Time, u *update, bu *mh.BindingUpdate) ([]byte, error) {
-	home, agent := s.cfg.HomeAddress, s.cfg.HomeAgent
+	home, agent := u.home, s.cfg.HomeAgent
 	if s.cfg.NAI != "" {
 		bu.Options = append(bu.Options, mh.MNIdentifier{Subtype: mh.NAI, Identifier: s.cfg.NAI})
 	}
@@ -143,14 +144,14 @@ var (
 // whether the home agent is proven to have sent it. One that is heard though
 // nothing is proven is a refusal by a home agent that may have no key to prove
 // anything with.
-func (s *security) open(u *update, ba *mh.BindingAcknowledgement, octets []byte) (proven bool, err error) {
+func (s *security) open(u *update, ba *mh.BindingAcknowledgement, octets []byte, home netip.Addr) (proven bool, err error) {
 	if !s.integrity {
 		return true, nil
 	}
 	if s.timestamps && !timestampMatches(u, ba) {
 		return false, errTimestamp
 	}
-	err = s.verify(u, octets)
+	err = s.verify(u, octets, home)
 	switch {
 	case err == nil:
 		return true, nil
@@ -171,10 +172,9 @@ func timestampMatches(u *update, ba *mh.BindingAcknowledgement) bool {
 	return ok && r.Timestamp == u.proof.timestamp
 }
 
-// verify checks the MN-HA option of an acknowledgement. After MN-AAA the key
+// verify checks the MN-HA option of an acknowledgement for a home address. After MN-AAA the key
 // follows from what was sent, once the option tells the SPI.
-func (s *security) verify(u *update, octets []byte) error {
-	home := s.cfg.HomeAddress
+func (s *security) verify(u *update, octets []byte, home netip.Addr) error {
 	if u.proof.kind == proofMNHA {
 		return association.Verify(octets, u.proof.association, u.careOf, home)
 	}

@@ -7,6 +7,8 @@ import (
 
 // A State is what a mobile node knows, for people to look at.
 type State struct {
+	HomeAddress *netip.Addr `json:"home-address,omitempty"` // none: not assigned yet
+
 	Link    string        `json:"link,omitempty"`    // where it is attached; empty: nowhere
 	CareOf  *netip.Addr   `json:"care-of,omitempty"` // the address it has there
 	Home    bool          `json:"home"`              // it is at home
@@ -30,7 +32,7 @@ type AccessState struct {
 // State says how things are at now.
 func (m *Machine) State(now time.Time) State {
 	r := &m.registration
-	s := State{Bound: r.bound, Seq: r.seq, Waiting: r.waiting != nil, Offset: m.security.offset.Seconds()}
+	s := State{Bound: r.bound, Seq: r.seq, Waiting: r.waiting != nil, Offset: m.security.offset.Seconds(), HomeAddress: pointer(m.home.address)}
 	if m.here != nil {
 		s.Link, s.CareOf, s.Home = m.here.link, pointer(m.careOf), m.here.home
 	}

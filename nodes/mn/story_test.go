@@ -52,6 +52,16 @@ func bootstrapped() *control.Config {
 	return c
 }
 
+// homeless is a configuration without home address and home prefix, which are to
+// be assigned.
+func homeless(c *control.Config) *control.Config {
+	c.MobileNode.HomeAddress, c.MobileNode.HomePrefix = netip.Addr{}, netip.Prefix{}
+	for i := range c.Interfaces {
+		c.Interfaces[i].Home = false
+	}
+	return c
+}
+
 // A story plays a machine against times and a home agent.
 type story struct {
 	t   *testing.T
@@ -183,6 +193,7 @@ type answer struct {
 	ba         *mh.BindingAcknowledgement
 	key        *association.Association // nil: no authentication option
 	careOf     netip.Addr
+	home       netip.Addr // that the authentication option is over
 	packet     ipv6.Packet
 	afterwards func(octets []byte)
 }
@@ -196,10 +207,13 @@ func (s *story) answer(status mh.Status, change ...func(*answer)) []Output {
 func (s *story) answerTo(u sent, status mh.Status, change ...func(*answer)) []Output {
 	s.t.Helper()
 	careOf, _ := mh.Find[mh.AlternateCareOf](u.Options)
-	a := &answer{key: s.key, careOf: careOf.Address,
+	a := &answer{key: s.key, careOf: careOf.Address, home: homeAddress,
 		ba:     &mh.BindingAcknowledgement{Status: status, Seq: u.Seq, Lifetime: u.Lifetime},
 		packet: ipv6.Packet{Src: homeAgent, Dst: u.packet.Src, HopLimit: 64, Next: ipv6.Mobility}}
-	if u.packet.Src != homeAddress {
+	switch {
+	case u.packet.HomeAddress.IsUnspecified() && !status.Accepts():
+		a.home = netip.IPv6Unspecified()
+	case u.packet.Src != homeAddress:
 		a.packet.RoutingHome, a.packet.SegmentsLeft = homeAddress, 1
 	}
 	if id, ok := mh.Find[mh.MNIdentifier](u.Options); ok {
@@ -216,9 +230,9 @@ func (s *story) answerTo(u sent, status mh.Status, change ...func(*answer)) []Ou
 	}
 	var err error
 	if a.key != nil {
-		a.packet.Payload, err = association.SealMNHA(nil, a.ba, a.key, a.careOf, homeAddress, homeAgent, homeAddress)
+		a.packet.Payload, err = association.SealMNHA(nil, a.ba, a.key, a.careOf, a.home, homeAgent, a.packet.UpperDst())
 	} else {
-		a.packet.Payload, err = mh.Append(nil, a.ba, homeAgent, homeAddress)
+		a.packet.Payload, err = mh.Append(nil, a.ba, homeAgent, a.packet.UpperDst())
 	}
 	if err != nil {
 		s.t.Fatal(err)
@@ -240,7 +254,7 @@ func (s *story) derive(u sent) *association.Association {
 		binary.BigEndian.PutUint64(freshness[:], r.Timestamp)
 	} else {
 		careOf, _ := mh.Find[mh.AlternateCareOf](u.Options)
-		data, _, _, err := association.MobilityData(u.header, careOf.Address, homeAddress)
+		data, _, _, err := association.MobilityData(u.header, careOf.Address, u.packet.UpperSrc())
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -284,6 +298,8 @@ func names(out []Output) []string {
 			n = append(n, "EnterAccess")
 		case LeaveAccess:
 			n = append(n, "LeaveAccess")
+		case TakeHome:
+			n = append(n, "TakeHome")
 		case EnterHome:
 			n = append(n, "EnterHome")
 		case UseHome:
