@@ -45,7 +45,7 @@ var format = sync.OnceValue(func() *strict.Shape {
 
 		{Key: "home-agent", For: mn, Shape: strict.Of(reference("a node with role ha", "pgw")), Doc: "The node that is its home agent. Left out: the only one there is."},
 		{Key: "subscriber", For: mn, Shape: strict.Of(subscriberScalar()), Doc: "Who uses it: an IMSI between quotes, of which the NAI is made, or a NAI. With count, the IMSI of the first. Left out: test IMSIs in order."},
-		{Key: "home-address", For: mn, Shape: list(eitherAddress(), "a list of addresses"), Doc: "Its address for ever, in a /64 of its home agent's home prefixes; or that and its IPv4 home address: [2001:db8:100::10, 192.0.2.10]. Left out: chosen."},
+		{Key: "home-address", For: mn, Shape: list(homeAddressScalar(), "a list of addresses"), Doc: "Its address for ever, in a /64 of its home agent's home prefixes; or that and its IPv4 home address: [2001:db8:100::10, 192.0.2.10]. With assigned in place of the first, the mobile does not know it and asks for it in its first Binding Update. Left out: chosen, and known to it."},
 		{Key: "ipv4-home-address", For: mn, Shape: strict.Of(strict.Boolean()), Doc: "Whether it asks for an IPv4 home address too (RFC 5555). Left out: true where its home agent has an IPv4 home prefix."},
 		{Key: "force-udp", For: mn, Shape: strict.Of(strict.Boolean()), Doc: "Whether it asks for UDP in its tunnel over IPv4, NAT or not, by the F flag (RFC 5555, section 4.4.2). Left out: false."},
 		{Key: "binding-lifetime", For: mn, Shape: strict.Of(lifetime()), Doc: "The lifetime that it asks for in each Binding Update, in steps of 4s. Left out: 60s."},

@@ -115,6 +115,7 @@ type resolver struct {
 	devices map[string]string   // device names by link
 	full    map[string]bool     // home agents whose pool of IPv4 home addresses is, which has been told
 	named   map[string][]string // names, made by the method of that name
+	derived map[string]bool     // subscribers, by NAI, whose MN-AAA key was made
 }
 
 type linkDraft struct {
@@ -170,10 +171,11 @@ func (r *resolver) resolve(root *strict.Value) {
 	r.finish()
 	r.linkless()
 	r.mobiles()
-	r.homeAddresses()
 	r.servers()
 	r.translators()
 	r.authorities()
+	r.subscriberLists()
+	r.homeAddresses()
 	r.routes()
 	r.reachable()
 	r.keys()

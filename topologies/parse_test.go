@@ -258,6 +258,45 @@ links: {wlan: {ends: [ue, gw]}, core: {ends: [gw, pgw, aaa]}}
 	}
 }
 
+// The network knows the address, from whom the mobile is to learn it.
+func TestAnAssignedHomeAddressIsTheNetworks(t *testing.T) {
+	top := load(t, "eps-s2c", "nodes.ue.home-address=assigned")
+	m := top.Node("ue").MobileNode
+	if !m.Assigned || m.HomeAddress != addr("2001:db8:100::10") || m.HomePrefix != prefix("2001:db8:100::/64") {
+		t.Errorf("%+v", m)
+	}
+	for _, s := range top.Node("aaa").AAA.Subscribers {
+		if want := s.NAI == m.NAI; want != s.HomeAddress.IsValid() || want && s.HomeAddress != m.HomeAddress {
+			t.Errorf("%s has %v", s.NAI, s.HomeAddress)
+		}
+	}
+	top = load(t, "one-home-agent", "nodes.mn.home-address=assigned")
+	if a := top.Node("ha").HomeAgent.Associations[0]; a.HomeAddress != top.Node("mn").MobileNode.HomeAddress || !a.HomeAddress.IsValid() {
+		t.Errorf("%+v", a)
+	}
+	top = load(t, "many-mobiles", "nodes.ue.home-address=assigned")
+	for _, s := range top.Node("aaa").AAA.Subscribers { // who are not written
+		if !s.HomeAddress.IsValid() {
+			t.Errorf("%s has none", s.NAI)
+		}
+	}
+	top = parse(t, `
+topology: t
+nodes:
+  ue: {role: mn, home-address: assigned}
+  b: {role: mn}
+  pgw: {role: ha}
+  aaa: {role: aaa, subscribers: [{subscriber: "001010000000001", home-address: "2001:db8:100::10"}, {subscriber: "001010000000002"}]}
+links: {lte: {ends: [ue, b, pgw], home: true}, core: {ends: [pgw, aaa]}}
+`)
+	if a, b := top.Node("ue").MobileNode.HomeAddress, top.Node("b").MobileNode; a != addr("2001:db8:100::10") || b.HomeAddress != addr("2001:db8:100::11") || b.Assigned {
+		t.Errorf("%v, %+v", a, b)
+	}
+	if s := top.Node("aaa").AAA.Subscribers; s[1].HomeAddress.IsValid() {
+		t.Errorf("%+v: its mobile has chosen", s[1])
+	}
+}
+
 func TestWhatWasChosenIsTold(t *testing.T) {
 	_, choices, err := Load("one-home-agent")
 	if err != nil {

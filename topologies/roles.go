@@ -166,7 +166,7 @@ func (r *resolver) homeAddresses() {
 	for _, f := range families {
 		next := map[netip.Prefix]uint64{}
 		for _, d := range r.order {
-			if v, ok := given[d]; ok && v[f] == nil && (f == inet4 || onlyIPv4Home(d.value.Get("home-address"))) {
+			if v, ok := given[d]; ok && (v[f] == nil && (f == inet4 || onlyIPv4Home(d.value.Get("home-address"))) || f == inet6 && d.node.MobileNode.leftToChoose()) {
 				r.chooseHomeAddress(d, f, owner, next)
 			}
 		}
@@ -179,7 +179,10 @@ func (r *resolver) givenHomes(d *draft) (out [2]*strict.Value) {
 		if !v.Good() {
 			continue
 		}
-		f := familyOf(strict.Or(v, netip.Addr{}))
+		f := inet6
+		if d.node.MobileNode.Assigned = d.node.MobileNode.Assigned || strict.Is[string](v); !strict.Is[string](v) {
+			f = familyOf(strict.Or(v, netip.Addr{}))
+		}
 		if out[f] != nil {
 			if d.index == 0 {
 				r.complain(v, "keep one of each family", "%s has the %v home addresses %s and %s", d.node.Name, f, out[f].Text, v.Text)
@@ -199,9 +202,16 @@ func onlyIPv4Home(v *strict.Value) bool {
 // homeByHand takes the home address that the file has.
 func (r *resolver) homeByHand(d *draft, f family, given *strict.Value, owner map[netip.Addr]string) {
 	m := d.node.MobileNode
-	a := strict.Or(given, netip.Addr{})
+	a, instead := strict.Or(given, netip.Addr{}), ", or leave it out"
 	for range d.index {
 		a = a.Next()
+	}
+	if strict.Is[string](given) {
+		if a = r.assignable(d, given); !a.IsValid() {
+			return
+		}
+		instead = " for its subscriber, or leave that out"
+		r.choose(d.node.Line, "nodes."+d.node.Name+".home-address", a, "its subscriber's; assigned: the mobile asks for it")
 	}
 	ha := r.nodes[m.HomeAgent].node
 	pools := ha.HomeAgent.prefixes(f)
@@ -213,13 +223,13 @@ func (r *resolver) homeByHand(d *draft, f family, given *strict.Value, owner map
 	home := r.homeLinkOf(d)
 	switch other, taken := owner[a]; {
 	case taken:
-		r.complain(given, "each node has addresses of its own; leave it out to have one chosen", "the home address %s of %s is an address of %s", a, d.node.Name, other)
+		r.complain(given, "each node has addresses of its own: choose another"+instead, "the home address %s of %s is an address of %s", a, d.node.Name, other)
 	case within < 0 && len(pools) == 0:
 		r.complain(given, fmt.Sprintf("give %s a home prefix: home-prefixes: [%s]", ha.Name, list(append(ha.HomeAgent.HomePrefixes, example[inet4]))), "the home address %s of %s is an IPv4 address, and its home agent %s has no IPv4 home prefix", a, d.node.Name, ha.Name)
 	case within < 0:
-		r.complain(given, "choose one in "+list(pools)+", or leave it out", "the home address %s of %s is not in the home prefixes of its home agent %s", a, d.node.Name, ha.Name)
+		r.complain(given, "choose one in "+list(pools)+instead, "the home address %s of %s is not in the home prefixes of its home agent %s", a, d.node.Name, ha.Name)
 	case home != nil && home.link.prefix(f).IsValid() && !r.onHomeLink(d, a):
-		r.complain(given, "choose one in "+home.link.prefix(f).String()+", or leave it out", "the home address %s of %s is not in the prefix of its home link %q", a, d.node.Name, home.link.Name)
+		r.complain(given, "choose one in "+home.link.prefix(f).String()+instead, "the home address %s of %s is not in the prefix of its home link %q", a, d.node.Name, home.link.Name)
 	case f == inet6 && a == prefix.Addr():
 		r.complain(given, "choose another, such as "+identifier(prefix, firstHome).String(), "%s is the address of all routers on its link (RFC 4291, section 2.6.1)", a)
 	case f == inet4 && meansMany(a, prefix) != "":
@@ -239,6 +249,10 @@ func (m *MobileNode) setHome(a netip.Addr, p netip.Prefix) {
 		m.HomeAddress, m.HomePrefix = a, p
 	}
 }
+
+// leftToChoose says whether no subscriber list has the home address that is to be
+// assigned.
+func (m *MobileNode) leftToChoose() bool { return m.Assigned && !m.HomeAddress.IsValid() }
 
 // firstHome is the interface identifier of the first home address that is chosen:
 // small ones are those of routers, and none is made of a MAC address.
@@ -274,6 +288,9 @@ func (r *resolver) chooseHomeAddress(d *draft, f family, owner map[netip.Addr]st
 		a := identifier(p, id)
 		m.setHome(a, p)
 		owner[a] = d.node.Name
+		if f == inet6 && m.Assigned {
+			why += "; assigned: the mobile asks for it"
+		}
 		r.choose(d.node.Line, "nodes."+d.node.Name+".home-address", a, why)
 		return
 	}
@@ -295,6 +312,38 @@ func (r *resolver) asksIPv4(d, ha *draft) bool {
 		return false
 	}
 	return asks
+}
+
+// assignable sees that the network can assign a mobile node its home address, and
+// returns the one that the subscriber lists have for it; invalid: they have none.
+func (r *resolver) assignable(d *draft, given *strict.Value) netip.Addr {
+	m, name := d.node.MobileNode, d.node.Name
+	switch s := r.t.Security; {
+	case s.Integrity == "none":
+		if d.index == 0 {
+			r.complain(given, "write security: {integrity: auth-options}, or leave it out to have one chosen and known", "nobody can assign a home address to %s: with integrity none the home agent cannot tell who asks", r.written(d))
+		}
+		return netip.Addr{}
+	case s.Bootstrap == "mip-options":
+		aaas := r.nodes[m.HomeAgent].node.HomeAgent.AAA
+		listed := len(aaas) > 0 && !slices.ContainsFunc(aaas, func(aaa string) bool { return r.nodes[aaa].value.Get("subscribers") == nil })
+		if _, known := r.subscriberOf(aaas, m.NAI); listed && !known {
+			r.complain(given, "add the subscriber to the list, or leave it out to have one chosen and known", "nobody can assign a home address to %s: none of %s knows the subscriber %s", name, list(aaas), m.NAI)
+		}
+	}
+	var a netip.Addr
+	by := ""
+	for _, aaa := range r.nodes[m.HomeAgent].node.HomeAgent.AAA {
+		s, _ := r.subscriberOf([]string{aaa}, m.NAI)
+		switch {
+		case !s.HomeAddress.IsValid() || s.HomeAddress == a:
+		case a.IsValid():
+			r.complain(given, "let their subscriber lists agree", "%s and %s have different home addresses for %s: %s and %s", by, aaa, name, a, s.HomeAddress)
+		default:
+			a, by = s.HomeAddress, aaa
+		}
+	}
+	return a
 }
 
 // homeLinkOf returns the first home link of a mobile node, or nil.
@@ -592,10 +641,19 @@ func (w *walker) familiesOf(l *Link) (out []family) {
 	return out
 }
 
+// subscriberLists gives the AAA servers the subscribers that are written.
+func (r *resolver) subscriberLists() {
+	r.derived = map[string]bool{}
+	for _, d := range r.order {
+		if v := d.value.Get("subscribers"); v != nil && d.node.AAA != nil {
+			d.node.AAA.Subscribers = r.subscribers(v)
+		}
+	}
+}
+
 // keys gives the AAA servers, the home agents and the mobile nodes the keys
 // that they share.
 func (r *resolver) keys() {
-	derived := map[string]bool{}
 	var mobiles []*draft
 	for _, d := range r.order {
 		if m := d.node.MobileNode; m != nil {
@@ -604,11 +662,7 @@ func (r *resolver) keys() {
 	}
 	for _, d := range r.order {
 		aaa := d.node.AAA
-		if aaa == nil {
-			continue
-		}
-		if v := d.value.Get("subscribers"); v != nil {
-			aaa.Subscribers = r.subscribers(v, derived)
+		if aaa == nil || d.value.Get("subscribers") != nil {
 			continue
 		}
 		for _, m := range mobiles {
@@ -617,13 +671,14 @@ func (r *resolver) keys() {
 				continue
 			}
 			nai := m.node.MobileNode.NAI
-			derived[nai] = true
+			r.derived[nai] = true
 			aaa.Subscribers = append(aaa.Subscribers, Subscriber{NAI: nai, MNAAASPI: defaultMNAAASPI, MNAAAKey: r.derive("mn-aaa-key", nai)})
 		}
 		if len(aaa.Subscribers) > 0 {
 			r.choose(d.node.Line, "nodes."+d.node.Name+".subscribers", fmt.Sprintf("%d, with keys made from their names: for labs only", len(aaa.Subscribers)), "")
 		}
 	}
+	r.assign(mobiles)
 	static := r.t.Security.Bootstrap == "static"
 	for i, d := range mobiles {
 		m, path := d.node.MobileNode, "nodes."+d.node.Name
@@ -675,6 +730,24 @@ func (r *resolver) keys() {
 	}
 }
 
+// assign tells the AAA servers the home addresses that they are to assign.
+func (r *resolver) assign(mobiles []*draft) {
+	for _, d := range mobiles {
+		m := d.node.MobileNode
+		if !m.Assigned || r.nodes[m.HomeAgent] == nil {
+			continue
+		}
+		for _, name := range r.nodes[m.HomeAgent].node.HomeAgent.AAA {
+			subscribers := r.nodes[name].node.AAA.Subscribers
+			for i := range subscribers {
+				if s := &subscribers[i]; s.NAI == m.NAI && !s.HomeAddress.IsValid() {
+					s.HomeAddress = m.HomeAddress
+				}
+			}
+		}
+	}
+}
+
 // derive makes a key that is the same at each run and different for each name.
 // Whoever knows the file knows the key: it protects nothing outside a lab.
 func (r *resolver) derive(use, nai string) []byte {
@@ -696,7 +769,7 @@ func (r *resolver) subscriberOf(aaas []string, nai string) (Subscriber, bool) {
 }
 
 // subscribers reads a list of subscribers, in place or in a file.
-func (r *resolver) subscribers(v *strict.Value, derived map[string]bool) []Subscriber {
+func (r *resolver) subscribers(v *strict.Value) []Subscriber {
 	if !v.Good() {
 		return nil
 	}
@@ -730,8 +803,8 @@ func (r *resolver) subscribers(v *strict.Value, derived map[string]bool) []Subsc
 		}
 		if s.MNAAAKey == nil {
 			s.MNAAAKey = r.derive("mn-aaa-key", s.NAI)
-			if !derived[s.NAI] {
-				derived[s.NAI] = true
+			if !r.derived[s.NAI] {
+				r.derived[s.NAI] = true
 				r.choose(v.Line, v.Path+"."+s.NAI+".mn-aaa-key", "made from its name: for labs only", "")
 			}
 		}

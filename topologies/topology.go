@@ -81,6 +81,7 @@ type MobileNode struct {
 	HomeAgent   string // the node
 	HomeAddress netip.Addr
 	HomePrefix  netip.Prefix // /64
+	Assigned    bool         // the network knows both, the mobile node does not
 
 	HomeAddress4 netip.Addr   // the IPv4 one that it asks for and will have; invalid: it asks for none
 	HomePrefix4  netip.Prefix // the home prefix that HomeAddress4 is of

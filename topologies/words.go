@@ -102,6 +102,29 @@ func labPrefixes(a netip.Addr) string {
 	return "take one of 2001:db8::/32, which is for documentation and labs"
 }
 
+// assigned is the word for a home address that the mobile node is not told.
+const assigned = "assigned"
+
+// homeAddressScalar is a home address, or the word assigned, whose Go type is
+// string.
+func homeAddressScalar() *strict.Scalar {
+	a := eitherAddress()
+	parse := a.Parse
+	a.Name += ", or " + assigned
+	a.Pattern = "^(" + assigned + "|[0-9a-fA-F:.]+)$"
+	a.Examples = append(a.Examples, assigned)
+	a.Parse = func(text string) (any, error) {
+		if text == assigned {
+			return text, nil
+		}
+		if strings.Trim(text, "abcdefghijklmnopqrstuvwxyz-") == "" {
+			return nil, &strict.Trouble{What: fmt.Sprintf("%q is not an address", text), Hint: "write an IPv6 address such as 2001:db8:100::10, or " + assigned}
+		}
+		return parse(text)
+	}
+	return a
+}
+
 // usable says whether a is a unicast address that routers forward.
 func usable(a netip.Addr) bool {
 	if a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a.IsLinkLocalUnicast() || a.Is4In6() {

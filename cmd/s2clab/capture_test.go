@@ -197,6 +197,43 @@ func TestEveryAuthenticatorOfTheDefaultRunIsRight(t *testing.T) {
 	}
 }
 
+// assignedOnTheWire holds that others read a run with assigned home addresses as
+// it is meant: nothing is malformed, and the address that an acknowledgement tells
+// is covered by its authenticator.
+func assignedOnTheWire(t *testing.T, run played) {
+	file, keys := filepath.Join(run.dir, "capture.pcapng"), filepath.Join(run.dir, "subscribers.yaml")
+	none(t, file, "_ws.malformed")
+	none(t, file, "icmpv6.checksum.status != 1")
+	none(t, file, "mip6.mhtype == 5 && !mip6.options.auth")
+	asked := tshark(t, file, "mip6.mhtype == 5 && ipv6.opt.mipv6.home_address == ::")
+	if len(asked) != 4+2 { // over WLAN and the core, and over LTE, seen at both ends of each
+		t.Errorf("%d binding updates with the unspecified home address, want 6", len(asked))
+	}
+	said, status := checkAuthenticators(t, file, keys)
+	if status != 0 {
+		t.Fatalf("exit status %d:\n%s", status, said)
+	}
+	wantSaid(t, said, "binding-update: MN-AAA right in 2\n", "binding-acknowledgement: MN-HA right in 5\n", "mip6a-answer: session key right in 2\n")
+
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A mobility header follows, 24 octets, type 2, one segment left.
+	header := bytes.Index(whole, []byte{135, 2, 2, 1, 0, 0, 0, 0})
+	if header < 0 {
+		t.Fatal("no type 2 routing header in the capture")
+	}
+	whole[header+8+15] ^= 1
+	bad := filepath.Join(t.TempDir(), "flipped.pcapng")
+	if err := os.WriteFile(bad, whole, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if said, status := checkAuthenticators(t, bad, keys); status != 1 || !strings.Contains(said, "MN-HA, SPI") {
+		t.Errorf("one bit of an assigned address is another: exit status %d, want 1 and a word of MN-HA:\n%s", status, said)
+	}
+}
+
 func TestStaticKeysAreCheckedFromTheCaptureToo(t *testing.T) {
 	needLabs(t)
 	t.Parallel()

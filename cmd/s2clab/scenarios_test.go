@@ -129,10 +129,17 @@ func TestEveryShippedScenarioHolds(t *testing.T) {
 			}
 			needLabs(t)
 			turn(t)
-			newPerson(t).playUntroubled(name).held(t)
+			run := newPerson(t).playUntroubled(name)
+			run.held(t)
+			if see := further[name]; see != nil {
+				see(t, run)
+			}
 		})
 	}
 }
+
+// further is what else must hold of the runs of scenarios, by name.
+var further = map[string]func(*testing.T, played){"address-assigned": assignedOnTheWire}
 
 func TestAnOrdinaryUserPlaysScenarios(t *testing.T) {
 	for _, name := range []string{scenarios.Default, "make-before-break", "wrong-key"} {

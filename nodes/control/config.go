@@ -61,8 +61,8 @@ type Security struct {
 // A MobileNode is the part of a Config for role mn.
 type MobileNode struct {
 	HomeAgent   netip.Addr    `json:"home-agent"`
-	HomeAddress netip.Addr    `json:"home-address"`
-	HomePrefix  netip.Prefix  `json:"home-prefix"` // seen on a link, it makes that link the home link
+	HomeAddress netip.Addr    `json:"home-address"` // invalid: to be assigned, and so is HomePrefix
+	HomePrefix  netip.Prefix  `json:"home-prefix"`  // seen on a link, it makes that link the home link
 	NAI         string        `json:"nai"`
 	Lifetime    time.Duration `json:"lifetime"` // asked for in each Binding Update
 	DAD         string        `json:"dad"`      // none, optimistic, full: how care-of addresses come into use

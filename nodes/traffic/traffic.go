@@ -12,9 +12,13 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"s2clab/nodes/control"
 )
@@ -146,7 +150,23 @@ func (a *agent) begin(name, event string) (*flow, context.Context, error) {
 	return f, sending, nil
 }
 
+// mayUse says what is wrong with a flow at an address that this node does not
+// have. Without it the flow would be told in the kernel's words, or wait unseen.
+func mayUse(flow string, at netip.Addr) error {
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(at, 0)))
+	switch {
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return fmt.Errorf("traffic: flow %q: this node does not have the address %v yet: a home address that is assigned is there with the first binding, so let the flow wait for the event home-address-assigned", flow, at)
+	case err != nil:
+		return fmt.Errorf("traffic: flow %q: %w", flow, err)
+	}
+	return conn.Close()
+}
+
 func (a *agent) open(o *control.OpenFlow) error {
+	if err := mayUse(o.Flow, o.Listen.Addr()); err != nil {
+		return err
+	}
 	switch o.Kind {
 	case "voice":
 		return a.openVoice(o)
@@ -159,7 +179,10 @@ func (a *agent) open(o *control.OpenFlow) error {
 }
 
 func (a *agent) start(s *control.StartFlow) error {
-	var err error
+	err := mayUse(s.Flow, s.Local)
+	if err != nil {
+		return err
+	}
 	switch s.Kind {
 	case "voice":
 		err = a.startVoice(s)

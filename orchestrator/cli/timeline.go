@@ -40,6 +40,7 @@ var told = map[string]string{
 	"binding-acknowledged":       "has Binding Acknowledgement {seq}: {status}",
 	"binding-refused":            "Binding Update refused: status {status}[, {name}][ ({reason})]",
 	"clock-resynchronised":       "moves its clock by {offset} s",
+	"home-address-assigned":      "home address {home-address} is assigned[ to {nai}][, chosen by {assigner}]",
 	"returned-home":              "is home",
 	"tunnel-set":                 "tunnels from {local} to {remote} ({engine} engine)",
 	"aaa-asked":                  "asks the AAA server about {nai}",

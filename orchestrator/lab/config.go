@@ -68,7 +68,7 @@ func interfaces(t *topologies.Topology, n *topologies.Node) []control.Interface 
 			Link:      i.Link,
 			MAC:       net.HardwareAddr(i.MAC[:]).String(),
 			MTU:       link.MTU,
-			Home:      link.Home,
+			Home:      link.Home && (n.MobileNode == nil || !n.MobileNode.Assigned),
 			Addresses: i.Addresses,
 		}
 		if i.Advertise != nil {
@@ -85,7 +85,7 @@ func security(t *topologies.Topology) control.Security {
 }
 
 func mobileNode(t *topologies.Topology, m *topologies.MobileNode) *control.MobileNode {
-	return &control.MobileNode{
+	c := &control.MobileNode{
 		HomeAgent:   t.Node(m.HomeAgent).HomeAgent.Address,
 		HomeAddress: m.HomeAddress,
 		HomePrefix:  m.HomePrefix,
@@ -104,6 +104,10 @@ func mobileNode(t *topologies.Topology, m *topologies.MobileNode) *control.Mobil
 		HomePrefix4:  m.HomePrefix4,
 		ForceUDP:     m.ForceUDP,
 	}
+	if m.Assigned { // it is for the mobile node to find out
+		c.HomeAddress, c.HomePrefix = netip.Addr{}, netip.Prefix{}
+	}
+	return c
 }
 
 func homeAgent(t *topologies.Topology, ha string, h *topologies.HomeAgent) *control.HomeAgent {

@@ -47,6 +47,19 @@ func contains(all []netip.AddrPort, one netip.AddrPort) bool {
 	return false
 }
 
+func TestAMobileIsNotToldAnAddressThatItIsAssigned(t *testing.T) {
+	top := load(t, "eps-s2c")
+	for i := range top.Nodes {
+		if m := top.Nodes[i].MobileNode; m != nil {
+			m.Assigned = true
+		}
+	}
+	ue := configs(top, 7)["ue"]
+	if ue.MobileNode.HomeAddress.IsValid() || ue.MobileNode.HomePrefix.IsValid() || ue.Interfaces[0].Home {
+		t.Errorf("%+v, %+v", ue.MobileNode, ue.Interfaces[0])
+	}
+}
+
 func TestStaticKeysReachBothEnds(t *testing.T) {
 	all := configs(load(t, "one-home-agent"), 1)
 	for _, cfg := range all {

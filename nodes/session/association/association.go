@@ -33,6 +33,9 @@
 //     change); else the source of the IPv6 header. A mobile at home that
 //     deletes its binding has its home address there;
 //   - an acknowledgement has the two addresses of the update that it answers;
+//   - an update that asks for a home address has the unspecified one, an
+//     acknowledgement that assigns one has that, and one that refuses has the
+//     unspecified one again;
 //   - the MN-AAA authenticator, for which the RFC is silent, is computed with a
 //     checksum of 0 too.
 //
