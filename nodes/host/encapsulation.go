@@ -131,6 +131,14 @@ type UDPDatagram struct {
 // udpHeld is how many wait for ReceiveUDP; more are dropped, as by a full socket.
 const udpHeld = 256
 
+// TakeAnyUDP takes signalling in UDP whatever address it is to, not only one of
+// Listen: that is how a mobile node without a home address is told one.
+func (p *MobilityPort) TakeAnyUDP(any bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.anyUDP = any
+}
+
 // isForUs says whether a packet that came in UDP is signalling: it has a mobility
 // header, whatever goes before, and is to an address of Listen.
 func (p *MobilityPort) isForUs(b []byte) bool {
@@ -139,7 +147,7 @@ func (p *MobilityPort) isForUs(b []byte) bool {
 	}
 	_, dst := addresses(b)
 	p.mu.Lock()
-	own := slices.Contains(p.own, dst)
+	own := p.anyUDP || slices.Contains(p.own, dst)
 	p.mu.Unlock()
 	if !own {
 		return false

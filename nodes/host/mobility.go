@@ -43,9 +43,10 @@ type MobilityPort struct {
 	closed chan struct{}
 	once   sync.Once // for closed
 
-	mu    sync.Mutex // of own and ports
-	own   []netip.Addr
-	ports map[uint16]*udpSocket
+	mu     sync.Mutex // of own, anyUDP and ports
+	own    []netip.Addr
+	anyUDP bool
+	ports  map[uint16]*udpSocket
 
 	sending sync.Mutex // of the fields below
 	batch   outgoing   // empty between calls

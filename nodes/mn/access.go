@@ -35,6 +35,7 @@ type access struct {
 	router  *router   // the default router, one of routers; nil: none
 	home    bool      // it advertises the home prefix; then there is no care-of address
 	address address
+	ipv4    address4
 
 	// previous is the address before, kept while the tunnel still ends there:
 	// RFC 6275, section 11.5.4. Not valid: none.
@@ -59,7 +60,7 @@ func newAccess(dev, link string, mac [6]byte) *access {
 
 // usable says whether the access can carry us.
 func (a *access) usable() bool {
-	return a.carrier && a.router != nil && (a.home || a.address.usable)
+	return a.carrier && (a.usable6() || a.usable4())
 }
 
 // deprecated says whether the care-of address is: RFC 4862, section 5.5.4.
@@ -79,10 +80,12 @@ func (m *Machine) carrierChanged(now time.Time, a *access, up bool) {
 		return
 	}
 	m.event("carrier-lost", map[string]any{"link": a.link})
-	a.solicitAt, a.routers, a.router, a.home = time.Time{}, nil, nil, false
+	ipv4 := a.ipv4
+	a.solicitAt, a.routers, a.router, a.home, a.ipv4 = time.Time{}, nil, nil, false, address4{}
 	m.settle(now) // first: another access may carry us
 	m.dropAddress(a)
 	m.dropPrevious(a)
+	m.leave4(a, ipv4)
 }
 
 // solicit sends a Router Solicitation, at once and without the random delay:
@@ -128,7 +131,7 @@ func (m *Machine) configure(now time.Time, a *access) {
 			m.enter(a)
 		}
 	case form != nil:
-		if keep != nil && m.tunnel == a.address.prefix.Addr() {
+		if keep != nil && m.tunnel.Local == a.address.prefix.Addr() {
 			m.dropPrevious(a)
 			a.previous, a.address = a.address.prefix, address{}
 		} else {
@@ -214,7 +217,7 @@ func (m *Machine) leave(a *access, old netip.Prefix) {
 	if !old.IsValid() {
 		return
 	}
-	if m.tunnel == old.Addr() {
+	if m.tunnel.Local == old.Addr() {
 		m.clearTunnel()
 	}
 	if m.expected == old.Addr() {
@@ -227,9 +230,9 @@ func (m *Machine) leave(a *access, old netip.Prefix) {
 // may use that before we know (RFC 6275, section 11.3.1, asks of packets in the
 // tunnel only who sent them).
 func (m *Machine) expectTunnel() {
-	if m.tunnel != m.careOf && m.expected != m.careOf {
+	if m.tunnel.Local != m.careOf && m.expected != m.careOf {
 		m.expected = m.careOf
-		m.do(ExpectTunnel{Local: m.careOf, Remote: m.cfg.HomeAgent})
+		m.do(ExpectTunnel(m.wantedTunnel(m.mayBeInUDP())))
 	}
 }
 
@@ -242,9 +245,9 @@ func (m *Machine) forsakeTunnel() {
 
 // setTunnel lets the tunnel end at the care-of address.
 func (m *Machine) setTunnel() {
-	if m.tunnel != m.careOf {
-		m.tunnel = m.careOf
-		m.do(SetTunnel{Local: m.careOf, Remote: m.cfg.HomeAgent})
+	if want := m.wantedTunnel(m.dual.udp); m.tunnel != want {
+		m.tunnel = want
+		m.do(want)
 		if m.expected == m.careOf {
 			m.expected = netip.Addr{} // it has come
 		}
@@ -256,10 +259,10 @@ func (m *Machine) setTunnel() {
 }
 
 func (m *Machine) clearTunnel() {
-	if !m.tunnel.IsValid() {
+	if !m.tunnel.Local.IsValid() {
 		return
 	}
-	m.tunnel = netip.Addr{}
+	m.tunnel = SetTunnel{}
 	if m.homecoming.told {
 		m.useHome()
 	}

@@ -112,7 +112,7 @@ func TestADuplicateOfTheRegisteredAddressRegistersAnother(t *testing.T) {
 	if len(s.sent) != 2 || s.sent[1].packet.Src == careOfWLAN {
 		t.Errorf("got %v", names(out))
 	}
-	if s.m.tunnel.IsValid() {
+	if s.m.tunnel.Local.IsValid() {
 		t.Error("the tunnel still ends at the duplicate address")
 	}
 }
@@ -146,7 +146,7 @@ func TestARouterThatFallsSilentIsProbedThreeTimesAndGivenUp(t *testing.T) {
 	if _, ok := find[SolicitRouter](s.out); !ok {
 		t.Error("did not look for another router")
 	}
-	if s.m.tunnel.IsValid() || s.m.here != nil {
+	if s.m.tunnel.Local.IsValid() || s.m.here != nil {
 		t.Error("still attached by a router that is gone")
 	}
 }
@@ -224,7 +224,7 @@ func TestASecondRouterOfTheSamePrefixTakesOverWithoutABindingUpdate(t *testing.T
 	if !ok || e.Router != other {
 		t.Errorf("got %v", names(out))
 	}
-	if len(s.sent) != 1 || s.m.tunnel != careOfWLAN {
+	if len(s.sent) != 1 || s.m.tunnel.Local != careOfWLAN {
 		t.Error("the address has not changed, but the binding was touched")
 	}
 }
@@ -240,7 +240,7 @@ func TestADeprecatedAddressIsReplacedAndKeptUntilTheNewOneIsBound(t *testing.T) 
 	if _, ok := find[LeaveAccess](out); ok {
 		t.Errorf("the old address went before the new one was bound: %v", names(out))
 	}
-	if s.m.tunnel != careOfWLAN || len(s.sent) != 2 {
+	if s.m.tunnel.Local != careOfWLAN || len(s.sent) != 2 {
 		t.Fatalf("got %v", names(out))
 	}
 	out = s.answer(0)
@@ -277,7 +277,7 @@ func TestAPrefixEndsWithItsValidLifetime(t *testing.T) {
 		t.Errorf("asked for %v at the refresh, which is more than the address has left", l)
 	}
 	s.until(101 * time.Second)
-	if s.m.here != nil || s.m.tunnel.IsValid() {
+	if s.m.here != nil || s.m.tunnel.Local.IsValid() {
 		t.Error("an address outlives its prefix")
 	}
 }
@@ -333,7 +333,7 @@ func TestTheTunnelMovesOnlyWithTheAcknowledgement(t *testing.T) {
 	s.now = s.now.Add(time.Second)
 	s.carrier("wimax", true)
 	s.advertise("wimax", wimaxPrefix)
-	if s.m.tunnel != careOfWLAN {
+	if s.m.tunnel.Local != careOfWLAN {
 		t.Error("the tunnel moved before the binding did")
 	}
 	out := s.answer(0)
@@ -403,7 +403,7 @@ func TestACarrierThatFlapsNeedsNoBindingUpdate(t *testing.T) {
 	s.until(time.Second)
 	s.carrier("wlan", true)
 	out := s.advertise("wlan", wlanPrefix)
-	if len(s.sent) != 1 || s.m.tunnel != careOfWLAN {
+	if len(s.sent) != 1 || s.m.tunnel.Local != careOfWLAN {
 		t.Errorf("got %v, want the tunnel back", names(out))
 	}
 	s.until(45 * time.Second)

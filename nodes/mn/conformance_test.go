@@ -140,7 +140,7 @@ func TestADuplicateHomeAddressEndsTheTunnelAndIsNotUsedAtHome(t *testing.T) { //
 	s.until(2 * time.Second)
 	s.message(&mh.BindingRefreshRequest{}, homeAgent, homeAddress)
 	s.answer(mh.DADFailed) // by a home agent that has lost its bindings
-	if s.m.tunnel.IsValid() {
+	if s.m.tunnel.Local.IsValid() {
 		t.Error("the tunnel is still there")
 	}
 	s.visit("lte", homePrefix)
@@ -221,7 +221,7 @@ func TestAtTheRefusalOfADeregistrationApplicationsAreNotLost(t *testing.T) {
 	s.carrier("lte", true)
 	s.advertise("lte", homePrefix)
 	s.answer(mh.Prohibited)
-	if s.m.tunnel != careOfWLAN {
+	if s.m.tunnel.Local != careOfWLAN {
 		t.Error("no tunnel any more, and no way by home")
 	}
 	s.carrier("wlan", false)

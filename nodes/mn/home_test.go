@@ -111,7 +111,7 @@ func TestAMobileThatIsAssignedItsAddressAtHomeDeregisters(t *testing.T) {
 			if left.Address.Addr() != careOf {
 				t.Errorf("left %+v: %q", left, names(s.out))
 			}
-			if s.m.tunnel.IsValid() || slices.Contains(names(s.out), "SetTunnel") {
+			if s.m.tunnel.Local.IsValid() || slices.Contains(names(s.out), "SetTunnel") {
 				t.Errorf("%q: want no tunnel", names(s.out))
 			}
 			u := s.last()
@@ -120,7 +120,7 @@ func TestAMobileThatIsAssignedItsAddressAtHomeDeregisters(t *testing.T) {
 			}
 			s.answer(mh.Accepted)
 			s.mustHappen("returned-home")
-			if s.m.tunnel.IsValid() || !s.m.homecoming.used {
+			if s.m.tunnel.Local.IsValid() || !s.m.homecoming.used {
 				t.Error("applications do not send through the home link")
 			}
 		})
@@ -135,7 +135,7 @@ func TestAnotherAccessMayTurnOutToBeTheHomeLink(t *testing.T) {
 	s.carrier("wlan", true)
 	s.advertise("wlan", wlanPrefix)
 	s.bootstrap()
-	if a := s.m.access("lte"); !a.home || a.address.prefix.IsValid() || s.m.here.dev != "wlan" || s.m.tunnel != careOfWLAN {
+	if a := s.m.access("lte"); !a.home || a.address.prefix.IsValid() || s.m.here.dev != "wlan" || s.m.tunnel.Local != careOfWLAN {
 		t.Fatalf("lte: %+v, here %v", a, s.m.here.dev)
 	}
 	s.carrier("wlan", false)
@@ -173,7 +173,7 @@ func TestOnlyAProvenAcknowledgementAssigns(t *testing.T) {
 			s := begin(t, homeless(config()))
 			s.visit("wlan", wlanPrefix)
 			s.answer(mh.Accepted, spoil)
-			if s.m.home.known() || s.count("home-address-assigned") > 0 || s.m.tunnel.IsValid() || s.count("bound") > 0 {
+			if s.m.home.known() || s.count("home-address-assigned") > 0 || s.m.tunnel.Local.IsValid() || s.count("bound") > 0 {
 				t.Errorf("took %v", s.m.home)
 			}
 			s.until(1500 * time.Millisecond)
@@ -241,7 +241,7 @@ func TestAMoveBeforeTheAnswerAsksFromTheNewAddress(t *testing.T) {
 		t.Error("took the answer to what it asked before")
 	}
 	s.bootstrap()
-	if s.m.tunnel != careOfWiMAX {
+	if s.m.tunnel.Local != careOfWiMAX {
 		t.Errorf("tunnel from %v", s.m.tunnel)
 	}
 }

@@ -34,6 +34,7 @@ func (h *homecoming) deadline() time.Time { return earliest(h.askAt, h.advertise
 func (m *Machine) comeHome(now time.Time, a *access) {
 	h := &m.homecoming
 	*h = homecoming{access: a}
+	m.dual.failed = false
 	if m.registration.duplicate { // RFC 6275, section 11.7.1: not to be used again, here neither
 		m.event("address-failed", map[string]any{"link": a.link, "address": m.home.address.String()})
 		return
@@ -90,7 +91,7 @@ func (m *Machine) deregister(now time.Time) {
 	m.register(now)
 	m.greet(h.access, m.home.address)
 	h.told = true
-	if !m.tunnel.IsValid() {
+	if !m.tunnel.Local.IsValid() {
 		m.useHome()
 	}
 }
@@ -120,6 +121,7 @@ func (m *Machine) useHome() {
 	if h := &m.homecoming; !h.used {
 		h.used = true
 		m.do(UseHome{Dev: h.access.dev, Prefix: m.home.prefix, Router: h.router})
+		m.useHome4()
 	}
 }
 
@@ -152,6 +154,7 @@ func (m *Machine) advertiseHome(now time.Time) {
 }
 
 func (m *Machine) leaveHome() {
+	m.leaveHome4()
 	m.do(LeaveHome{Dev: m.homecoming.access.dev, Address: m.home.within(), HomeAgent: m.cfg.HomeAgent})
 	m.homecoming = homecoming{}
 }

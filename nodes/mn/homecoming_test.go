@@ -78,7 +78,7 @@ func TestReturningHomeWithTheOldAccessThereKeepsTheTunnelUntilTheAcknowledgement
 	s.answer(0)
 	s.carrier("lte", true)
 	out := s.advertise("lte", homePrefix)
-	if _, ok := find[UseHome](out); ok || s.m.tunnel != careOfWLAN {
+	if _, ok := find[UseHome](out); ok || s.m.tunnel.Local != careOfWLAN {
 		t.Errorf("the tunnel was left before the answer: %v", names(out))
 	}
 	out = s.answer(0)
@@ -200,7 +200,7 @@ func TestLeavingHomeWhileTheDeletionIsOutRegistersWithTheNextSequenceNumber(t *t
 		t.Error("took a late answer for the present one")
 	}
 	s.answer(0)
-	if s.m.tunnel != careOfWiMAX {
+	if s.m.tunnel.Local != careOfWiMAX {
 		t.Error("no tunnel")
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"s2clab/nodes/host"
 	"s2clab/nodes/wire/icmp6"
+	"s2clab/nodes/wire/udp"
 )
 
 // metricHome is that of ways through the home link: better than the tunnel's, so
@@ -37,6 +38,8 @@ type kernel struct {
 	host     *host.Host
 	mobility *host.MobilityPort
 	nd       *host.NDPort
+	arp      *host.ARPPort // nil: no IPv4
+	router4  netip.Addr    // of the home link, for IPv4
 	tunnel   tunnel
 	home     netip.Addr // the home address; not valid: none was assigned yet
 	devices  []string
@@ -74,6 +77,10 @@ func (k *kernel) act(o Output) error {
 		return k.leaveAccess(o)
 	case TakeHome:
 		return k.takeHome(o)
+	case UseHome4:
+		return k.useHome4(o)
+	case LeaveHome4:
+		return k.leaveHome4(o)
 	case EnterHome:
 		return k.enterHome(o)
 	case UseHome:
@@ -81,9 +88,12 @@ func (k *kernel) act(o Output) error {
 	case LeaveHome:
 		return k.leaveHome(o)
 	case SendMobility:
+		if o.To.IsValid() {
+			return k.mobility.SendUDP(o.Dev, o.From, o.To, o.Octets)
+		}
 		return k.mobility.SendOn(o.Dev, o.Octets)
 	case ExpectTunnel:
-		return k.tunnel.Expect(host.Binding{Inner: k.home, Local: o.Local, Remote: o.Remote})
+		return k.tunnel.Expect(k.binding(SetTunnel(o)))
 	case ForsakeTunnel:
 		return k.tunnel.Forsake()
 	case SetTunnel:
@@ -96,8 +106,17 @@ func (k *kernel) act(o Output) error {
 	return fmt.Errorf("no way to do %T", o)
 }
 
+// binding is a tunnel that the machine wants, as the host has it.
+func (k *kernel) binding(o SetTunnel) host.Binding {
+	b := host.Binding{Inner: k.home, Inner4: o.Home4, Local: o.Local, Remote: o.Remote}
+	if o.UDP {
+		b.UDP = host.UDPPorts{Local: udp.EncapsulationPort, Remote: udp.EncapsulationPort}
+	}
+	return b
+}
+
 func (k *kernel) setTunnel(o SetTunnel) error {
-	if err := k.tunnel.Set(host.Binding{Inner: k.home, Local: o.Local, Remote: o.Remote}); err != nil {
+	if err := k.tunnel.Set(k.binding(o)); err != nil {
 		return err
 	}
 	engine, _ := k.tunnel.Engine()
@@ -160,7 +179,7 @@ func flagsOf(d DAD) host.AddressFlags {
 
 // rule sends what has the care-of address to the table of its device.
 func rule(careOf netip.Addr, table int) host.Rule {
-	return host.Rule{Priority: host.PriorityRole, From: netip.PrefixFrom(careOf, 128), Table: table}
+	return host.Rule{Priority: host.PriorityRole, From: netip.PrefixFrom(careOf, careOf.BitLen()), Table: table}
 }
 
 func (k *kernel) enterAccess(o EnterAccess) error {
@@ -169,6 +188,9 @@ func (k *kernel) enterAccess(o EnterAccess) error {
 		return err
 	}
 	careOf := o.Address.Addr()
+	if careOf.Is4() {
+		return k.enterAccess4(o, table)
+	}
 	k.useWay(careOf, way{o.Dev, o.Router})
 	c := k.host.Changes()
 	neighbor(c, o.Dev, o.Router, o.LinkLayer)
@@ -187,6 +209,9 @@ func (k *kernel) leaveAccess(o LeaveAccess) error {
 		return err
 	}
 	careOf := o.Address.Addr()
+	if careOf.Is4() {
+		return errors.Join(k.host.RemoveAddress(o.Dev, o.Address), k.host.RemoveRule(rule(careOf, table)))
+	}
 	return errors.Join(
 		k.nd.Leave(o.Dev, icmp6.SolicitedNode(careOf)),
 		k.mobility.Ignore(careOf),
@@ -252,6 +277,7 @@ func (k *kernel) toHomeAgent(dev string, homeAgent, router netip.Addr, onLink bo
 // home, has left of the address.
 func (k *kernel) takeHome(o TakeHome) error {
 	k.home = o.Address.Addr()
+	k.mobility.TakeAnyUDP(false)
 	err := k.clearHome(o.Address, o.HomeAgent)
 	return errors.Join(err, k.mobility.Listen(k.home), k.tunnel.SetHome(k.home))
 }

@@ -36,7 +36,9 @@ type Machine struct {
 	security     security
 	homecoming   homecoming
 
-	tunnel   netip.Addr // local end of the tunnel to the home agent; not valid: none
+	dual dualStack
+
+	tunnel   SetTunnel  // to the home agent; the zero value: none
 	expected netip.Addr // the care-of address to which packets may be tunnelled already; not valid: none
 
 	// linkLocal says that the link-local address at home has the interface
@@ -73,6 +75,7 @@ func New(cfg *control.Config) (*Machine, error) {
 		m.accesses = append(m.accesses, a)
 	}
 	m.setHome(home)
+	m.dual = dualStackOf(cfg.MobileNode)
 	if m.security, err = newSecurity(cfg.MobileNode); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
@@ -101,6 +104,14 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 	case AddressChanged:
 		if a := m.access(in.Dev); a != nil {
 			m.addressChanged(now, a, in)
+		}
+	case Configured4:
+		if a := m.access(in.Dev); a != nil {
+			m.configured4(now, a, &in)
+		}
+	case Deconfigured4:
+		if a := m.access(in.Dev); a != nil {
+			m.deconfigured4(now, a, &in)
 		}
 	case Received:
 		m.received(now, &in)
@@ -165,14 +176,7 @@ func (m *Machine) event(name string, fields map[string]any) {
 // when that is somewhere else than before.
 func (m *Machine) settle(now time.Time) {
 	best := choose(now, m.accesses)
-	var careOf netip.Addr
-	switch {
-	case best == nil:
-	case best.home:
-		careOf = m.home.address
-	default:
-		careOf = best.address.prefix.Addr()
-	}
+	careOf := m.careOfAt(best)
 	if best == m.here && careOf == m.careOf {
 		if h := &m.homecoming; h.access != nil && h.router.IsValid() && h.router != h.access.router.address {
 			m.changeRouter()

@@ -25,6 +25,10 @@ func TestWhateverHappensTheMachineHoldsItsInvariants(t *testing.T) {
 		if unknown {
 			cfg = homeless(cfg)
 		}
+		if rapid.Bool().Draw(r, "dual stack") {
+			cfg.MobileNode.HomeAgent4, cfg.MobileNode.HomeAddress4, cfg.MobileNode.HomePrefix4 = agent4, home4, home4Net
+			cfg.MobileNode.ForceUDP = rapid.Bool().Draw(r, "force UDP")
+		}
 		sec := &cfg.MobileNode.Security
 		if !unknown {
 			sec.Integrity = rapid.SampledFrom([]string{"none", "auth-options"}).Draw(r, "integrity")
@@ -60,7 +64,7 @@ func (w *world) random(r *rapid.T) {
 	dev := rapid.SampledFrom(devs).Draw(r, "device")
 	prefix := rapid.SampledFrom([]netip.Prefix{homePrefix, wlanPrefix, wimaxPrefix}).Draw(r, "prefix")
 	w.out = nil
-	switch rapid.IntRange(0, 9).Draw(r, "what") {
+	switch rapid.IntRange(0, 11).Draw(r, "what") {
 	case 0, 1:
 		w.carrier(dev, rapid.Bool().Draw(r, "up"))
 	case 2, 3:
@@ -99,6 +103,12 @@ func (w *world) random(r *rapid.T) {
 		w.answerTo(u, status, func(a *answer) {
 			a.packet.Src = w.m.cfg.HomeAgent
 			a.ba.Lifetime = rapid.SampledFrom([]time.Duration{0, 4 * time.Second, time.Minute}).Draw(r, "granted")
+			if n := rapid.SampledFrom([]mh.NATDetection{{}, noNAT, behindNAT}).Draw(r, "NAT"); a.from.IsValid() && status.Accepts() {
+				a.ba.Options = append(a.ba.Options, n)
+			}
+			if status.Accepts() && rapid.Bool().Draw(r, "IPv4 home address") {
+				a.ba.Options = append(a.ba.Options, given4)
+			}
 			if rapid.Bool().Draw(r, "unproven") {
 				a.key = nil
 			}
@@ -106,6 +116,10 @@ func (w *world) random(r *rapid.T) {
 	case 8:
 		w.until(w.now.Add(time.Duration(rapid.Int64Range(0, int64(20*time.Second)).Draw(r, "wait"))).Sub(start))
 		w.out = nil // applied on the way
+	case 10:
+		w.lease(dev, rapid.SampledFrom([]netip.Prefix{wlan4, private4, netip.PrefixFrom(home4, 24)}).Draw(r, "lease"))
+	case 11:
+		w.step(Deconfigured4{Dev: dev, Reason: "expired"})
 	case 9:
 		switch rapid.IntRange(0, 2).Draw(r, "message") {
 		case 0:
@@ -257,10 +271,10 @@ func (w *world) check(r *rapid.T) {
 		w.take(m.Tick(w.now))
 		w.apply(r)
 	}
-	if m.tunnel != w.tunnel {
+	if m.tunnel.Local != w.tunnel {
 		r.Fatalf("tunnel from %v, the kernel's from %v", m.tunnel, w.tunnel)
 	}
-	if m.expected != w.expected || m.expected.IsValid() && m.expected == m.tunnel {
+	if m.expected != w.expected || m.expected.IsValid() && m.expected == m.tunnel.Local {
 		r.Fatalf("a tunnel from %v is expected, by the kernel from %v; there is one from %v", m.expected, w.expected, m.tunnel)
 	}
 	if m.here == nil && (reg.waiting != nil || !reg.retryAt.IsZero()) {
@@ -280,7 +294,7 @@ func (w *world) check(r *rapid.T) {
 	if (m.homecoming.access != nil && m.homecoming.told) != (w.home != "") || m.homecoming.used != w.byHome {
 		r.Fatalf("home on %q, used %v, machine: %+v", w.home, w.byHome, m.homecoming)
 	}
-	if m.homecoming.access != nil && m.homecoming.told && !m.tunnel.IsValid() && !w.byHome {
+	if m.homecoming.access != nil && m.homecoming.told && !m.tunnel.Local.IsValid() && !w.byHome {
 		r.Fatal("at home, no tunnel, and applications do not send through the home link")
 	}
 	for i := w.checked; i < len(w.sent); i++ {

@@ -86,17 +86,16 @@ type LeaveHome struct {
 
 // SendMobility sends a whole IPv6 packet, from its IPv6 header on.
 type SendMobility struct {
-	Dev    string // where its source address is
-	Octets []byte
+	Dev      string // where its source address is
+	Octets   []byte
+	From, To netip.AddrPort // in UDP over IPv4, RFC 5555, section 4.2; not valid: as it is
 }
 
 // ExpectTunnel takes what the home agent tunnels to a care-of address, and sends
 // nothing that way: the home agent may send packets before its acknowledgement
 // has come, or in place of one that is lost. SetTunnel with the same ends, another
 // ExpectTunnel or ForsakeTunnel ends it.
-type ExpectTunnel struct {
-	Local, Remote netip.Addr
-}
+type ExpectTunnel SetTunnel
 
 // ForsakeTunnel ends ExpectTunnel.
 type ForsakeTunnel struct{}
@@ -105,6 +104,8 @@ type ForsakeTunnel struct{}
 // agent, or moves the one there is.
 type SetTunnel struct {
 	Local, Remote netip.Addr
+	Home4         netip.Addr // the IPv4 home address, beside the IPv6 one; not valid: none
+	UDP           bool       // in UDP over IPv4: RFC 5555, section 4.1
 }
 
 // ClearTunnel ends the tunnel. What applications send until another way is

@@ -56,7 +56,7 @@ func (m *Machine) received(now time.Time, in *Received) {
 		m.ignore(now, "unknown message type", source)
 		m.tellError(now, &p, mh.UnknownType)
 	case *mh.BindingAcknowledgement:
-		if reason := m.misdirected(&p); reason != "" {
+		if reason := m.misdirected(&p, in.From); reason != "" {
 			m.ignore(now, reason, source)
 			return
 		}
@@ -82,12 +82,24 @@ func (m *Machine) received(now time.Time, in *Received) {
 // Acknowledgement; empty: nothing. It goes to where the Binding Update came
 // from, by way of a type 2 routing header unless that was the home address: RFC
 // 6275, section 9.5.4.
-func (m *Machine) misdirected(p *ipv6.Packet) string {
+//
+// By IPv4 it comes in UDP from where that went, to the home address: RFC 5555,
+// section 4.2.
+func (m *Machine) misdirected(p *ipv6.Packet, from netip.AddrPort) string {
 	u := m.registration.waiting
+	var to netip.AddrPort
+	if u != nil {
+		_, to = m.ends(u)
+	}
 	switch {
+	case u != nil && from != to:
+		return "binding acknowledgement by another way than the binding update"
 	case p.Src != m.cfg.HomeAgent || p.HomeAddress.IsValid():
 		return "binding acknowledgement not from the home agent"
-	case u != nil && p.Dst != u.source:
+	case from.IsValid() && p.RoutingHome.IsValid():
+		return "binding acknowledgement in UDP with a routing header"
+	case u != nil && from.IsValid() && u.asks(): // its destination is the home address, or it refuses one
+	case u != nil && !from.IsValid() && p.Dst != u.source:
 		return "binding acknowledgement to another address"
 	case u != nil && u.asks(): // its routing header names the home address; a refusal has none
 	case p.UpperDst() != m.home.address:
@@ -106,8 +118,12 @@ func (m *Machine) mayAssign(a netip.Addr) bool {
 // subject is the home address that a Binding Acknowledgement which is not
 // misdirected is about; unspecified: it refuses to assign one.
 func (m *Machine) subject(p *ipv6.Packet) netip.Addr {
-	if p.RoutingHome.IsValid() {
+	u := m.registration.waiting
+	switch {
+	case p.RoutingHome.IsValid():
 		return p.RoutingHome
+	case u != nil && u.asks() && u.overIPv4():
+		return p.Dst
 	}
 	return m.home.told()
 }

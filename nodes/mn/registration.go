@@ -64,6 +64,7 @@ type update struct {
 	lifetime time.Duration // 0: deletes the binding
 	sent     time.Time
 	proof    proof
+	forces   bool // it asks for UDP
 	refused  bool // by an acknowledgement that proves nothing
 }
 
@@ -76,10 +77,11 @@ func (r *registration) abandon() {
 }
 
 // attach registers the care-of address of the access that carries us. There is
-// no need where the home agent holds just that, as when a carrier flaps.
+// no need where the home agent holds just that, as when a carrier flaps; but a
+// NAT that is there or not may be another one.
 func (m *Machine) attach(now time.Time) {
 	r := &m.registration
-	if r.bound && r.boundTo == m.careOf && r.waiting == nil && !r.refreshAt.IsZero() && now.Before(r.refreshAt) {
+	if r.bound && r.boundTo == m.careOf && !m.careOf.Is4() && r.waiting == nil && !r.refreshAt.IsZero() && now.Before(r.refreshAt) {
 		m.setTunnel()
 		return
 	}
@@ -141,7 +143,8 @@ func (m *Machine) transmit(now time.Time) {
 			r.mayHold = until
 		}
 	}
-	m.do(SendMobility{Dev: m.here.dev, Octets: octets})
+	from, to := m.ends(u)
+	m.do(SendMobility{Dev: m.here.dev, Octets: octets, From: from, To: to})
 	m.event("binding-update-sent", map[string]any{"seq": u.seq, "care-of": u.careOf.String(),
 		"home-address": u.home.String(), "lifetime": u.lifetime.Seconds(),
 		"auth": u.proof.kind.String(), "attempt": r.attempt})
@@ -157,8 +160,10 @@ func (m *Machine) lifetime(now time.Time) time.Duration {
 		return 0
 	}
 	l := m.cfg.Lifetime
-	if p := m.here.router.of(m.here.address.prefix); p != nil && !p.valid.IsZero() {
-		l = min(l, p.valid.Sub(now))
+	if r := m.here.router; r != nil {
+		if p := r.of(m.here.address.prefix); p != nil && !p.valid.IsZero() {
+			l = min(l, p.valid.Sub(now))
+		}
 	}
 	l = min(max(l, lifetimeUnit), longestLifetime)
 	return l - l%lifetimeUnit
@@ -166,8 +171,8 @@ func (m *Machine) lifetime(now time.Time) time.Duration {
 
 // compose makes the packet of u: RFC 6275, section 11.7.1.
 func (m *Machine) compose(now time.Time, u *update) ([]byte, error) {
-	bu := &mh.BindingUpdate{Seq: u.seq, Flags: mh.AckRequested | mh.HomeRegistration, Lifetime: u.lifetime,
-		Options: []mh.Option{mh.AlternateCareOf{Address: u.careOf}}}
+	bu := &mh.BindingUpdate{Seq: u.seq, Flags: mh.AckRequested | mh.HomeRegistration, Lifetime: u.lifetime}
+	m.options4(u, bu)
 	if m.linkLocal {
 		bu.Flags |= mh.LinkLocal
 	}
@@ -176,7 +181,10 @@ func (m *Machine) compose(now time.Time, u *update) ([]byte, error) {
 		return nil, err
 	}
 	p := ipv6.Packet{Src: u.source, Dst: m.cfg.HomeAgent, HopLimit: 64, Next: ipv6.Mobility, Payload: header}
-	if u.source != u.home {
+	switch {
+	case u.overIPv4():
+		p.Src = u.home // RFC 5555, section 4.2
+	case u.source != u.home:
 		p.HomeAddress = u.home
 	}
 	return ipv6.Append(make([]byte, 0, 64+len(header)), &p)
@@ -253,6 +261,9 @@ func (m *Machine) accepted(now time.Time, u *update, ba *mh.BindingAcknowledgeme
 	if a, ok := mh.Find[mh.RefreshAdvice](ba.Options); ok && a.Interval > 0 && a.Interval < refresh {
 		refresh = a.Interval
 	}
+	if keepalive := m.acknowledged4(u, ba); keepalive > 0 {
+		refresh = min(refresh, keepalive)
+	}
 	r.refreshAt = u.sent.Add(refresh)
 	if u.asks() {
 		m.assigned(home)
@@ -284,7 +295,11 @@ func (m *Machine) refused(now time.Time, u *update, ba *mh.BindingAcknowledgemen
 		}
 		u.refused = true
 	}
-	m.event("binding-refused", map[string]any{"seq": ba.Seq, "status": uint8(ba.Status), "name": ba.Status.String(),
+	name := ba.Status.String()
+	if u.refusesUDP(ba) {
+		name = "force-udp-refused"
+	}
+	m.event("binding-refused", map[string]any{"seq": ba.Seq, "status": uint8(ba.Status), "name": name,
 		"authenticated": proven && m.security.integrity})
 	if ba.Status == mh.AuthFail {
 		m.authFailed(now, u)
@@ -299,7 +314,12 @@ func (m *Machine) refused(now time.Time, u *update, ba *mh.BindingAcknowledgemen
 	case mh.SequenceOutOfWindow:
 		r.seq = ba.Seq
 		m.correct(now)
-	case mh.IDMismatch:
+	case mh.IDMismatch: // ForceUDPRefused is the same number
+		if u.refusesUDP(ba) {
+			m.dual.refused = true
+			m.correct(now)
+			return
+		}
 		if offset, ok := m.security.resynchronise(u, ba); ok {
 			m.event("clock-resynchronised", map[string]any{"offset": offset.Seconds()})
 			m.correct(now)
@@ -364,6 +384,9 @@ func (m *Machine) tickRegistration(now time.Time) {
 	}
 	switch {
 	case due(r.retryAt, now):
+		if m.fallBackToIPv4(now) {
+			return
+		}
 		if !r.held {
 			r.interval = min(2*r.interval, maxAckTimeout) // section 11.8
 		}

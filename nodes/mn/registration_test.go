@@ -140,11 +140,11 @@ func TestABindingThatIsNotRefreshedEndsWhenTheHomeAgentEndsIt(t *testing.T) {
 	s.until(time.Second)
 	s.answer(0)
 	s.until(59 * time.Second)
-	if !s.m.tunnel.IsValid() {
+	if !s.m.tunnel.Local.IsValid() {
 		t.Error("gave up too early")
 	}
 	s.until(60 * time.Second)
-	if s.m.tunnel.IsValid() {
+	if s.m.tunnel.Local.IsValid() {
 		t.Error("counted from the acknowledgement: RFC 6275, section 11.7.3, counts from the update")
 	}
 	s.mustHappen("binding-expired")
@@ -152,7 +152,7 @@ func TestABindingThatIsNotRefreshedEndsWhenTheHomeAgentEndsIt(t *testing.T) {
 		t.Errorf("sent at %v", got)
 	}
 	s.answer(0)
-	if s.m.tunnel != careOfWLAN || s.count("bound") != 2 {
+	if s.m.tunnel.Local != careOfWLAN || s.count("bound") != 2 {
 		t.Error("not bound again")
 	}
 }
@@ -325,7 +325,7 @@ func TestAcceptedWithAnotherStatusThan0IsAccepted(t *testing.T) {
 	s := begin(t, config())
 	s.visit("wlan", wlanPrefix)
 	s.answer(mh.AcceptedPrefixDiscovery)
-	if e := s.mustHappen("binding-acknowledged"); e.Fields["status"] != uint8(1) || s.m.tunnel != careOfWLAN {
+	if e := s.mustHappen("binding-acknowledged"); e.Fields["status"] != uint8(1) || s.m.tunnel.Local != careOfWLAN {
 		t.Errorf("got %v", e.Fields)
 	}
 }
@@ -334,7 +334,7 @@ func TestAcceptedForNoTimeAtAllIsAskedForAgain(t *testing.T) {
 	s := begin(t, config())
 	s.visit("wlan", wlanPrefix)
 	s.answer(0, func(a *answer) { a.ba.Lifetime = 0 })
-	if s.m.tunnel.IsValid() || s.count("bound") != 0 {
+	if s.m.tunnel.Local.IsValid() || s.count("bound") != 0 {
 		t.Error("bound for 0 s")
 	}
 	s.until(2 * time.Second)
@@ -378,7 +378,7 @@ func TestABindingErrorOfTheHomeAgentRegistersAgainAtMostOnceASecond(t *testing.T
 		t.Error("believed one that does not concern us")
 	}
 	s.bindingError(unknown, homeAgent)
-	if len(s.sent) != 2 || s.m.tunnel != careOfWLAN {
+	if len(s.sent) != 2 || s.m.tunnel.Local != careOfWLAN {
 		t.Error("not registered again")
 	}
 	s.answer(0)

@@ -10,6 +10,7 @@ import (
 
 	"s2clab/nodes/control"
 	"s2clab/nodes/host"
+	"s2clab/nodes/wire/udp"
 )
 
 // Run is role mn: it runs until ctx or the lab ends.
@@ -28,7 +29,7 @@ func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
 		return err
 	}
 	defer k.close()
-	if k.tunnel, err = h.NewTunnel(host.TunnelConfig{Engine: cfg.MobileNode.Tunnel, Side: host.MobileSide, HomeAddress: cfg.MobileNode.HomeAddress}); err != nil {
+	if k.tunnel, err = h.NewTunnel(host.TunnelConfig{Engine: cfg.MobileNode.Tunnel, Side: host.MobileSide, HomeAddress: cfg.MobileNode.HomeAddress, HomeAddress4: m.dual.home}); err != nil {
 		return err
 	}
 
@@ -62,6 +63,9 @@ func openKernel(h *host.Host, cfg *control.Config, t teller) (*kernel, error) {
 	if k.nd, err = h.NDPort(); err != nil {
 		errs = append(errs, err)
 	}
+	if cfg.MobileNode.HomeAgent4.IsValid() || cfg.MobileNode.HomeAddress4.IsValid() {
+		errs = append(errs, k.openIPv4())
+	}
 	if err := errors.Join(errs...); err != nil {
 		k.close()
 		return nil, err
@@ -81,12 +85,18 @@ func (k *kernel) listen(ctx context.Context, inputs chan<- Input, fail context.C
 	go k.watch(ctx, inputs)
 	go k.hear(ctx, inputs, fail)
 	go k.receive(ctx, inputs, fail)
+	if k.arp != nil {
+		go k.receiveUDP(ctx, inputs, fail)
+	}
 	go refusals(ctx, k.tunnel.Refusals(), inputs)
 }
 
 func (k *kernel) close() {
 	if k.tunnel != nil {
 		k.tunnel.Close()
+	}
+	if k.arp != nil {
+		k.arp.Close()
 	}
 	if k.nd != nil {
 		k.nd.Close()
@@ -143,6 +153,32 @@ func (k *kernel) receive(ctx context.Context, inputs chan<- Input, fail context.
 		}
 		for _, p := range packets {
 			give(ctx, inputs, Received{Dev: p.Dev, Octets: slices.Clone(p.Packet)})
+		}
+	}
+}
+
+// openIPv4 opens the ports for IPv4.
+func (k *kernel) openIPv4() (err error) {
+	if k.arp, err = k.host.ARPPort(); err != nil {
+		return err
+	}
+	if k.mobility == nil {
+		return nil // its own error is told
+	}
+	k.mobility.TakeAnyUDP(!k.home.IsValid())
+	return k.mobility.ListenUDP(udp.EncapsulationPort)
+}
+
+// receiveUDP is receive, for what comes in UDP over IPv4.
+func (k *kernel) receiveUDP(ctx context.Context, inputs chan<- Input, fail context.CancelCauseFunc) {
+	for {
+		packets, err := k.mobility.ReceiveUDP()
+		if err != nil {
+			failed(fail, err)
+			return
+		}
+		for _, p := range packets {
+			give(ctx, inputs, Received{Dev: p.Dev, Octets: p.Packet, From: p.From})
 		}
 	}
 }

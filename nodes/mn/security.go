@@ -148,7 +148,7 @@ func (s *security) open(u *update, ba *mh.BindingAcknowledgement, octets []byte,
 	if !s.integrity {
 		return true, nil
 	}
-	if s.timestamps && !timestampMatches(u, ba) {
+	if s.timestamps && !timestampMatches(u, ba) && !u.refusesUDP(ba) {
 		return false, errTimestamp
 	}
 	err = s.verify(u, octets, home)

@@ -90,7 +90,7 @@ func TestAfterTwoSilencesTheKindsOfProofTakeTurns(t *testing.T) {
 	// A home agent that was restarted makes a new association.
 	s.until(68 * time.Second)
 	s.bootstrap()
-	if !s.m.registration.bound || s.m.tunnel != careOfWiMAX {
+	if !s.m.registration.bound || s.m.tunnel.Local != careOfWiMAX {
 		t.Error("not bound by the new association")
 	}
 }
@@ -285,7 +285,7 @@ func TestAWrongKeyOnPurposeIsUsedAfterTheFirstBinding(t *testing.T) {
 		t.Error("no fallback")
 	}
 	s.bootstrap()
-	if s.m.tunnel != careOfWiMAX {
+	if s.m.tunnel.Local != careOfWiMAX {
 		t.Error("not bound")
 	}
 }

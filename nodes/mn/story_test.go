@@ -79,6 +79,7 @@ type story struct {
 type sent struct {
 	at     time.Duration // since the start
 	packet ipv6.Packet
+	to     netip.AddrPort // by IPv4
 	*mh.BindingUpdate
 	header []byte
 }
@@ -120,7 +121,7 @@ func (s *story) take(out []Output) []Output {
 				s.t.Errorf("sent a message that breaks a rule: %v", err)
 			}
 			if bu, ok := m.(*mh.BindingUpdate); ok {
-				s.sent = append(s.sent, sent{at: s.now.Sub(start), packet: p, BindingUpdate: bu, header: slices.Clone(p.Payload)})
+				s.sent = append(s.sent, sent{at: s.now.Sub(start), packet: p, to: o.To, BindingUpdate: bu, header: slices.Clone(p.Payload)})
 			}
 		}
 	}
@@ -195,6 +196,7 @@ type answer struct {
 	careOf     netip.Addr
 	home       netip.Addr // that the authentication option is over
 	packet     ipv6.Packet
+	from       netip.AddrPort // by IPv4
 	afterwards func(octets []byte)
 }
 
@@ -206,13 +208,14 @@ func (s *story) answer(status mh.Status, change ...func(*answer)) []Output {
 
 func (s *story) answerTo(u sent, status mh.Status, change ...func(*answer)) []Output {
 	s.t.Helper()
-	careOf, _ := mh.Find[mh.AlternateCareOf](u.Options)
-	a := &answer{key: s.key, careOf: careOf.Address, home: homeAddress,
+	a := &answer{key: s.key, careOf: careOfIn(u), home: homeAddress,
 		ba:     &mh.BindingAcknowledgement{Status: status, Seq: u.Seq, Lifetime: u.Lifetime},
 		packet: ipv6.Packet{Src: homeAgent, Dst: u.packet.Src, HopLimit: 64, Next: ipv6.Mobility}}
 	switch {
-	case u.packet.HomeAddress.IsUnspecified() && !status.Accepts():
+	case u.packet.UpperSrc().IsUnspecified() && !status.Accepts():
 		a.home = netip.IPv6Unspecified()
+	case u.to.IsValid():
+		a.packet.Dst, a.from = homeAddress, u.to
 	case u.packet.Src != homeAddress:
 		a.packet.RoutingHome, a.packet.SegmentsLeft = homeAddress, 1
 	}
@@ -244,7 +247,16 @@ func (s *story) answerTo(u sent, status mh.Status, change ...func(*answer)) []Ou
 	if a.afterwards != nil {
 		a.afterwards(octets)
 	}
-	return s.step(Received{Dev: "any", Octets: octets})
+	return s.step(Received{Dev: "any", Octets: octets, From: a.from})
+}
+
+// careOfIn is the care-of address that a Binding Update is about.
+func careOfIn(u sent) netip.Addr {
+	if careOf, ok := mh.Find[mh.AlternateCareOf](u.Options); ok {
+		return careOf.Address
+	}
+	careOf, _ := mh.Find[mh.IPv4CareOf](u.Options)
+	return careOf.Address
 }
 
 // derive is the association that an AAA server gives the home agent for u.
@@ -253,8 +265,7 @@ func (s *story) derive(u sent) *association.Association {
 	if r, ok := mh.Find[mh.ReplayProtection](u.Options); ok {
 		binary.BigEndian.PutUint64(freshness[:], r.Timestamp)
 	} else {
-		careOf, _ := mh.Find[mh.AlternateCareOf](u.Options)
-		data, _, _, err := association.MobilityData(u.header, careOf.Address, u.packet.UpperSrc())
+		data, _, _, err := association.MobilityData(u.header, careOfIn(u), u.packet.UpperSrc())
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -306,6 +317,10 @@ func names(out []Output) []string {
 			n = append(n, "UseHome")
 		case LeaveHome:
 			n = append(n, "LeaveHome")
+		case UseHome4:
+			n = append(n, "UseHome4")
+		case LeaveHome4:
+			n = append(n, "LeaveHome4")
 		case SendMobility:
 			n = append(n, "SendMobility")
 		case ExpectTunnel:

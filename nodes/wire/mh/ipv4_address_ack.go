@@ -20,6 +20,9 @@ const (
 	IPv4PrefixUnauthorized IPv4Status = 133
 )
 
+// Accepts says whether the IPv4 home address was bound.
+func (s IPv4Status) Accepts() bool { return s < 128 }
+
 func (s IPv4Status) String() string {
 	switch s {
 	case IPv4Accepted:
