@@ -3,78 +3,10 @@ package traffic
 import (
 	"errors"
 	"net"
-	"net/netip"
-	"sync"
 	"testing"
-	"time"
 
 	"s2clab/nodes/control"
 )
-
-// A desk takes the events of an agent.
-type desk struct {
-	mu   sync.Mutex
-	told []control.Event
-	news chan struct{}
-}
-
-func newDesk() *desk { return &desk{news: make(chan struct{}, 1)} }
-
-func (d *desk) Event(name string, fields map[string]any) {
-	d.mu.Lock()
-	d.told = append(d.told, control.Event{Name: name, Fields: fields})
-	d.mu.Unlock()
-	select {
-	case d.news <- struct{}{}:
-	default:
-	}
-}
-
-// last gives the last event of a name; nil: there was none.
-func (d *desk) last(name string) map[string]any {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i := len(d.told) - 1; i >= 0; i-- {
-		if d.told[i].Name == name {
-			return d.told[i].Fields
-		}
-	}
-	return nil
-}
-
-// wait waits for an event of a name.
-func (d *desk) wait(t *testing.T, name string) map[string]any {
-	t.Helper()
-	late := time.After(20 * time.Second)
-	for {
-		if f := d.last(name); f != nil {
-			return f
-		}
-		select {
-		case <-d.news:
-		case <-late:
-			t.Fatalf("no %s", name)
-		}
-	}
-}
-
-func newAgent(t *testing.T) (*agent, *desk) {
-	d := newDesk()
-	a := &agent{ctx: t.Context(), tell: d, flows: map[string]*flow{}}
-	t.Cleanup(a.stopAll)
-	return a, d
-}
-
-// free is an address of the loopback device with a port that nobody has.
-func free(t *testing.T) netip.AddrPort {
-	t.Helper()
-	l, err := net.Listen("tcp6", "[::1]:0")
-	if err != nil {
-		t.Skipf("no IPv6 loopback here: %v", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).AddrPort()
-}
 
 // number is a field that counts; 0 where it is not told.
 func number(f map[string]any, name string) float64 {
@@ -87,7 +19,7 @@ func TestABulkFlowArrivesToTheLastOctetBothWays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			near, atNear := newAgent(t)
 			far, atFar := newAgent(t)
-			at := free(t)
+			at := freePort(t, "tcp")
 			if err := far.open(&control.OpenFlow{Flow: "b", Kind: "bulk", Listen: at, Rate: rate, Size: 1200, BothWays: true}); err != nil {
 				t.Fatal(err)
 			}
@@ -125,7 +57,7 @@ func TestABulkFlowThatIsNotWhatWasSentIsCorrupted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			far, atFar := newAgent(t)
-			at := free(t)
+			at := freePort(t, "tcp")
 			if err := far.open(&control.OpenFlow{Flow: "b", Kind: "bulk", Listen: at, Size: 1200}); err != nil {
 				t.Fatal(err)
 			}

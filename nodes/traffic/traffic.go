@@ -236,6 +236,7 @@ func (a *agent) stop(name string) error {
 	f.cancel()
 	f.close()
 	f.work.Wait()
+	f.samples.flush() // with what came until the very end
 	fields := map[string]any{"flow": name}
 	for field, n := range map[string]uint64{"sent": f.counts.sent, "send-errors": f.counts.sendErrors, "received": f.counts.received, "corrupted": f.counts.corrupted} {
 		if n > 0 || field == "sent" || field == "received" {
@@ -275,6 +276,8 @@ func (s *samples) add(numbers ...int64) {
 	s.mu.Unlock()
 }
 
+// run tells what waits, again and again until ctx ends; what waits then is left to
+// flush.
 func (s *samples) run(ctx context.Context) {
 	tick := time.NewTicker(tellEvery)
 	defer tick.Stop()
@@ -283,7 +286,6 @@ func (s *samples) run(ctx context.Context) {
 		case <-tick.C:
 			s.flush()
 		case <-ctx.Done():
-			s.flush()
 			return
 		}
 	}
