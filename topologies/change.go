@@ -1,6 +1,7 @@
 package topologies
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -115,6 +116,13 @@ func CheckChange(doc *strict.Document, v *strict.Value, i Impairment) {
 // formats that change links.
 func ImpairmentFields() []strict.Field { return impairmentFields() }
 
+func impairmentKeys() (keys []string) {
+	for _, f := range impairmentFields() {
+		keys = append(keys, f.Key)
+	}
+	return keys
+}
+
 var changeFormat = sync.OnceValue(func() *strict.Shape {
 	return &strict.Shape{Name: "a change of a link", Fields: impairmentFields()}
 })
@@ -126,6 +134,11 @@ func ParseChange(words []string) (Change, error) {
 		key, value, ok := strings.Cut(w, "=")
 		if !ok {
 			doc.Complain(nil, "write KEY=VALUE, such as delay=50ms", "%q has no value", w)
+			continue
+		}
+		first, _, _ := strings.Cut(key, ".")
+		if keys := impairmentKeys(); !slices.Contains(keys, first) {
+			doc.Complain(nil, strict.Suggest(first, "what it does", keys), "%q is nothing that a link does to frames", first)
 			continue
 		}
 		doc.Override(changeFormat(), Override{Path: key, Value: value, From: strict.Origin{File: w}})

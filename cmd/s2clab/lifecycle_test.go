@@ -181,6 +181,7 @@ func TestALabStaysUntilItIsTakenDown(t *testing.T) {
 		p.refused([]string{"link", "--lab", lab, "sgy", "down"}, `"sgy" is not a link`, `did you mean "sgi"?`)
 		p.refused([]string{"link", "--lab", lab, "sgi", "sett", "delay=1ms"}, `"sett" is not what can be done with a link`, `did you mean "set"?`)
 		p.refused([]string{"link", "--lab", lab, "sgi", "set"}, `found nothing after "set"`)
+		p.refused([]string{"link", "--lab", lab, "sgi", "set", "dealy=1ms"}, `"dealy" is nothing that a link does to frames`, `did you mean "delay"?`)
 		p.refused([]string{"link", "--lab", lab, "sgi", "set", "--from", "ue", "delay=1ms"}, `"ue" is not an end of link "sgi"`, "hint: ends of it: pgw, cn")
 		p.refused([]string{"link", "--lab", lab, "sgi", "--from", "cn"}, `stands without "set"`)
 	})
@@ -352,7 +353,21 @@ func TestALabThatIsKilledLeavesNothing(t *testing.T) {
 		p := newPerson(t)
 		lab := p.up("eps-s2c")
 		spaces := p.spaces()
+		follows := p.command("logs", "--lab", lab, "-f")
+		var said strings.Builder
+		follows.Stderr = &said
+		told, err := follows.StdoutPipe()
+		if err = errors.Join(err, follows.Start()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := told.Read(make([]byte, 1)); err != nil { // it follows
+			t.Error(err)
+		}
 		p.supervisor().kill(unix.SIGKILL)
+		io.Copy(io.Discard, told)
+		if err := follows.Wait(); err != nil || said.String() != "lab "+lab+" has ended\n" {
+			t.Errorf("who follows what happens: %v, was told %q", err, &said)
+		}
 		p.gone(spaces)
 		if p.ps(lab) != nil {
 			t.Error("ps still shows it")
