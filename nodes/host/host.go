@@ -37,7 +37,7 @@ type Host struct {
 	mu      sync.Mutex
 	names   map[int]string // devices, by index
 	indexes map[string]int
-	held    map[string]string // settings, by name: see hold
+	held    map[string]string // by name, what SetSysctl has set
 	ordered bool              // the local table's rule stands behind those of this package
 }
 
@@ -159,22 +159,25 @@ func (h *Host) request(dev string, what uintptr) (r deviceRequest, err error) {
 
 // SetSysctl sets a value under /proc/sys/net/ipv6, such as conf/lte/proxy_ndp.
 func (h *Host) SetSysctl(name, value string) error {
-	return os.WriteFile("/proc/sys/net/ipv6/"+name, []byte(value), 0)
-}
-
-// hold sets a value of a device, once: it takes a while, and nobody else changes
-// the settings that this package makes.
-func (h *Host) hold(name, value string) error {
+	err := os.WriteFile("/proc/sys/net/ipv6/"+name, []byte(value), 0)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.held[name] == value {
-		return nil
-	}
-	err := h.SetSysctl(name, value)
-	if err == nil {
+	if delete(h.held, name); err == nil {
 		h.held[name] = value
 	}
 	return err
+}
+
+// hold is SetSysctl for a value that this process may have set before: to set one
+// takes longer than to change an address.
+func (h *Host) hold(name, value string) error {
+	h.mu.Lock()
+	held := h.held[name]
+	h.mu.Unlock()
+	if held == value {
+		return nil
+	}
+	return h.SetSysctl(name, value)
 }
 
 // SetSysctl4 sets a value under /proc/sys/net/ipv4, such as conf/lte/rp_filter.

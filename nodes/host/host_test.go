@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"testing"
@@ -145,4 +146,20 @@ func context10s(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+func TestASettingIsHeldUntilItIsSetOtherwise(t *testing.T) {
+	n := newNode(t)
+	join(n, "wlan", newNode(t), "core")
+	a, b := netip.MustParsePrefix("2001:db8:1::1/64"), netip.MustParsePrefix("2001:db8:1::2/64")
+	n.in(func() error { return n.AddAddress("wlan", a, AddressFlags{Optimistic: true}) })
+	n.in(func() error { return n.SetSysctl("conf/wlan/accept_dad", "0") })
+	n.in(func() error { return n.AddAddress("wlan", b, AddressFlags{}) })
+	n.in(func() error {
+		value, err := os.ReadFile("/proc/sys/net/ipv6/conf/wlan/accept_dad")
+		if err == nil && string(value) != "1\n" {
+			err = fmt.Errorf("accept_dad is %q, want 1: duplicate address detection was asked for", value)
+		}
+		return err
+	})
 }
