@@ -27,6 +27,7 @@ type burst struct {
 	vectors  []unix.Iovec
 	buffers  []byte
 	size     int // of each buffer
+	stride   int // from one to the next
 	names    []unix.RawSockaddrLinklayer
 	inet     []unix.RawSockaddrInet6
 	controls []byte
@@ -44,12 +45,16 @@ func newBurst(f *os.File, n, size, control int) (*burst, error) {
 	if err != nil {
 		return nil, err
 	}
-	buffers, err := newBuffers(n * size)
+	stride := size
+	if size > 1<<16-1 {
+		stride += setsApart
+	}
+	buffers, err := newBuffers(n * stride)
 	if err != nil {
 		return nil, err
 	}
 	b := &burst{
-		messages: make([]mmsghdr, n), vectors: make([]unix.Iovec, n), buffers: buffers, size: size,
+		messages: make([]mmsghdr, n), vectors: make([]unix.Iovec, n), buffers: buffers, size: size, stride: stride,
 		controls: make([]byte, n*control), control: control, raw: raw,
 	}
 	if control > 0 {
@@ -58,7 +63,7 @@ func newBurst(f *os.File, n, size, control int) (*burst, error) {
 		b.names = make([]unix.RawSockaddrLinklayer, n)
 	}
 	for i := range n {
-		b.vectors[i].Base = &b.buffers[i*size]
+		b.vectors[i].Base = &b.buffers[i*stride]
 		b.vectors[i].SetLen(size)
 		b.messages[i].header.Iov = &b.vectors[i]
 		b.messages[i].header.SetIovlen(1)
@@ -83,6 +88,11 @@ func newBurst(f *os.File, n, size, control int) (*burst, error) {
 	}
 	return b, nil
 }
+
+// setsApart keeps the packets of a burst, which are much shorter than their buffers,
+// out of each other's places in the processor's caches: those are the same every
+// 64 KiB or less.
+const setsApart = 2 << 10
 
 // largeBuffers and more octets are asked of the kernel: memory that is there for the
 // longest packets and hardly ever touched shall not make the collector wait.
@@ -121,7 +131,7 @@ func (b *burst) receive() (int, error) {
 
 // octets are those of message i.
 func (b *burst) octets(i int) []byte {
-	at := i * b.size
+	at := i * b.stride
 	return b.buffers[at : at+min(int(b.messages[i].size), b.size)]
 }
 
@@ -184,7 +194,7 @@ const (
 // outgoing are packets on their way into one sendmmsg. The zero value is empty.
 type outgoing struct {
 	messages []mmsghdr
-	vectors  [outgoingMost]unix.Iovec
+	vectors  [outgoingMost][2]unix.Iovec
 	names    [outgoingMost]unix.RawSockaddrInet6
 	controls [outgoingMost * controlSpace]byte
 
@@ -201,8 +211,8 @@ func (o *outgoing) full() bool { return len(o.messages) == outgoingMost }
 // The octets must stay as they are until send.
 func (o *outgoing) add(b []byte, src, dst netip.Addr, index int, class uint8) {
 	i := len(o.messages)
-	o.vectors[i].Base = &b[0]
-	o.vectors[i].SetLen(len(b))
+	o.vectors[i][0].Base = &b[0]
+	o.vectors[i][0].SetLen(len(b))
 	scope := 0
 	if dst.IsLinkLocalUnicast() || dst.IsMulticast() {
 		scope = index
@@ -225,8 +235,8 @@ func (o *outgoing) add(b []byte, src, dst netip.Addr, index int, class uint8) {
 // add4 is add for IPv4. The port is for UDP alone.
 func (o *outgoing) add4(b []byte, src netip.Addr, dst netip.AddrPort, index int, class uint8) {
 	i := len(o.messages)
-	o.vectors[i].Base = &b[0]
-	o.vectors[i].SetLen(len(b))
+	o.vectors[i][0].Base = &b[0]
+	o.vectors[i][0].SetLen(len(b))
 	*(*unix.RawSockaddrInet4)(unsafe.Pointer(&o.names[i])) = unix.RawSockaddrInet4{
 		Family: unix.AF_INET, Port: htons(dst.Port()), Addr: dst.Addr().As4(),
 	}
@@ -247,7 +257,7 @@ func (o *outgoing) add4(b []byte, src netip.Addr, dst netip.AddrPort, index int,
 func (o *outgoing) append(i int, name uint32, control int) {
 	var m mmsghdr
 	m.header.Name, m.header.Namelen = (*byte)(unsafe.Pointer(&o.names[i])), name
-	m.header.Iov = &o.vectors[i]
+	m.header.Iov = &o.vectors[i][0]
 	m.header.SetIovlen(1)
 	m.header.Control = &o.controls[i*controlSpace]
 	m.header.SetControllen(control)
@@ -255,6 +265,15 @@ func (o *outgoing) append(i int, name uint32, control int) {
 		o.messages = make([]mmsghdr, 0, outgoingMost)
 	}
 	o.messages = append(o.messages, m)
+}
+
+// attach adds more octets to the packet that was added last. They too must stay as
+// they are until send.
+func (o *outgoing) attach(b []byte) {
+	i := len(o.messages) - 1
+	o.vectors[i][1].Base = &b[0]
+	o.vectors[i][1].SetLen(len(b))
+	o.messages[i].header.SetIovlen(2)
 }
 
 // destination is where message i goes.

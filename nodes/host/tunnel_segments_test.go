@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"os"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -87,7 +88,7 @@ func largeSegment(options []byte, size int) offload {
 func cutAll(t tester, b []byte, o offload) (all [][]byte) {
 	t.Helper()
 	var c cutter
-	if !c.cut(b, o, func(s []byte) { all = append(all, s) }) {
+	if !c.cut(b, o, func(s, payload []byte) { all = append(all, slices.Concat(s, payload)) }) {
 		t.Fatalf("%+v was refused", o)
 	}
 	return all
@@ -254,7 +255,7 @@ func FuzzHostileTunnelPackets(f *testing.F) {
 		j.flush()
 		p.written()
 		var c cutter
-		c.cut(b, offload{flags: flags, kind: kind, segment: int(size), checksumStart: int(start), checksumOffset: int(offset)}, func([]byte) {})
+		c.cut(b, offload{flags: flags, kind: kind, segment: int(size), checksumStart: int(start), checksumOffset: int(offset)}, func(_, _ []byte) {})
 	})
 }
 

@@ -77,11 +77,11 @@ func (e *userEngine) start() {
 // readMost is the longest read from the device.
 const readMost = virtioHeader + linkMost + ipv6.HeaderLen + largestInner
 
-// together is how many packets are read from the device before a send; their
-// segments then take at most cutMost octets, headers repeated.
+// together is how many packets are read from the device before a send; cutRoom is
+// for the headers of their segments, where these have a usual size.
 const (
 	together = 4
-	cutMost  = (together + 1) * readMost
+	cutRoom  = 64 << 10
 )
 
 // outboxes hold what is about to be sent, by the socket that sends it.
@@ -177,7 +177,7 @@ func (e *userEngine) encapsulateOne(b []byte, o offload, segments *cutter, all *
 	}
 	class := classOf(b) // RFC 6040, section 4.1
 	packets, octets := 0, 0
-	if !segments.cut(b, o, func(segment []byte) {
+	if !segments.cut(b, o, func(segment, payload []byte) {
 		if out.full() {
 			out.send(out.file)
 		}
@@ -186,8 +186,11 @@ func (e *userEngine) encapsulateOne(b []byte, o offload, segments *cutter, all *
 		} else {
 			out.add4(segment, to.Local, to.source(), 0, class)
 		}
+		if len(payload) > 0 {
+			out.attach(payload)
+		}
 		packets++
-		octets += len(segment)
+		octets += len(segment) + len(payload)
 	}) {
 		return
 	}
@@ -331,18 +334,19 @@ const (
 // A cutter makes packets as they go on the wire of what the device gives: large
 // TCP segments are cut, checksums filled in.
 type cutter struct {
-	octets []byte // of segments that were cut
+	octets []byte // headers of segments that were cut
 }
 
 // reset forgets the segments.
 func (c *cutter) reset() { c.octets = c.octets[:0] }
 
-// cut calls send with each packet that b, which isIP, is to become. They stay as they
-// are until reset. It returns false where b and o do not fit together.
-func (c *cutter) cut(b []byte, o offload, send func([]byte)) bool {
+// cut calls send with each packet that b, which isIP, is to become: whole, or its
+// headers and its payload, which stays in b. They stay as they are until reset. It
+// returns false where b and o do not fit together.
+func (c *cutter) cut(b []byte, o offload, send func(packet, payload []byte)) bool {
 	b = whole(b)
 	if o.flags&needsChecksum == 0 && o.kind == unix.VIRTIO_NET_HDR_GSO_NONE {
-		send(b)
+		send(b, nil)
 		return true
 	}
 	at := o.checksumStart
@@ -351,7 +355,7 @@ func (c *cutter) cut(b []byte, o offload, send func([]byte)) bool {
 	}
 	if o.kind == unix.VIRTIO_NET_HDR_GSO_NONE || len(b) == o.headers {
 		completeChecksum(b, at, o.checksumOffset)
-		send(b)
+		send(b, nil)
 		return true
 	}
 	if o.kind&^ecnMarked != segmentsOf(b) || o.segment == 0 || len(b) < at+tcpSmallest {
@@ -363,17 +367,17 @@ func (c *cutter) cut(b []byte, o offload, send func([]byte)) bool {
 	}
 	sequence := binary.BigEndian.Uint32(b[at+4:])
 	flags := b[at+13]
+	pseudo := pseudoSum(b, ipv6.TCP, 0)
 	for number, from := 0, headers; from < len(b); number, from = number+1, from+o.segment {
 		to := min(from+o.segment, len(b))
-		// Room for the longest, so that segments given out already stay put.
-		if cap(c.octets)-len(c.octets) < headers+o.segment {
-			c.octets = make([]byte, 0, max(cutMost, headers+o.segment))
+		if cap(c.octets)-len(c.octets) < headers { // those given out already stay put
+			c.octets = make([]byte, 0, cutRoom)
 		}
 		start := len(c.octets)
 		c.octets = append(c.octets, b[:headers]...)
-		c.octets = append(c.octets, b[from:to]...)
-		s := c.octets[start:]
-		setLength(s, len(s), number)
+		s, payload := c.octets[start:], b[from:to]
+		length := headers + len(payload)
+		setLength(s, length, number)
 		binary.BigEndian.PutUint32(s[at+4:], sequence+uint32(from-headers))
 		f := flags
 		if to < len(b) {
@@ -382,9 +386,10 @@ func (c *cutter) cut(b []byte, o offload, send func([]byte)) bool {
 		if from > headers {
 			f &^= tcpFlagCWR
 		}
-		s[at+13], s[at+16], s[at+17] = f, 0, 0
-		binary.BigEndian.PutUint16(s[at+16:], checksumOf(s, ipv6.TCP, s[at:]))
-		send(s)
+		s[at+13] = f
+		binary.BigEndian.PutUint16(s[at+16:], foldAdd(pseudo, uint32(length-at)))
+		binary.BigEndian.PutUint16(s[at+16:], ipv6.Sum(payload, s[at:]))
+		send(s, payload)
 	}
 	return true
 }

