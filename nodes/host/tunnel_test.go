@@ -187,13 +187,15 @@ func outer(t testing.TB, src, dst netip.Addr, inner []byte) []byte {
 }
 
 func (n *testNode) rawSocket() func(b []byte) {
-	var f *os.File
-	n.in(func() (err error) { f, err = openRaw(); return err })
-	n.t.Cleanup(func() { f.Close() })
+	var files [2]*os.File
+	for family := range files {
+		n.in(func() (err error) { files[family], err = openRawOf(family); return err })
+		n.t.Cleanup(func() { files[family].Close() })
+	}
 	return func(b []byte) {
 		n.t.Helper()
 		var o outgoing
-		n.must(o.addWhole(b, 0), o.send(f))
+		n.must(o.addWhole(b, 0), o.send(files[versionOf(b)]))
 	}
 }
 
