@@ -114,6 +114,7 @@ func (n *testNode) ear(dev string) *ear {
 		if err != nil {
 			return err
 		}
+		largeBuffer(e.fd, 16<<20) // some listen long before they read
 		unix.SetsockoptTimeval(e.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: int64(patience / time.Second)})
 		return unix.Bind(e.fd, &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_ALL), Ifindex: index})
 	})
