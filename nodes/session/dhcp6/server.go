@@ -1,0 +1,417 @@
+package dhcp6
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv6"
+	"github.com/insomniacslk/dhcp/iana"
+	"github.com/insomniacslk/dhcp/rfc1035label"
+)
+
+// A ServerConfig is what a server has to give.
+type ServerConfig struct {
+	DUID        dhcpv6.DUID // who it is
+	Prefix      netip.Prefix
+	First, Last netip.Addr // the pool, both ends included; invalid: configuration only
+	DNS         []netip.Addr
+	Domain      string        // empty: none
+	Lease       time.Duration // valid lifetime, whole seconds; addresses are preferred for 3/4 of it
+	Home        *HomeNetwork  // nil: it tells of none
+}
+
+const (
+	maxPool     = 1 << 16
+	maxIAs      = 4 // of one message
+	declinedFor = 10 * time.Minute
+)
+
+// A ServerInput is a Received.
+type ServerInput interface{ serverInput() }
+
+func (Received) serverInput() {}
+
+// A ServerOutput is a Send or an Event.
+type ServerOutput interface{ serverOutput() }
+
+func (Send) serverOutput()  {}
+func (Event) serverOutput() {}
+
+// A Server gives addresses of one link and configuration: RFC 8415, section 18.3.
+// Its owner calls Step for each input, and Tick at the time Deadline gives.
+//
+// It promises nothing by an advertisement: what it keeps is bounded by its pool,
+// however many ask.
+type Server struct {
+	cfg      ServerConfig
+	size     uint32 // 0: it has no addresses to give
+	leases   map[netip.Addr]lease
+	byClient map[string]netip.Addr
+	declined map[netip.Addr]time.Time // until when
+	full     bool                     // that the pool is so has been told
+	next     time.Time                // nothing ends before; zero: nothing does
+}
+
+type lease struct {
+	client string // DUID and IAID
+	until  time.Time
+}
+
+// NewServer makes a Server with nothing given.
+func NewServer(cfg ServerConfig) (*Server, error) {
+	s := &Server{cfg: cfg, leases: map[netip.Addr]lease{}, byClient: map[string]netip.Addr{}, declined: map[netip.Addr]time.Time{}}
+	if !sound(cfg.DUID) {
+		return nil, fmt.Errorf("dhcp6: identifier %v: want one of 3 to %d octets", cfg.DUID, mostDUID)
+	}
+	if !cfg.First.IsValid() {
+		return s, nil
+	}
+	switch {
+	case !cfg.Prefix.IsValid() || !cfg.Prefix.Addr().Is6() || cfg.Prefix.Bits() < 64:
+		return nil, fmt.Errorf("dhcp6: prefix %v: want an IPv6 prefix of 64 bits or more", cfg.Prefix)
+	case !cfg.Prefix.Contains(cfg.First) || !cfg.Prefix.Contains(cfg.Last) || cfg.Last.Less(cfg.First):
+		return nil, fmt.Errorf("dhcp6: pool %v to %v: want addresses of %v, the lesser one first", cfg.First, cfg.Last, cfg.Prefix)
+	case low(cfg.Last)-low(cfg.First) >= maxPool:
+		return nil, fmt.Errorf("dhcp6: pool %v to %v has more than %d addresses", cfg.First, cfg.Last, maxPool)
+	case cfg.Lease < time.Second || cfg.Lease%time.Second != 0 || cfg.Lease/time.Second >= 0xffffffff:
+		return nil, fmt.Errorf("dhcp6: lease %v: want whole seconds", cfg.Lease)
+	}
+	s.size = uint32(low(cfg.Last)-low(cfg.First)) + 1
+	return s, nil
+}
+
+// low is the interface identifier of an address.
+func low(a netip.Addr) uint64 {
+	b := a.As16()
+	return binary.BigEndian.Uint64(b[8:])
+}
+
+func (s *Server) nth(n uint32) netip.Addr {
+	b := s.cfg.First.As16()
+	binary.BigEndian.PutUint64(b[8:], low(s.cfg.First)+uint64(n))
+	return netip.AddrFrom16(b)
+}
+
+// Step takes one input that happened at now.
+func (s *Server) Step(now time.Time, in ServerInput) []ServerOutput {
+	switch in := in.(type) {
+	case Received:
+		out := s.Tick(now)
+		if answer, events := s.answer(now, in.Message); answer != nil {
+			out = append(append(out, Send{To: netip.AddrPortFrom(in.From, ClientPort), Message: answer}), events...)
+		} else {
+			out = append(out, events...)
+		}
+		return out
+	default:
+		panic(fmt.Sprintf("dhcp6: no rule for %T", in))
+	}
+}
+
+// answer answers a message that a server may have: RFC 8415, section 16. Nil: it
+// does not.
+func (s *Server) answer(now time.Time, m *dhcpv6.Message) (*dhcpv6.Message, []ServerOutput) {
+	id, server := m.Options.ClientID(), m.Options.ServerID()
+	kind := m.MessageType
+	switch kind {
+	case dhcpv6.MessageTypeInformationRequest:
+		if server != nil && !same(server, s.cfg.DUID) || len(m.Options.IANA()) > 0 || id != nil && !sound(id) {
+			return nil, nil
+		}
+	case dhcpv6.MessageTypeSolicit, dhcpv6.MessageTypeRebind, dhcpv6.MessageTypeConfirm:
+		if !sound(id) || server != nil {
+			return nil, nil
+		}
+	case dhcpv6.MessageTypeRequest, dhcpv6.MessageTypeRenew, dhcpv6.MessageTypeRelease, dhcpv6.MessageTypeDecline:
+		if !sound(id) || !same(server, s.cfg.DUID) {
+			return nil, nil
+		}
+	default:
+		return nil, nil
+	}
+	if s.size == 0 && kind != dhcpv6.MessageTypeInformationRequest {
+		return nil, nil // it knows of no addresses: section 18.3.1
+	}
+	r := &dhcpv6.Message{MessageType: dhcpv6.MessageTypeReply, TransactionID: m.TransactionID}
+	r.AddOption(dhcpv6.OptServerID(s.cfg.DUID))
+	if id != nil {
+		r.AddOption(dhcpv6.OptClientID(id))
+	}
+	ias := m.Options.IANA()
+	ias = ias[:min(len(ias), maxIAs)]
+	var events []ServerOutput
+	switch kind {
+	case dhcpv6.MessageTypeConfirm:
+		if s.confirm(ias, r) {
+			return r, nil
+		}
+		return nil, nil
+	case dhcpv6.MessageTypeRelease, dhcpv6.MessageTypeDecline:
+		events = s.giveBack(now, id, ias, r, kind)
+		return r, events
+	case dhcpv6.MessageTypeSolicit:
+		rapid := m.GetOneOption(dhcpv6.OptionRapidCommit) != nil
+		if rapid {
+			r.AddOption(&dhcpv6.OptionGeneric{OptionCode: dhcpv6.OptionRapidCommit})
+		} else {
+			r.MessageType = dhcpv6.MessageTypeAdvertise
+			r.AddOption(dhcpv6.OptPreference(255)) // no need to wait for others: section 18.2.1
+		}
+		events = s.give(now, id, ias, r, rapid)
+	case dhcpv6.MessageTypeRequest:
+		events = s.give(now, id, ias, r, true)
+	case dhcpv6.MessageTypeRenew, dhcpv6.MessageTypeRebind:
+		var known bool
+		if events, known = s.prolong(now, id, ias, r, kind); !known {
+			return nil, nil
+		}
+	}
+	s.configure(m, r)
+	return r, events
+}
+
+// key is who an address is for.
+func key(id dhcpv6.DUID, ia *dhcpv6.OptIANA) string { return string(ia.IaId[:]) + string(id.ToBytes()) }
+
+// name is a client for the journal.
+func name(id dhcpv6.DUID) string {
+	if ll, ok := id.(*dhcpv6.DUIDLL); ok {
+		return ll.LinkLayerAddr.String()
+	}
+	return fmt.Sprintf("%x", id.ToBytes())
+}
+
+// give answers each association with an address, or with the status that there is
+// none. It is the client's from then on where commit says so.
+func (s *Server) give(now time.Time, id dhcpv6.DUID, ias []*dhcpv6.OptIANA, r *dhcpv6.Message, commit bool) (events []ServerOutput) {
+	for _, ia := range ias {
+		k := key(id, ia)
+		a, ok := s.choose(now, k, ia)
+		if !ok {
+			r.AddOption(s.association(ia, status(iana.StatusNoAddrsAvail, "the pool is exhausted")))
+			if !s.full {
+				s.full = true
+				events = append(events, Event{"pool-exhausted", map[string]any{"addresses": int(s.size)}})
+			}
+			continue
+		}
+		r.AddOption(s.association(ia, s.leased(a)))
+		if !commit {
+			continue
+		}
+		if _, had := s.leases[a]; !had {
+			events = append(events, Event{"lease-granted", map[string]any{"address": a.String(), "client": name(id), "lifetime": s.cfg.Lease.Seconds()}})
+		}
+		s.hold(now, a, k)
+	}
+	return events
+}
+
+func (s *Server) hold(now time.Time, a netip.Addr, k string) {
+	s.leases[a] = lease{k, now.Add(s.cfg.Lease)}
+	s.byClient[k] = a
+	s.remember(s.leases[a].until)
+}
+
+func (s *Server) choose(now time.Time, k string, ia *dhcpv6.OptIANA) (netip.Addr, bool) {
+	if a, ok := s.byClient[k]; ok {
+		return a, true
+	}
+	for _, wanted := range ia.Options.Addresses() {
+		if a := address(wanted.IPv6Addr); a.IsValid() && s.free(now, a) {
+			return a, true
+		}
+	}
+	if uint32(len(s.leases)+len(s.declined)) >= s.size {
+		return netip.Addr{}, false
+	}
+	h := fnv.New32a()
+	h.Write([]byte(k))
+	first := h.Sum32() % s.size
+	for i := range s.size {
+		if a := s.nth((first + i) % s.size); s.free(now, a) {
+			return a, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// free says whether a is of the pool and nobody's.
+func (s *Server) free(now time.Time, a netip.Addr) bool {
+	if a.Less(s.cfg.First) || s.cfg.Last.Less(a) {
+		return false
+	}
+	_, leased := s.leases[a]
+	until, declined := s.declined[a]
+	return !leased && !(declined && now.Before(until))
+}
+
+// prolong answers a Renew or a Rebind: RFC 8415, sections 18.3.4 and 18.3.5. It is
+// false where another server may know more.
+func (s *Server) prolong(now time.Time, id dhcpv6.DUID, ias []*dhcpv6.OptIANA, r *dhcpv6.Message, kind dhcpv6.MessageType) (events []ServerOutput, known bool) {
+	for _, ia := range ias {
+		k := key(id, ia)
+		own, has := s.byClient[k]
+		var parts []dhcpv6.Option
+		for _, have := range ia.Options.Addresses() {
+			a := address(have.IPv6Addr)
+			switch {
+			case !a.IsValid():
+				continue
+			case !s.cfg.Prefix.Contains(a) || has && a != own:
+				parts = append(parts, gone(a)) // wrong on this link
+			case !has && kind == dhcpv6.MessageTypeRebind && s.free(now, a):
+				s.hold(now, a, k)
+				own, has = a, true
+				events = append(events, Event{"lease-granted", map[string]any{"address": a.String(), "client": name(id), "lifetime": s.cfg.Lease.Seconds()}})
+			}
+			known = known || len(parts) > 0
+		}
+		switch {
+		case has:
+			known = true
+			s.hold(now, own, k)
+			parts = append([]dhcpv6.Option{s.leased(own)}, parts...)
+		case kind == dhcpv6.MessageTypeRenew:
+			known = true
+			parts = append(parts, status(iana.StatusNoBinding, "no such lease here"))
+		}
+		if len(parts) > 0 {
+			r.AddOption(s.association(ia, parts...))
+		}
+	}
+	return events, known
+}
+
+// confirm says whether addresses are of the link: RFC 8415, section 18.3.3. It is
+// false where there are none.
+func (s *Server) confirm(ias []*dhcpv6.OptIANA, r *dhcpv6.Message) bool {
+	some, all := false, true
+	for _, ia := range ias {
+		for _, have := range ia.Options.Addresses() {
+			a := address(have.IPv6Addr)
+			some, all = true, all && a.IsValid() && s.cfg.Prefix.Contains(a)
+		}
+	}
+	if all {
+		r.AddOption(status(iana.StatusSuccess, ""))
+	} else {
+		r.AddOption(status(iana.StatusNotOnLink, "other addresses are on this link"))
+	}
+	return some
+}
+
+// giveBack takes addresses that a client does not want, or cannot use: RFC 8415,
+// sections 18.3.7 and 18.3.8.
+func (s *Server) giveBack(now time.Time, id dhcpv6.DUID, ias []*dhcpv6.OptIANA, r *dhcpv6.Message, kind dhcpv6.MessageType) (events []ServerOutput) {
+	r.AddOption(status(iana.StatusSuccess, ""))
+	for _, ia := range ias {
+		own, has := s.byClient[key(id, ia)]
+		if !has {
+			r.AddOption(s.association(ia, status(iana.StatusNoBinding, "no such lease here")))
+			continue
+		}
+		for _, have := range ia.Options.Addresses() {
+			if address(have.IPv6Addr) != own {
+				continue
+			}
+			s.end(own)
+			fields := map[string]any{"address": own.String(), "client": name(id)}
+			if kind == dhcpv6.MessageTypeRelease {
+				fields["reason"] = "released"
+				events = append(events, Event{"lease-ended", fields})
+			} else {
+				s.declined[own] = now.Add(declinedFor)
+				s.remember(s.declined[own])
+				events = append(events, Event{"address-declined", fields})
+			}
+			break
+		}
+	}
+	return events
+}
+
+func (s *Server) end(a netip.Addr) {
+	delete(s.byClient, s.leases[a].client)
+	delete(s.leases, a)
+	s.full = false
+}
+
+func status(code iana.StatusCode, text string) dhcpv6.Option {
+	return &dhcpv6.OptStatusCode{StatusCode: code, StatusMessage: text}
+}
+
+// leased is an address as it is given: RFC 8415, section 21.6.
+func (s *Server) leased(a netip.Addr) dhcpv6.Option {
+	return &dhcpv6.OptIAAddress{IPv6Addr: a.AsSlice(), PreferredLifetime: (s.cfg.Lease * 3 / 4).Truncate(time.Second), ValidLifetime: s.cfg.Lease}
+}
+
+// gone is an address that must not be used any more.
+func gone(a netip.Addr) dhcpv6.Option { return &dhcpv6.OptIAAddress{IPv6Addr: a.AsSlice()} }
+
+// association answers one of a client's: T1 and T2 are those of RFC 8415, section
+// 21.4.
+func (s *Server) association(ia *dhcpv6.OptIANA, parts ...dhcpv6.Option) dhcpv6.Option {
+	preferred := s.cfg.Lease * 3 / 4
+	return &dhcpv6.OptIANA{IaId: ia.IaId, T1: (preferred / 2).Truncate(time.Second), T2: (preferred * 4 / 5).Truncate(time.Second), Options: dhcpv6.IdentityOptions{Options: parts}}
+}
+
+// configure adds what a client asks for beside addresses.
+func (s *Server) configure(m, r *dhcpv6.Message) {
+	if len(s.cfg.DNS) > 0 && m.IsOptionRequested(dhcpv6.OptionDNSRecursiveNameServer) {
+		r.AddOption(dhcpv6.OptDNS(ips(s.cfg.DNS)...))
+	}
+	if s.cfg.Domain != "" && m.IsOptionRequested(dhcpv6.OptionDomainSearchList) {
+		r.AddOption(dhcpv6.OptDomainSearchList(&rfc1035label.Labels{Labels: []string{s.cfg.Domain}}))
+	}
+	if s.cfg.Home == nil {
+		return
+	}
+	asked := askedNetwork(m)
+	for _, code := range []dhcpv6.OptionCode{OptionVisited, OptionIdentified, OptionUnrestricted} {
+		if !m.IsOptionRequested(code) || code == OptionIdentified && !strings.EqualFold(asked, s.cfg.Home.Identifier) {
+			continue
+		}
+		if o, err := s.cfg.Home.option(code); err == nil {
+			r.AddOption(o)
+		}
+	}
+}
+
+// Tick does what is due at now, and nothing before Deadline.
+func (s *Server) Tick(now time.Time) (out []ServerOutput) {
+	if s.next.IsZero() || now.Before(s.next) {
+		return nil
+	}
+	s.next = time.Time{}
+	for a, l := range s.leases {
+		if now.Before(l.until) {
+			s.remember(l.until)
+			continue
+		}
+		s.end(a)
+		out = append(out, Event{"lease-ended", map[string]any{"address": a.String(), "reason": "expired"}})
+	}
+	for a, until := range s.declined {
+		if now.Before(until) {
+			s.remember(until)
+			continue
+		}
+		delete(s.declined, a)
+		s.full = false
+	}
+	return out
+}
+
+func (s *Server) remember(at time.Time) {
+	if s.next.IsZero() || at.Before(s.next) {
+		s.next = at
+	}
+}
+
+// Deadline is when Tick has something to do; zero: never, as things stand.
+func (s *Server) Deadline() time.Time { return s.next }
