@@ -566,6 +566,34 @@ func (f *field) echoes(app *net.UDPConn, where string) {
 	f.t.Fatalf("%s: nothing comes back; happened: %v", where, f.all())
 }
 
+// hears waits until the home address has heard from the correspondent node unasked.
+func (f *field) hears(when string) {
+	f.t.Helper()
+	var at *net.UDPConn
+	var from net.Conn
+	f.in(f.mobile, func() (err error) {
+		at, err = net.ListenUDP("udp6", &net.UDPAddr{IP: homeAddress.AsSlice(), Port: 9})
+		return err
+	})
+	defer at.Close()
+	f.in(f.net, func() (err error) {
+		from, err = net.DialUDP("udp6", &net.UDPAddr{IP: cn.AsSlice()}, &net.UDPAddr{IP: homeAddress.AsSlice(), Port: 9})
+		return err
+	})
+	defer from.Close()
+	b := make([]byte, 100)
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+		if _, err := from.Write([]byte(when)); err != nil {
+			f.t.Fatalf("%s: the correspondent node cannot send: %v", when, err)
+		}
+		at.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		if n, err := at.Read(b); err == nil && string(b[:n]) == when {
+			return
+		}
+	}
+	f.t.Fatalf("%s: nothing comes; happened: %v", when, f.all())
+}
+
 func TestInRealNamespacesAnApplicationKeepsItsSocketAllTheWay(t *testing.T) {
 	for _, engine := range []string{"user", "kernel"} {
 		t.Run(engine, func(t *testing.T) {
@@ -599,6 +627,7 @@ func TestInRealNamespacesAnApplicationKeepsItsSocketAllTheWay(t *testing.T) {
 			f.advertise("wlan", wlanPrefix)
 			u := f.update()
 			f.towards(far, u)
+			f.hears("before the acknowledgement")
 			f.acknowledge(u)
 			f.wait("tunnel-set", 1)
 			f.echoes(app, "by wlan")
