@@ -91,6 +91,11 @@ func reference(t *testing.T, part, ref string) string {
 				fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", w.name, where, code(w.fields), w.doc)
 			}
 		}
+	case "columns":
+		b.WriteString("| column | units | what |\n|---|---|---|\n")
+		for _, c := range columns() {
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.name, code(c.units), c.doc)
+		}
 	case "fields":
 		b.WriteString("| field | value | what |\n|---|---|---|\n")
 		for _, f := range fields() {
@@ -141,7 +146,7 @@ func TestTheExamplesOfTheReferencePageAreInOrder(t *testing.T) {
 		t.Fatalf("%d examples", len(found))
 	}
 	for _, m := range found {
-		if _, err := Parse("docs/scenario.md", m[1]); err != nil {
+		if _, err := Parse("../docs/scenario.md", m[1]); err != nil {
 			t.Errorf("%v\n%s", err, m[1])
 		}
 	}

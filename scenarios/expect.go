@@ -166,6 +166,13 @@ func (p *parser) match(f *field, v *strict.Value, w *word) (Match, bool) {
 				*at = &n
 			}
 		}
+	case ofSignal:
+		if strict.Is[float64](v) {
+			x := strict.Or(v, 0.0)
+			m.Number = &x
+			return m, true
+		}
+		m.Range = &Bounds{Least: level(v.Get("at-least")), Most: level(v.Get("at-most"))}
 	case ofStatus:
 		if strict.Is[string](v) {
 			m.Number = p.status(v)
@@ -205,6 +212,15 @@ func (p *parser) match(f *field, v *strict.Value, w *word) (Match, bool) {
 		return m, false
 	}
 	return m, true
+}
+
+// level is that of v; nil: none is there.
+func level(v *strict.Value) *float64 {
+	if !strict.Is[float64](v) {
+		return nil
+	}
+	x := strict.Or(v, 0.0)
+	return &x
 }
 
 // status returns the number of the status that v names.

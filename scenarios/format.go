@@ -28,7 +28,7 @@ const (
 )
 
 // verbs are the keys of a step that say what it does.
-var verbs = []string{"attach", "detach", "move", "link", "traffic", "stop", "start", "restart", "exec", "wait", "drop", "hold", "duplicate", "replay", "flood", "nat", "note", "repeat"}
+var verbs = []string{"attach", "detach", "move", "trace", "link", "traffic", "stop", "start", "restart", "exec", "wait", "drop", "hold", "duplicate", "replay", "flood", "nat", "note", "repeat"}
 
 // format is the table of all that a scenario file may hold. Reading, the schema
 // and the reference page come from it.
@@ -97,6 +97,11 @@ var format = sync.OnceValue(func() *strict.Shape {
 			{Key: "gap", Shape: span(), Doc: "How long it has no link in between. Left out: no time."},
 			{Key: "overlap", Shape: span(), Doc: "How long it has both links: make before break."},
 		}}, Doc: "Hands a mobile node over: it leaves the links it is attached to, and joins another."},
+		{Key: "trace", Shape: &strict.Shape{Name: "a node and a file", Fields: []strict.Field{
+			{Key: "node", Required: true, Shape: nodes(), Doc: "The mobile node or nodes: all that are on the links of the trace."},
+			{Key: "file", Required: true, Shape: name("the file of a drive", "drive.csv"), Doc: "The table, relative to this file."},
+			{Key: "floor", Shape: strict.Of(topologies.SignalLevel("a level", "-95dBm")), Doc: "An access with less signal is gone. Left out: one without signal is."},
+		}}, Doc: "Has a mobile node go through a drive that was recorded or made: a table of time, link, signal and so on says what becomes of its accesses. No step waits for it, and stop: all ends it."},
 		{Key: "link", Shape: &strict.Shape{Name: "a link and what becomes of it", Fields: []strict.Field{
 			{Key: "name", Required: true, Shape: name("a link", "wlan"), Doc: "The link."},
 			{Key: "state", Shape: strict.Of(strict.Words("a state of a link", "up", "down")), Doc: "up or down: all its ends see the carrier come or go."},
@@ -232,6 +237,10 @@ func fieldShape(k kind) *strict.Shape {
 	case ofSeconds:
 		s := bounds(strict.Duration(-maxTime, 30*365*24*time.Hour))
 		s.Ref = "duration"
+		return s
+	case ofSignal:
+		s := bounds(topologies.SignalLevel("a level", "-75dBm"))
+		s.Ref = "signal"
 		return s
 	case ofWords:
 		return &strict.Shape{Ref: "words", Name: "a list of words", Items: strict.Of(&strict.Scalar{Name: "a word", JSON: "string"}), Single: true, Least: 1}

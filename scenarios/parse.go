@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"fmt"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -36,7 +35,7 @@ func Parse(file string, data []byte, overrides ...topologies.Override) (*Scenari
 	if doc.Failed() && !doc.Readable() {
 		return nil, doc.Err()
 	}
-	p := &parser{doc: doc, s: &Scenario{File: file}, flows: map[string][]Flow{}, attached: map[string][]string{}}
+	p := &parser{doc: doc, changes: topologies.NewChangeReader(doc, readLong), s: &Scenario{File: file}, flows: map[string][]Flow{}, attached: map[string][]string{}, driven: map[string]*driven{}}
 	root := doc.Read(format())
 	p.s.Name = strict.Or(root.Get("scenario"), "")
 	p.s.Description = strings.TrimSpace(strict.Or(root.Get("description"), ""))
@@ -88,12 +87,14 @@ func open(file string, data []byte, overrides []topologies.Override) (doc *stric
 
 // A parser makes a Scenario of what was read.
 type parser struct {
-	doc *strict.Document
-	s   *Scenario
-	t   *topologies.Topology
+	doc     *strict.Document
+	changes *topologies.ChangeReader
+	s       *Scenario
+	t       *topologies.Topology
 
 	flows    map[string][]Flow        // by the name of their traffic
 	attached map[string][]string      // by node: the links it is attached to, as the steps go
+	driven   map[string]*driven       // by node: the trace it follows, as the steps go
 	stopped  []string                 // nodes that are not running, as the steps go
 	ended    bool                     // a step has stopped all
 	nameOf   map[*strict.Value]string // of traffic, by its step
@@ -119,10 +120,7 @@ func (p *parser) topology(root *strict.Value, rest []topologies.Override) bool {
 		}
 		return p.read(v, root, file, rest)
 	}
-	file := name
-	if !path.IsAbs(name) {
-		file = path.Join(path.Dir(filepath.ToSlash(p.s.File)), name)
-	}
+	file := besides(p.s.File, name)
 	if _, err := topologies.Find(file); err != nil {
 		p.complain(v, "the name is relative to "+p.s.File+"; shipped topologies have a name alone: "+strings.Join(topologies.Shipped(), ", "), "topology: there is no file %s", file)
 		return false

@@ -72,6 +72,13 @@ type Link struct {
 	Change topologies.Change // what becomes different
 }
 
+// Trace has mobile nodes drive by what a table says of their accesses.
+type Trace struct {
+	Nodes []string
+	File  string // as the scenario names it
+	Rows  []Row  // in the order of time
+}
+
 // Traffic starts flows of data.
 type Traffic struct {
 	Name     string
@@ -152,6 +159,7 @@ type NAT struct {
 	Do    string // forget; renumber: the next ones have other ports
 }
 
+func (*Trace) Verb() string       { return "trace" }
 func (*Attach) Verb() string      { return "attach" }
 func (*Detach) Verb() string      { return "detach" }
 func (*Move) Verb() string        { return "move" }

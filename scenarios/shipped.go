@@ -14,7 +14,7 @@ import (
 
 // Shipped scenarios are in the program, so that it works from anywhere.
 //
-//go:embed */scenario.yaml */README.md
+//go:embed */scenario.yaml */README.md */*.csv */*.up */*.down
 var shipped embed.FS
 
 // Default is the scenario that is played where none is named.
@@ -112,7 +112,17 @@ func (s *Scenario) Files() (map[string][]byte, error) {
 		return nil, err
 	}
 	doc := strict.Open(s.File, s.document)
-	for _, o := range []topologies.Override{{Path: "set"}, {Path: "topology", Value: "topology.yaml"}, {Path: "seed", Value: fmt.Sprint(s.Seed)}} {
+	copies := topologies.Copier{Files: files}
+	changes := []topologies.Override{{Path: "set"}, {Path: "topology", Value: "topology.yaml"}, {Path: "seed", Value: fmt.Sprint(s.Seed)}}
+	for _, v := range traces(doc.Read(format()).Get("steps").Items()) {
+		from := besides(s.File, v.Text)
+		content, err := readLong(from)
+		if err != nil {
+			return nil, err
+		}
+		changes = append(changes, topologies.Override{Path: v.Path, Value: copies.Add(from, content)})
+	}
+	for _, o := range changes {
 		doc.Override(format(), o)
 	}
 	if err := doc.Err(); err != nil {

@@ -189,10 +189,12 @@ func (p *parser) action(verb string, v *strict.Value) Action {
 	}
 	span := func(key string, def time.Duration) time.Duration { return strict.Or(v.Get(key), def) }
 	switch verb {
+	case "trace":
+		return p.trace(v)
 	case "attach":
 		a := &Attach{Nodes: p.nodes(v.Get("node"), mobile)}
 		l := p.link(v.Get("link"))
-		if !p.ends(v.Get("link"), a.Nodes, l) {
+		if !p.ends(v.Get("link"), a.Nodes, l) || !p.free(v, a.Nodes, l.Name) {
 			return nil
 		}
 		a.Link = l.Name
@@ -212,6 +214,9 @@ func (p *parser) action(verb string, v *strict.Value) Action {
 				return nil
 			}
 			a.Link = l.Name
+		}
+		if !p.free(v, a.Nodes, a.Link) {
+			return nil
 		}
 		for _, n := range a.Nodes {
 			if len(p.attached[n]) == 0 || a.Link != "" && !slices.Contains(p.attached[n], a.Link) {
@@ -305,7 +310,7 @@ func (p *parser) move(v *strict.Value) Action {
 	if v.Get("gap") != nil && v.Get("overlap") != nil {
 		p.complain(v.Get("overlap"), "leave one of them out", "%s: a move has a gap or an overlap", v.Path)
 	}
-	if !p.ends(v.Get("to"), a.Nodes, l) {
+	if !p.ends(v.Get("to"), a.Nodes, l) || !p.free(v, a.Nodes, "") {
 		return nil
 	}
 	a.To = l.Name
@@ -341,7 +346,7 @@ func (p *parser) changeLink(v *strict.Value) Action {
 		}
 	}
 	if set.Good() {
-		a.Change = topologies.ReadChange(set)
+		a.Change = p.changes.Change(set)
 		ends := a.From
 		if ends == nil {
 			ends = l.Ends

@@ -18,6 +18,7 @@ const (
 	ofStatus  kind = "a status"
 	ofNode    kind = "a node"
 	ofLink    kind = "a link"
+	ofSignal  kind = "a level in dBm"
 )
 
 // A field is one of an event or a message.
@@ -102,6 +103,8 @@ var fields = sync.OnceValue(func() []field {
 		{"lost", ofNumber, "how many packets were not captured"},
 		{"mappings", ofNumber, "how many mappings a NAT has lost"},
 		{"ports", ofText, "the ports that a NAT has in use: 1024-33279"},
+		{"signal", ofSignal, "what the radio hears"},
+		{"instead-of", ofLink, "the access that carried the mobile before"},
 	}
 })
 
@@ -167,6 +170,8 @@ var words = sync.OnceValue(func() []word {
 		event("router-lost", mn, "a router is not heard any more", "link", "router", "reason"),
 		event("address-configured", mn, "a care-of address can be used", "link", "address", "how"),
 		event("address-failed", mn, "an address is a duplicate", "link", "address"),
+		event("signal-changed", mn, "the radio hears an access better or worse", "link", "signal"),
+		event("access-chosen", mn, "the policy has decided", "link", "instead-of", "reason", "signal"),
 		event("attached", mn, "the mobile has taken to a link", "link", "care-of", "home"),
 		event("binding-update-sent", mn, "", "seq", "care-of", "home-address", "lifetime", "auth", "attempt"),
 		event("binding-acknowledged", mn, "", "seq", "status", "lifetime", "latency"),

@@ -14,7 +14,8 @@ type Change struct {
 	Delay     *time.Duration `json:"delay,omitempty"`
 	Jitter    *Jitter        `json:"jitter,omitempty"`
 	Loss      *Loss          `json:"loss,omitempty"`
-	Rate      *int64         `json:"rate,omitempty"` // 0: unlimited
+	Rate      *int64         `json:"rate,omitempty"`  // 0: unlimited
+	Trace     *RateTrace     `json:"trace,omitempty"` // with Rate, which is its mean
 	Queue     *Queue         `json:"queue,omitempty"`
 	Duplicate *float64       `json:"duplicate,omitempty"`
 	Corrupt   *float64       `json:"corrupt,omitempty"`
@@ -26,7 +27,9 @@ func (c Change) Apply(i Impairment) Impairment {
 	set(&i.Delay, c.Delay)
 	set(&i.Jitter, c.Jitter)
 	set(&i.Loss, c.Loss)
-	set(&i.Rate, c.Rate)
+	if c.Rate != nil {
+		i.Rate, i.Trace = *c.Rate, c.Trace
+	}
 	set(&i.Queue, c.Queue)
 	set(&i.Duplicate, c.Duplicate)
 	set(&i.Corrupt, c.Corrupt)
@@ -40,14 +43,22 @@ func set[T any](to *T, from *T) {
 	}
 }
 
-// ReadChange returns what the keys of v say.
-func ReadChange(v *strict.Value) Change {
+// Change returns what the keys of v say.
+func (r *ChangeReader) Change(v *strict.Value) Change {
 	c := Change{
 		Delay:     given[time.Duration](v, "delay"),
-		Rate:      given[int64](v, "rate"),
 		Duplicate: given[float64](v, "duplicate"),
 		Corrupt:   given[float64](v, "corrupt"),
 		Reorder:   given[float64](v, "reorder"),
+	}
+	if rate := v.Get("rate"); rate.Good() {
+		c.Rate = given[int64](rate, "limit")
+		if name := rate.Get("trace"); name.Good() && rate.Get("limit") == nil {
+			if c.Trace = r.trace(name); c.Trace != nil {
+				mean := c.Trace.Mean()
+				c.Rate = &mean
+			}
+		}
 	}
 	if j := v.Get("jitter"); j.Good() {
 		c.Jitter = &Jitter{
@@ -107,6 +118,9 @@ func CheckChange(doc *strict.Document, v *strict.Value, i Impairment) {
 			complain("loss", "write loss: 0.5%, or loss: {good-bad: 1%, bad-good: 30%}", "loss has neither a rate nor bursts")
 		}
 	}
+	if rate := v.Get("rate"); rate.Good() && (rate.Get("limit") == nil) == (rate.Get("trace") == nil) {
+		complain("rate", "write rate: 20Mbit/s, or rate: {trace: cell.down}", "want a limit or a trace")
+	}
 	if q := v.Get("queue"); q.Good() && q.Get("bytes") == nil && q.Get("packets") == nil {
 		complain("queue", "write queue: 64kB, or queue: {packets: 100}", "the queue has no length")
 	}
@@ -143,6 +157,9 @@ func ParseChange(words []string) (Change, error) {
 		}
 		doc.Override(changeFormat(), Override{Path: key, Value: value, From: strict.Origin{File: w}})
 	}
-	c := ReadChange(doc.Read(changeFormat()))
+	v := doc.Read(changeFormat())
+	r := NewChangeReader(doc, readLong)
+	r.file = ""
+	c := r.Change(v)
 	return c, doc.Err()
 }

@@ -24,7 +24,10 @@ func Describe(i Impairment) string {
 	case l.GoodBad > 0:
 		add("loss in bursts (good-bad %s, bad-good %s)", percent(l.GoodBad), percent(l.BadGood))
 	}
-	if i.Rate > 0 {
+	switch {
+	case i.Trace != nil:
+		add("rate of trace %s, %s on average", i.Trace.File, rate(i.Rate))
+	case i.Rate > 0:
 		add("rate %s", rate(i.Rate))
 	}
 	for _, p := range []struct {

@@ -44,7 +44,7 @@ func TestTheExamplesOfTheReferencePageAreInOrder(t *testing.T) {
 		t.Fatalf("%d examples", len(found))
 	}
 	for _, m := range found {
-		if _, _, err := Parse("docs/topology.md", m[1]); err != nil {
+		if _, _, err := Parse("../docs/topology.md", m[1]); err != nil {
 			t.Errorf("%v\n%s", err, m[1])
 		}
 	}

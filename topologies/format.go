@@ -25,6 +25,7 @@ const (
 	defaultMaxInterval  = time.Second
 	diameterPort        = 3868
 	maxNodes            = 1000
+	fastest             = 1_000_000_000_000       // bit/s of a link
 	maxLifetime         = 65535 * 4 * time.Second // RFC 6275, section 6.1.7
 )
 
@@ -52,6 +53,7 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "dad", For: []string{"mn", "ha"}, Shape: strict.Of(strict.Words("a kind of duplicate address detection", "none", "optimistic", "full")),
 			Doc: "Duplicate address detection: at a mobile node of its care-of addresses (left out: optimistic), at a home agent of a home address before its first binding (none or full; left out: full, RFC 6275, section 10.3.1, which costs about a second)."},
 		{Key: "tunnel", For: []string{"mn", "ha"}, Shape: strict.Of(strict.Words("a tunnel engine", tunnels...)), Doc: "What encapsulates: user (in the node's process), kernel, or auto for the kernel where it can. Left out: auto."},
+		{Key: "policy", For: mn, Shape: policyShape(), Doc: "Which of several accesses carries it: newest, keep, or {prefer: [wlan, lte], threshold: -75dBm}. Left out: newest."},
 		{Key: "mn-aaa-key", For: mn, Shape: strict.Of(keyScalar(16, 64)), Doc: "The mobile's own copy of the key that it shares with the AAA server (RFC 4285, section 5.2). Left out: the one that the subscriber list has, so write it only to make them differ."},
 		{Key: "mn-aaa-spi", For: mn, Shape: strict.Of(spi()), Doc: "The SPI of its MN-AAA authentication option. Left out: 3, HMAC_SHA1_SPI."},
 		{Key: "mn-ha-key", For: mn, Shape: strict.Of(keyScalar(16, 16)), Doc: "The mobile's own copy of the key that it shares with its home agent (RFC 4285, section 5.1). Left out: the right one, so write it only to make it wrong."},
@@ -138,11 +140,15 @@ func impairmentFields() []strict.Field {
 			{Key: "loss-good", Shape: strict.Of(strict.Percent()), Doc: "Gilbert-Elliott: the loss in the good state. Left out: 0%."},
 			{Key: "loss-bad", Shape: strict.Of(strict.Percent()), Doc: "Gilbert-Elliott: the loss in the bad state. Left out: 100%."},
 		}}, Doc: "The share of frames that are lost: 0.5%, or in bursts {good-bad: 1%, bad-good: 30%, loss-bad: 80%}. Left out: none."},
-		{Key: "rate", Shape: strict.Of(linkRate()), Doc: "How many bits pass in a second, or unlimited. Left out: unlimited."},
+		{Key: "rate", Shape: &strict.Shape{Name: "a rate such as 50Mbit/s", Short: "limit", Fields: []strict.Field{
+			{Key: "limit", Shape: strict.Of(linkRate()), Doc: "How many bits pass in a second, or unlimited."},
+			{Key: "trace", Shape: strict.Of(&strict.Scalar{Name: "the name of a file", JSON: "string", Examples: []string{"cell.down"}}),
+				Doc: "A file that says when the link delivers, in the form of Mahimahi: a time in milliseconds a line, at each of which 1504 octets may pass; it repeats at its end. The name is relative to the file that it stands in."},
+		}}, Doc: "How many bits pass in a second: 50Mbit/s, unlimited, or as a trace has it {trace: cell.down}. Left out: unlimited."},
 		{Key: "queue", Shape: &strict.Shape{Name: "a queue such as 64kB", Short: "bytes", Fields: []strict.Field{
 			{Key: "bytes", Shape: &strict.Shape{Scalar: strict.Size(1, 1<<30), Example: "64kB"}, Doc: "How many octets wait at most."},
 			{Key: "packets", Shape: strict.Of(strict.Integer("a number of packets", 1, 1_000_000)), Doc: "How many packets wait at most."},
-		}}, Doc: "What waits where the rate is reached, drop-tail: 64kB, or {packets: 100}. Left out: 100ms at the rate."},
+		}}, Doc: "What waits where the rate is reached, drop-tail: 64kB, or {packets: 100}. Left out: 100ms at the rate, or at the mean of its trace."},
 		{Key: "duplicate", Shape: strict.Of(strict.Percent()), Doc: "The share of frames that arrive twice. Left out: none."},
 		{Key: "corrupt", Shape: strict.Of(strict.Percent()), Doc: "The share of frames of which one bit is turned over. Left out: none."},
 		{Key: "reorder", Shape: strict.Of(strict.Percent()), Doc: "The share of frames that arrive without delay, before those sent earlier. Left out: none."},
@@ -150,7 +156,7 @@ func impairmentFields() []strict.Field {
 }
 
 func linkRate() *strict.Scalar {
-	s := strict.BitRate(1000, 1e12)
+	s := strict.BitRate(1000, fastest)
 	parse := s.Parse
 	s.Pattern = "^unlimited$|" + s.Pattern
 	s.Parse = func(text string) (any, error) {

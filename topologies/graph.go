@@ -2,6 +2,7 @@ package topologies
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -107,7 +108,10 @@ func describe(l Link) string {
 		}
 		parts = append(parts, s)
 	}
-	if i.Rate > 0 {
+	switch {
+	case i.Trace != nil:
+		parts = append(parts, "as "+path.Base(i.Trace.File))
+	case i.Rate > 0:
 		parts = append(parts, rateText(i.Rate))
 	}
 	switch {

@@ -114,7 +114,7 @@ func (r *resolver) device(link string) string {
 
 // impair reads what the link does to frames, all ends first, then each.
 func (r *resolver) impair(l *linkDraft) {
-	all := ReadChange(l.value).Apply(Impairment{})
+	all := r.changes.Change(l.value).Apply(Impairment{})
 	for _, e := range l.link.Ends {
 		l.link.From[e] = all
 	}
@@ -131,10 +131,10 @@ func (r *resolver) impair(l *linkDraft) {
 		}
 		for _, d := range members {
 			if was, ok := l.link.From[d.node.Name]; ok {
-				l.link.From[d.node.Name] = ReadChange(value).Apply(was)
+				l.link.From[d.node.Name] = r.changes.Change(value).Apply(was)
 			}
 		}
-		r.soundImpairment(value, ReadChange(value).Apply(all))
+		r.soundImpairment(value, r.changes.Change(value).Apply(all))
 	}
 }
 

@@ -49,7 +49,7 @@ func Parse(file string, data []byte, overrides ...Override) (*Topology, []Choice
 	if doc.Failed() && !doc.Readable() {
 		return nil, nil, doc.Err()
 	}
-	r := &resolver{doc: doc, file: file, t: &Topology{Groups: map[string][]string{}}, nodes: map[string]*draft{}, devices: map[string]string{}, full: map[string]bool{}, named: map[string][]string{}}
+	r := &resolver{doc: doc, changes: NewChangeReader(doc, readLong), file: file, t: &Topology{Groups: map[string][]string{}}, nodes: map[string]*draft{}, devices: map[string]string{}, full: map[string]bool{}, named: map[string][]string{}}
 	r.resolve(doc.Read(format()))
 	if err := doc.Err(); err != nil {
 		return nil, nil, err
@@ -102,6 +102,7 @@ type draft struct {
 // A resolver makes a Topology of what was read.
 type resolver struct {
 	doc     *strict.Document
+	changes *ChangeReader
 	file    string
 	t       *Topology
 	choices []Choice
@@ -309,11 +310,7 @@ func (r *resolver) subscribersFrom(v *strict.Value) []*strict.Value {
 	name := beside(r.file, v.Text)
 	data, err := ReadFile(name)
 	if err != nil {
-		what := err.Error()
-		if ps, ok := strict.As(err); ok {
-			what = name + ": " + ps[0].What
-		}
-		r.complain(v, "the name is relative to "+r.file, "%s: %s", v.Path, what)
+		r.complain(v, "the name is relative to "+r.file, "%s: %s", v.Path, whyNot(name, err))
 		return nil
 	}
 	doc := strict.Open(name, data)

@@ -117,6 +117,7 @@ func (r *resolver) mobiles() {
 		m.ForceUDP = strict.Or(v.Get("force-udp"), false)
 		m.DAD = choice(r, n.Line, v, path, "dad", "optimistic")
 		m.Tunnel = choice(r, n.Line, v, path, "tunnel", "auto")
+		m.Policy = r.policy(d)
 
 		for _, in := range n.Interfaces {
 			l := r.link(in.Link)

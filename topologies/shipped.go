@@ -124,31 +124,31 @@ func Line(n int) []byte {
 // topology.yaml with the overrides in it, and the files that it names.
 func Files(file string, data []byte, overrides ...Override) (map[string][]byte, error) {
 	doc := open(file, data, overrides)
-	files := map[string][]byte{}
-	nodes := doc.Read(format()).Get("nodes") // what is wrong is told below
-	for _, key := range nodes.Keys() {
-		v := nodes.Get(key.Text).Get("subscribers")
-		if v == nil || v.Text == "" {
-			continue
+	files := Copier{Files: map[string][]byte{}}
+	root := doc.Read(format()) // what is wrong is told below
+	var named []*strict.Value
+	for _, key := range root.Get("nodes").Keys() {
+		if v := root.Get("nodes").Get(key.Text).Get("subscribers"); v != nil && v.Text != "" {
+			named = append(named, v)
 		}
+	}
+	for _, key := range root.Get("links").Keys() {
+		named = append(named, traceNames(root.Get("links").Get(key.Text))...)
+	}
+	for _, v := range named {
 		from := beside(file, v.Text)
-		content, err := ReadFile(from)
+		content, err := readLong(from)
 		if err != nil {
 			return nil, err
 		}
-		name := path.Base(v.Text)
-		if old, taken := files[name]; taken && string(old) != string(content) || name == topologyFile {
-			name = key.Text + "-" + name
-		}
-		files[name] = content
-		doc.Override(format(), Override{Path: v.Path, Value: name})
+		doc.Override(format(), Override{Path: v.Path, Value: files.Add(from, content)})
 	}
 	if err := doc.Err(); err != nil {
 		return nil, err
 	}
 	var err error
-	files[topologyFile], err = doc.Encode()
-	return files, err
+	files.Files[topologyFile], err = doc.Encode()
+	return files.Files, err
 }
 
 const topologyFile = "topology.yaml"

@@ -95,6 +95,16 @@ type MobileNode struct {
 	MNAAASPI uint32
 	MNHAKey  []byte // 16 octets; with bootstrap static, or to set a wrong one on purpose
 	MNHASPI  uint32
+	Policy   Policy
+}
+
+// A Policy is how a mobile node chooses among accesses that can carry it.
+type Policy struct {
+	Kind          string        // newest, preferred, signal, keep
+	Prefer        []string      // links, the preferred one first; those left out come last
+	Threshold     float64       // signal: dBm
+	Hysteresis    float64       // signal: dB
+	TimeToTrigger time.Duration // signal
 }
 
 // A HomeAgent is what role ha adds to a Node.
@@ -172,11 +182,12 @@ type Impairment struct {
 	Delay     time.Duration // before each frame arrives
 	Jitter    Jitter
 	Loss      Loss
-	Rate      int64   // bit/s; 0: unlimited
-	Queue     Queue   // before the rate; drop-tail
-	Duplicate float64 // probability, 0 to 1
-	Corrupt   float64 // probability, 0 to 1: one bit of the frame is turned over
-	Reorder   float64 // probability, 0 to 1: the frame overtakes, without delay
+	Rate      int64      // bit/s; 0: unlimited; with a Trace, its mean
+	Trace     *RateTrace // when it delivers; nil: at the rate
+	Queue     Queue      // before the rate; drop-tail
+	Duplicate float64    // probability, 0 to 1
+	Corrupt   float64    // probability, 0 to 1: one bit of the frame is turned over
+	Reorder   float64    // probability, 0 to 1: the frame overtakes, without delay
 }
 
 // Jitter is added to Delay, frame by frame.

@@ -72,11 +72,22 @@ type MobileNode struct {
 	MNAAASPI    uint32        `json:"mn-aaa-spi,omitempty"`
 	MNHAKey     []byte        `json:"mn-ha-key,omitempty"` // with bootstrap static, or to override a derived key with a wrong one
 	MNHASPI     uint32        `json:"mn-ha-spi,omitempty"`
+	Policy      Policy        `json:"policy"`
 
 	HomeAgent4   netip.Addr   `json:"home-agent-4,omitzero"`   // RFC 5555: the home agent's IPv4 address; invalid: not known
 	HomeAddress4 netip.Addr   `json:"home-address-4,omitzero"` // the IPv4 home address that it will be given where it asks; invalid: it asks for none
 	HomePrefix4  netip.Prefix `json:"home-prefix-4,omitzero"`  // that HomeAddress4 is of
 	ForceUDP     bool         `json:"force-udp,omitempty"`     // it sets the F flag in Binding Updates by IPv4
+}
+
+// A Policy is how a mobile node chooses among accesses that can carry it. The
+// words are those of topology files.
+type Policy struct {
+	Kind          string        `json:"kind"`                      // newest, keep, preferred, signal
+	Prefer        []string      `json:"prefer,omitempty"`          // links, the preferred one first
+	Threshold     float64       `json:"threshold,omitempty"`       // signal: dBm
+	Hysteresis    float64       `json:"hysteresis,omitempty"`      // signal: dB
+	TimeToTrigger time.Duration `json:"time-to-trigger,omitempty"` // signal
 }
 
 // A HomeAgent is the part of a Config for role ha.

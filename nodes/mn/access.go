@@ -27,6 +27,7 @@ type access struct {
 
 	carrier bool
 	since   time.Time // when the carrier came
+	radio   radio
 
 	solicited int       // Router Solicitations since the carrier came
 	solicitAt time.Time // when the next is due; zero: none is
@@ -76,10 +77,12 @@ func (m *Machine) carrierChanged(now time.Time, a *access, up bool) {
 	if a.carrier = up; up {
 		m.event("carrier-gained", map[string]any{"link": a.link})
 		a.since, a.solicited, a.triedIn = now, 0, netip.Prefix{}
+		m.listen(now, a)
 		m.solicit(now, a)
 		return
 	}
 	m.event("carrier-lost", map[string]any{"link": a.link})
+	m.listen(now, a)
 	ipv4 := a.ipv4
 	a.solicitAt, a.routers, a.router, a.home, a.ipv4 = time.Time{}, nil, nil, false, address4{}
 	m.settle(now) // first: another access may carry us
@@ -287,6 +290,9 @@ func (m *Machine) addressChanged(now time.Time, a *access, in AddressChanged) {
 }
 
 func (m *Machine) tickAccess(now time.Time, a *access) {
+	if due(a.radio.turnAt, now) {
+		m.listen(now, a)
+	}
 	if due(a.solicitAt, now) {
 		m.solicit(now, a)
 	}
@@ -329,7 +335,7 @@ func (m *Machine) expirePrefixes(now time.Time, a *access) {
 }
 
 func (a *access) deadline() time.Time {
-	d := a.solicitAt
+	d := earliest(a.solicitAt, a.radio.turnAt)
 	for _, r := range a.routers {
 		d = earliest(earliest(d, r.expires), r.checkAt)
 		for i := range r.prefixes {

@@ -69,6 +69,13 @@ type AddressChanged struct {
 	State   AddressState
 }
 
+// SignalChanged is what a radio hears on a device, as its driver tells it.
+type SignalChanged struct {
+	Dev   string
+	Level float64 // dBm
+	Heard bool    // false: nothing is heard, or it is not told any more; Level means nothing
+}
+
 // Received is a packet that may hold a Mobility Header: whole, from its IPv6
 // header on. The octets are not kept.
 type Received struct {
@@ -87,5 +94,6 @@ func (CarrierChanged) input()     {}
 func (RouterAdvertised) input()   {}
 func (NeighborAdvertised) input() {}
 func (AddressChanged) input()     {}
+func (SignalChanged) input()      {}
 func (Received) input()           {}
 func (Refused) input()            {}

@@ -2,6 +2,7 @@ package mn
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -85,7 +86,29 @@ func (l *loop) command(c control.Command) {
 	switch c.Name {
 	case "state":
 		l.teller.Reply(c.ID, l.machine.State(l.now()), nil)
+	case "signal":
+		in, err := l.signal(c.Args)
+		if err == nil {
+			l.act(l.machine.Step(l.now(), in))
+		}
+		l.teller.Reply(c.ID, nil, err)
 	default:
-		l.teller.Reply(c.ID, nil, fmt.Errorf("a mobile node has no command %q: want state", c.Name))
+		l.teller.Reply(c.ID, nil, fmt.Errorf("a mobile node has no command %q: want state or signal", c.Name))
 	}
+}
+
+// signal makes an Input of what the lab says that a radio hears.
+func (l *loop) signal(args json.RawMessage) (Input, error) {
+	var s control.Signal
+	if err := json.Unmarshal(args, &s); err != nil {
+		return nil, fmt.Errorf("signal: %w", err)
+	}
+	if l.machine.access(s.Dev) == nil {
+		return nil, fmt.Errorf("signal: there is no device %q", s.Dev)
+	}
+	in := SignalChanged{Dev: s.Dev, Heard: s.Level != nil}
+	if in.Heard {
+		in.Level = *s.Level
+	}
+	return in, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,6 +120,25 @@ func TestTheLabMayAskForTheState(t *testing.T) {
 			t.Fatalf("got %q", r.replies)
 		}
 		t.Log(r.replies[1])
+	})
+}
+
+func TestTheLabTellsWhatTheRadioHears(t *testing.T) {
+	playing(t, config(), func(r *recorder, inputs chan<- Input, commands chan<- control.Command) {
+		for i, args := range []string{`{"dev": "wlan", "level": -71.5}`, `{"dev": "wlan", "level": null}`, `{"dev": "nowhere", "level": -1}`, `{"level": "loud"}`} {
+			commands <- control.Command{ID: uint64(i), Name: "signal", Args: json.RawMessage(args)}
+			if i == 0 {
+				commands <- control.Command{ID: 9, Name: "state"}
+			}
+		}
+		synctest.Wait()
+		if want := []string{"0s signal-changed", "0s signal-changed"}; !slices.Equal(r.did, want) {
+			t.Errorf("did %q, want %q", r.did, want)
+		}
+		if len(r.replies) != 5 || !strings.Contains(r.replies[1], `"signal":-71.5`) || !strings.HasSuffix(r.replies[2], "<nil>") ||
+			!strings.Contains(r.replies[3], `no device "nowhere"`) || !strings.Contains(r.replies[4], "signal: json") {
+			t.Errorf("answered %q", r.replies)
+		}
 	})
 }
 

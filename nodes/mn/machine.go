@@ -113,6 +113,10 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 		if a := m.access(in.Dev); a != nil {
 			m.deconfigured4(now, a, &in)
 		}
+	case SignalChanged:
+		if a := m.access(in.Dev); a != nil {
+			m.signalChanged(now, a, in)
+		}
 	case Received:
 		m.received(now, &in)
 	case Refused:
@@ -175,13 +179,16 @@ func (m *Machine) event(name string, fields map[string]any) {
 // settle goes where choose says we are best attached, and tells the home agent
 // when that is somewhere else than before.
 func (m *Machine) settle(now time.Time) {
-	best := choose(now, m.accesses)
+	best := choose(now, &m.cfg.Policy, m.here, m.accesses)
 	careOf := m.careOfAt(best)
 	if best == m.here && careOf == m.careOf {
 		if h := &m.homecoming; h.access != nil && h.router.IsValid() && h.router != h.access.router.address {
 			m.changeRouter()
 		}
 		return
+	}
+	if best != nil && best != m.here {
+		m.chosen(now, best)
 	}
 	m.here, m.careOf = best, careOf
 	if m.homecoming.access != nil && (best == nil || best.home) {

@@ -29,6 +29,8 @@ func TestWhateverHappensTheMachineHoldsItsInvariants(t *testing.T) {
 			cfg.MobileNode.HomeAgent4, cfg.MobileNode.HomeAddress4, cfg.MobileNode.HomePrefix4 = agent4, home4, home4Net
 			cfg.MobileNode.ForceUDP = rapid.Bool().Draw(r, "force UDP")
 		}
+		cfg.MobileNode.Policy = control.Policy{Kind: rapid.SampledFrom([]string{"newest", "keep", "preferred", "signal"}).Draw(r, "policy"),
+			Prefer: []string{"wlan", "lte"}, Threshold: -75, Hysteresis: 2, TimeToTrigger: rapid.SampledFrom([]time.Duration{0, time.Second}).Draw(r, "trigger")}
 		sec := &cfg.MobileNode.Security
 		if !unknown {
 			sec.Integrity = rapid.SampledFrom([]string{"none", "auth-options"}).Draw(r, "integrity")
@@ -64,7 +66,7 @@ func (w *world) random(r *rapid.T) {
 	dev := rapid.SampledFrom(devs).Draw(r, "device")
 	prefix := rapid.SampledFrom([]netip.Prefix{homePrefix, wlanPrefix, wimaxPrefix}).Draw(r, "prefix")
 	w.out = nil
-	switch rapid.IntRange(0, 11).Draw(r, "what") {
+	switch rapid.IntRange(0, 12).Draw(r, "what") {
 	case 0, 1:
 		w.carrier(dev, rapid.Bool().Draw(r, "up"))
 	case 2, 3:
@@ -113,6 +115,8 @@ func (w *world) random(r *rapid.T) {
 				a.key = nil
 			}
 		})
+	case 12:
+		w.step(SignalChanged{Dev: dev, Level: rapid.Float64Range(-90, -60).Draw(r, "level"), Heard: rapid.Bool().Draw(r, "heard")})
 	case 8:
 		w.until(w.now.Add(time.Duration(rapid.Int64Range(0, int64(20*time.Second)).Draw(r, "wait"))).Sub(start))
 		w.out = nil // applied on the way

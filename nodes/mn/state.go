@@ -27,6 +27,7 @@ type AccessState struct {
 	Router  *netip.Addr `json:"router,omitempty"`
 	CareOf  *netip.Addr `json:"care-of,omitempty"`
 	Home    bool        `json:"home"`
+	Signal  *float64    `json:"signal,omitempty"` // dBm; nil: not heard, or not told
 }
 
 // State says how things are at now.
@@ -43,6 +44,10 @@ func (m *Machine) State(now time.Time) State {
 		as := AccessState{Link: a.link, Carrier: a.carrier, Home: a.home, CareOf: pointer(a.address.prefix.Addr())}
 		if a.router != nil {
 			as.Router = pointer(a.router.name())
+		}
+		if a.radio.heard {
+			level := a.radio.level
+			as.Signal = &level
 		}
 		s.Links = append(s.Links, as)
 	}

@@ -43,6 +43,7 @@ var told = map[string]string{
 	"home-address-assigned":      "home address {home-address} is assigned[ to {nai}][, chosen by {assigner}]",
 	"returned-home":              "is home",
 	"tunnel-set":                 "tunnels from {local} to {remote} ({engine} engine)",
+	"access-chosen":              "takes to {link}[ at {signal} dBm][ instead of {instead-of}]: {reason}",
 	"aaa-asked":                  "asks the AAA server about {nai}",
 	"aaa-answered":               "has the answer of {peer}: {result}",
 	"aaa-failed":                 "has no answer about {nai}: {reason}",
@@ -121,8 +122,8 @@ func (t *timeline) event(e journal.Event) {
 		return
 	}
 	form, ok := told[e.Name]
-	if !ok {
-		return
+	if !ok || e.Name == "link-changed" && e.Fields["trace"] != nil {
+		return // the rows of a trace are many
 	}
 	text := fill(form, e.Fields)
 	at := fmt.Sprintf("%9.3f s", e.At.Seconds())

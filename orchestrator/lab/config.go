@@ -98,6 +98,7 @@ func mobileNode(t *topologies.Topology, m *topologies.MobileNode) *control.Mobil
 		MNAAASPI:    m.MNAAASPI,
 		MNHAKey:     m.MNHAKey,
 		MNHASPI:     m.MNHASPI,
+		Policy:      control.Policy(m.Policy),
 
 		HomeAgent4:   t.Node(m.HomeAgent).HomeAgent.Address4,
 		HomeAddress4: m.HomeAddress4,

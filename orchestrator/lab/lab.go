@@ -39,6 +39,7 @@ type Options struct {
 	Seed     uint64              // of every random choice
 	Sink     func(control.Event) // takes what happens, from any goroutine
 	Observer link.Observer       // sees each frame; nil: nobody
+	Begin    int64               // when traces of links begin: CLOCK_MONOTONIC, nanoseconds; 0: now
 }
 
 // A node is one node of a lab.
@@ -50,6 +51,8 @@ type node struct {
 	process *launch.Process // nil: stopped
 	traffic *launch.Process // nil: not asked for yet
 	dark    []string        // links that lost this end when the node was stopped
+
+	signals map[string]*float64 // what its radio hears, by link: dBm; nil: nothing
 }
 
 // readyTimeout is how long a node process may take to become ready.
@@ -65,7 +68,7 @@ func Up(ctx context.Context, t *topologies.Topology, o Options) (*Lab, error) {
 		nodes:    make(map[string]*node, len(t.Nodes)),
 		links:    make(map[string]link.Link, len(t.Links)),
 	}
-	engine, err := link.NewEngine(link.Options{Seed: o.Seed, Observer: o.Observer})
+	engine, err := link.NewEngine(link.Options{Seed: o.Seed, Observer: o.Observer, Begin: o.Begin})
 	if err != nil {
 		return nil, err
 	}
@@ -220,6 +223,9 @@ func (l *Lab) StartNode(ctx context.Context, name string) error {
 	dark := n.dark
 	n.dark = nil
 	l.mu.Unlock()
+	if err := l.tellSignals(n); err != nil {
+		return err
+	}
 	for _, link := range dark {
 		if err := l.Attach(name, link); err != nil {
 			return err
@@ -340,7 +346,7 @@ func (l *Lab) Ask(name, command string, args, value any) error {
 	p := n.process
 	l.mu.Unlock()
 	if p == nil {
-		return fmt.Errorf("node %s does not run", name)
+		return fmt.Errorf("node %s %w", name, ErrNotRunning)
 	}
 	if err := p.Ask(command, args, value); err != nil {
 		return fmt.Errorf("node %s: %s: %w", name, command, err)

@@ -61,19 +61,57 @@ func (l *Lab) SetLink(name string, ends []string, change topologies.Change) erro
 		ends = l.Topology.Link(name).Ends
 	}
 	for _, end := range ends {
-		was, err := made.Impairment(end)
+		at := control.Now()
+		now, changed, err := apply(made, end, change)
 		if err != nil {
 			return fmt.Errorf("%w\n    hint: %s", err, strict.Suggest(end, "ends of it", l.Topology.Link(name).Ends))
 		}
-		now := change.Apply(was)
-		if now == was {
-			continue
+		if changed {
+			l.tell(at, "link-changed", "", map[string]any{"link": name, "from": end, "change": topologies.Describe(now), "delay": now.Delay.Seconds()})
 		}
-		at := control.Now()
-		if err := made.Set(end, now); err != nil {
+	}
+	return nil
+}
+
+// apply changes what a link does to the frames of one end, and says what it does
+// now.
+func apply(made link.Link, end string, change topologies.Change) (now topologies.Impairment, changed bool, err error) {
+	was, err := made.Impairment(end)
+	if err != nil {
+		return was, false, err
+	}
+	now = change.Apply(was)
+	if now == was {
+		return now, false, nil
+	}
+	return now, true, made.Set(end, now)
+}
+
+// TraceLink is SetLink of every end, as a trace with that name says. It is told
+// once for all ends.
+func (l *Lab) TraceLink(name, trace string, change topologies.Change) error {
+	made, err := l.Link(name)
+	if err != nil {
+		return err
+	}
+	at, differs := control.Now(), false
+	var first topologies.Impairment
+	for i, end := range l.Topology.Link(name).Ends {
+		now, changed, err := apply(made, end, change)
+		if err != nil {
 			return fmt.Errorf("link %s: %w", name, err)
 		}
-		l.tell(at, "link-changed", "", map[string]any{"link": name, "from": end, "change": topologies.Describe(now), "delay": now.Delay.Seconds()})
+		if i == 0 {
+			first = now
+		}
+		differs = differs || changed
+	}
+	if differs {
+		fields := map[string]any{"link": name, "trace": trace, "change": topologies.Describe(first)}
+		if change.Delay != nil {
+			fields["delay"] = change.Delay.Seconds()
+		}
+		l.tell(at, "link-changed", "", fields)
 	}
 	return nil
 }
@@ -197,6 +235,7 @@ func (l *Lab) Links() []LinkStatus {
 			if d, err := l.DeviceDrops(end, t.Name); err == nil {
 				e.Device = &d
 			}
+			e.Impairment.Trace = e.Impairment.Trace.Name() // its times are many
 			s.Ends = append(s.Ends, e)
 		}
 		all = append(all, s)

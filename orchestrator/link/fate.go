@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"s2clab/topologies"
@@ -135,6 +136,9 @@ func check(i *topologies.Impairment) error {
 	}
 	if i.Rate < 0 || i.Rate > fastest {
 		errs = append(errs, fmt.Errorf("rate %d bit/s: want 0 to %d", i.Rate, int64(fastest)))
+	}
+	if i.Trace != nil && (len(i.Trace.Times) == 0 || i.Trace.Length() <= 0 || i.Rate <= 0 || !slices.IsSorted(i.Trace.Times)) {
+		errs = append(errs, fmt.Errorf("trace %s: want times that do not fall, the last more than 0, and their mean as the rate", i.Trace.File))
 	}
 	if i.Queue.Bytes < 0 || i.Queue.Packets < 0 {
 		errs = append(errs, errors.New("queue: want no less than 0"))

@@ -18,6 +18,8 @@ type lane struct {
 	finish int64 // when the first one's last bit is out
 	rest   int64 // what division left over of the times of those before: in 1/rate ns
 
+	deliveries deliveries // with a trace, in place of the rate
+
 	way   heap  // waiting out their delay
 	last  int64 // when the latest arrives of those that keep their order
 	order uint64
@@ -47,7 +49,10 @@ func (l *lane) push(now int64, f *frame) {
 	case l.queue.n == 0:
 		l.rest = 0
 		l.queue.push(f)
-		l.finish = now + l.sending(f)
+		if l.impairment.Trace != nil {
+			l.deliveries.rest(now)
+		}
+		l.finish = l.sent(now, f)
 	default:
 		l.queue.push(f)
 		l.octets += f.length()
@@ -69,6 +74,14 @@ func (l *lane) fits(f *frame) bool {
 		q.Bytes = max(int(l.impairment.Rate/defaultQueueDivisor), defaultQueueFrames*l.mtu)
 	}
 	return (q.Packets == 0 || l.queue.n-1 < q.Packets) && (q.Bytes == 0 || l.octets+f.length() <= q.Bytes)
+}
+
+// sent is when a frame's last bit is out whose sending begins at now.
+func (l *lane) sent(now int64, f *frame) int64 {
+	if l.impairment.Trace != nil {
+		return l.deliveries.take(f)
+	}
+	return now + l.sending(f)
 }
 
 // sending is how long the rate takes over a frame. What division leaves over is
@@ -93,7 +106,7 @@ func (l *lane) shift() {
 	if l.queue.n > 0 {
 		f := l.queue.first()
 		l.octets -= f.length()
-		l.finish = at + l.sending(f)
+		l.finish = l.sent(at, f)
 	}
 }
 
@@ -139,18 +152,24 @@ func (l *lane) pop(now int64) *frame {
 }
 
 // set changes the impairment. What is queued stays queued, and goes on at the new
-// rate; what is on its way arrives when it was due.
+// rate; what is on its way arrives when it was due. A new trace begins at now.
 func (l *lane) set(now int64, i topologies.Impairment) {
 	l.advance(now)
-	old := l.impairment.Rate
+	old, trace := l.impairment.Rate, l.impairment.Trace
 	l.impairment = i
+	if i.Trace != trace {
+		l.follow(now)
+	}
 	switch {
-	case l.queue.n == 0 || i.Rate == old:
+	case l.queue.n == 0 || i.Trace == trace && i.Rate == old:
 	case i.Rate == 0:
 		for l.queue.n > 0 {
 			l.depart(now, l.queue.pop())
 		}
 		l.octets = 0
+	case i.Trace != nil || trace != nil: // of the first frame it is not known how much is left
+		l.rest = 0
+		l.finish = l.sent(now, l.queue.first())
 	default: // what is left of the first frame, at the new rate
 		l.finish = now + (l.finish-now)*old/i.Rate // a frame's bits times 10^9 at most
 		l.rest = 0

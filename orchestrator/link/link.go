@@ -98,6 +98,7 @@ type Options struct {
 	Loops    int      // threads; 0: as many as suit the machine
 	Memory   int      // octets of frames that may wait on all links; 0: 256 MiB
 	Normal   bool     // do not ask for real-time priority
+	Begin    int64    // when the traces of links begin that they are joined with: CLOCK_MONOTONIC, nanoseconds; 0: now
 }
 
 // NewEngine starts the relay in user space. Its loops each take a thread, and

@@ -42,6 +42,10 @@ func newRelay(o Options) (*relay, error) {
 	if o.Loops == 0 {
 		o.Loops = loops()
 	}
+	if o.Begin == 0 {
+		c := theClock()
+		o.Begin = c.now()
+	}
 	if o.Memory == 0 {
 		o.Memory = defaultMemory
 	}
@@ -113,11 +117,13 @@ func (r *relay) Join(cfg Config) (Link, error) {
 		if err := check(&impairment); err != nil {
 			return nil, fmt.Errorf("link %q: from %s: %w", cfg.Name, c.Node, err)
 		}
-		k.ends = append(k.ends, &end{
+		e := &end{
 			link: k, node: c.Node, id: r.ends + i, port: c.Port, fd: c.Port.FD(), place: -1,
 			lane: lane{impairment: impairment, mtu: fullFrame},
 			dice: newDice(r.options.Seed, cfg.Name, c.Node),
-		})
+		}
+		e.lane.follow(r.options.Begin)
+		k.ends = append(k.ends, e)
 	}
 	for node := range cfg.From {
 		if !slices.Contains(names, node) {

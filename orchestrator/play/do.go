@@ -26,6 +26,8 @@ func (p *Player) do(ctx context.Context, a scenarios.Action) error {
 		return each(a.Nodes, func(node string) error { return p.detach(node, a.Link) })
 	case *scenarios.Move:
 		return p.move(ctx, a)
+	case *scenarios.Trace:
+		return p.trace(a)
 	case *scenarios.Link:
 		return p.link(a)
 	case *scenarios.Traffic:

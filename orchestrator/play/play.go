@@ -28,6 +28,7 @@ type Player struct {
 	watch    *watch
 
 	start   time.Time
+	running context.Context  // until the scenario stops the run
 	flows   map[string]*flow // that run, by name
 	ports   int              // given to flows so far
 	aims    []*aimed
@@ -35,6 +36,7 @@ type Player struct {
 	mu      sync.Mutex
 	failed  []error // of steps that went on beside others
 	pending sync.WaitGroup
+	traces  sync.WaitGroup // which no step waits for, but the run's end
 }
 
 // New makes a player of a scenario: tell takes what the player itself does. What
@@ -77,11 +79,18 @@ var errEnd = errors.New("the scenario stops the run")
 func (p *Player) Play(ctx context.Context) error {
 	p.start = time.Now()
 	defer p.endAims()
+	var end context.CancelCauseFunc
+	p.running, end = context.WithCancelCause(ctx)
+	defer end(nil)
 	err := p.walk(ctx)
+	if err != nil {
+		end(errEnd) // of traces too
+	}
 	if errors.Is(err, errEnd) {
 		err = nil
 	}
 	p.pending.Wait()
+	p.traces.Wait()
 	if stopped := p.stopFlows(nil); err == nil {
 		err = stopped
 	}
@@ -121,8 +130,11 @@ func sleepUntil(ctx context.Context, t time.Time) error {
 }
 
 // beside does something that takes its time while the next steps go on.
-func (p *Player) beside(what func() error) {
-	p.pending.Go(func() {
+func (p *Player) beside(what func() error) { p.apart(&p.pending, what) }
+
+// apart does something while the steps go on, for those who wait for all of a kind.
+func (p *Player) apart(all *sync.WaitGroup, what func() error) {
+	all.Go(func() {
 		if err := what(); err != nil {
 			p.mu.Lock()
 			p.failed = append(p.failed, err)

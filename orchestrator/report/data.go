@@ -19,6 +19,7 @@ type (
 		Marks     []pageMark          `json:"marks"`
 		Moves     []pageMove          `json:"moves"`
 		Flows     []pageFlow          `json:"flows"`
+		Signals   []pageSignal        `json:"signals"`
 		Duration  float64             `json:"duration"`
 		Words     json.RawMessage     `json:"words"`
 		Protocols []analysis.Protocol `json:"protocols"`
@@ -62,6 +63,11 @@ type (
 		Start  float64 `json:"s"`
 		End    float64 `json:"e"`
 	}
+	pageSignal struct {
+		Node   string        `json:"node"`
+		Link   string        `json:"link"`
+		Levels [][2]*float64 `json:"levels"` // seconds, dBm; no level: nothing is heard
+	}
 	pageFlow struct {
 		Flow   string       `json:"flow"`
 		From   string       `json:"from"`
@@ -82,7 +88,7 @@ func (r *Report) pageData() ([]byte, error) {
 		return nil, err
 	}
 	d := pageData{
-		Actors: []pageActor{}, Messages: []pageMessage{}, Marks: []pageMark{}, Moves: []pageMove{}, Flows: []pageFlow{},
+		Actors: []pageActor{}, Messages: []pageMessage{}, Marks: []pageMark{}, Moves: []pageMove{}, Flows: []pageFlow{}, Signals: []pageSignal{},
 		Duration: r.Duration.Seconds(), Words: words, Protocols: analysis.Protocols,
 	}
 	index := r.actors(&d)
@@ -102,6 +108,9 @@ func (r *Report) pageData() ([]byte, error) {
 	}
 	for i := range r.Flows {
 		d.Flows = append(d.Flows, flow(&r.Flows[i]))
+	}
+	for i := range r.Signals {
+		d.Signals = append(d.Signals, signal(&r.Signals[i]))
 	}
 	return json.Marshal(d) // escapes <, > and &
 }
@@ -259,6 +268,24 @@ func (r *Report) marks(d *pageData, index map[string]int) {
 
 // mostBins is how many points a chart can show.
 const mostBins = 1500
+
+// signal thins out what a chart cannot show, but for the end of it.
+func signal(s *analysis.Signal) pageSignal {
+	out := pageSignal{Node: s.Node, Link: s.Link, Levels: [][2]*float64{}}
+	step := max((len(s.Levels)+mostBins-1)/mostBins, 1)
+	for i := range s.Levels {
+		l := &s.Levels[i]
+		if i%step != 0 && l.Heard && i+1 < len(s.Levels) {
+			continue
+		}
+		at, level := inMicros(l.At), &l.Level
+		if !l.Heard {
+			level = nil
+		}
+		out.Levels = append(out.Levels, [2]*float64{&at, level})
+	}
+	return out
+}
 
 func flow(d *analysis.Direction) pageFlow {
 	group := (len(d.Bins) + mostBins - 1) / mostBins

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/html"
 
 	"s2clab/nodes/netns/netnstest"
+	"s2clab/orchestrator/journal"
 	"s2clab/orchestrator/report/reporttest"
 )
 
@@ -212,6 +213,31 @@ func TestTheBrowserDrawsLadderAndCharts(t *testing.T) {
 		if !bytes.Contains(dom, []byte(want)) {
 			t.Errorf("the page does not show %q", want)
 		}
+	}
+}
+
+func TestTheBrowserDrawsSignals(t *testing.T) {
+	run := sample().Run
+	hear := func(at time.Duration, link string, fields map[string]any) {
+		fields["link"] = link
+		run.Events = append(run.Events, journal.Event{At: at, Node: "ue", Name: "signal-changed", Fields: fields})
+	}
+	hear(time.Second, "lte", map[string]any{"signal": -61.5})
+	hear(5*time.Second, "lte", map[string]any{})
+	hear(4*time.Second, `<b>wlan`, map[string]any{"signal": -72.0})
+	hear(2*time.Second, "wimax", map[string]any{}) // never heard
+	dom := browse(t, pageOf(t, New(run)))
+	lines, names := 0, ""
+	elements(t, dom, func(n *html.Node, attr func(string) string) {
+		if n.Data == "path" && strings.HasPrefix(attr("stroke"), "var(--signal") && attr("d") != "" {
+			lines++
+		}
+		if n.Data == "text" && strings.HasPrefix(attr("style"), "fill:var(--signal") {
+			names += n.FirstChild.Data + " "
+		}
+	})
+	if lines != 2 || names != "lte <b>wlan " || !bytes.Contains(dom, []byte("Signal, dBm")) {
+		t.Errorf("%d lines with the names %q", lines, names)
 	}
 }
 

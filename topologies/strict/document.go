@@ -21,7 +21,10 @@ const MaxSize = 1 << 20
 
 // ReadFile reads a file from disk, and nothing that is not a file of a size a
 // person writes: no folder, device or pipe.
-func ReadFile(path string) ([]byte, error) {
+func ReadFile(path string) ([]byte, error) { return ReadFileUpTo(path, MaxSize) }
+
+// ReadFileUpTo is ReadFile with another bound, in octets.
+func ReadFileUpTo(path string, most int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -32,15 +35,15 @@ func ReadFile(path string) ([]byte, error) {
 		return nil, Problems{{File: path, What: "is a folder", Hint: "name a file in it"}}
 	case !info.Mode().IsRegular():
 		return nil, Problems{{File: path, What: "is a device or a pipe, not a file"}}
-	case info.Size() > MaxSize:
-		return nil, Problems{tooLong(path, info.Size())}
+	case info.Size() > most:
+		return nil, Problems{tooLong(path, info.Size(), most)}
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, Problems{{File: path, What: "cannot be read: " + reason(err), Hint: "see that you may read it: ls -l " + path}}
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1)) // it may have grown
+	data, err := io.ReadAll(io.LimitReader(f, most+1)) // it may have grown
 	if err != nil {
 		return nil, Problems{{File: path, What: "cannot be read: " + reason(err)}}
 	}
@@ -56,9 +59,12 @@ func reason(err error) string {
 	return err.Error()
 }
 
-func tooLong(file string, size int64) Problem {
-	return Problem{File: file, What: fmt.Sprintf("has %d octets, which is more than the %d that are read", size, MaxSize),
-		Hint: "is it the right file? many like nodes are written as one, with a count"}
+func tooLong(file string, size, most int64) Problem {
+	p := Problem{File: file, What: fmt.Sprintf("has %d octets, which is more than the %d that are read", size, most), Hint: "is it the right file?"}
+	if most == MaxSize {
+		p.Hint += " many like nodes are written as one, with a count"
+	}
+	return p
 }
 
 // A Document is one YAML file on its way from octets to a checked Value. It
@@ -82,7 +88,7 @@ type Origin struct {
 // the Document has Problems and nothing to read.
 func Open(file string, data []byte) *Document {
 	d := &Document{File: file, origins: map[*yaml.Node]Origin{}}
-	if p, ok := unreadable(file, data); ok {
+	if p, ok := unreadable(file, data, "YAML", MaxSize); ok {
 		d.problems = append(d.problems, p)
 		return d
 	}
@@ -146,14 +152,15 @@ var magics = []struct{ begins, kind, hint string }{
 	{"\xfe\xff", "UTF-16 text", "save it as UTF-8"},
 }
 
-// unreadable tells of data that is no text at all.
-func unreadable(file string, data []byte) (Problem, bool) {
-	if len(data) > MaxSize {
-		return tooLong(file, int64(len(data))), true
+// unreadable tells of data that is no text at all, where some kind of text is
+// wanted, of so many octets at most.
+func unreadable(file string, data []byte, wanted string, most int) (Problem, bool) {
+	if len(data) > most {
+		return tooLong(file, int64(len(data)), int64(most)), true
 	}
 	for _, m := range magics {
 		if bytes.HasPrefix(data, []byte(m.begins)) {
-			return Problem{File: file, What: "is " + m.kind + ", not YAML", Hint: m.hint}, true
+			return Problem{File: file, What: "is " + m.kind + ", not " + wanted, Hint: m.hint}, true
 		}
 	}
 	if i := bytes.IndexByte(data, 0); i >= 0 {

@@ -249,3 +249,31 @@ func Percent() *Scalar {
 			return x / 100, nil
 		}}
 }
+
+// Level is a ratio in decibels, with its unit: dB, or dBm for one to a milliwatt.
+// Its Go type is float64.
+func Level(name, example, unit string, least, most float64) *Scalar {
+	shape := regexp.MustCompile(`^(-?` + number + `)` + unit + `$`)
+	show := func(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) + unit }
+	return &Scalar{Name: name + " such as " + example, JSON: "string", Examples: []string{example}, Pattern: shape.String(),
+		Parse: func(text string) (any, error) {
+			m := shape.FindStringSubmatch(text)
+			if m == nil {
+				hint := "write a number and its unit, such as " + example
+				switch spaced, united := spacedNumber().FindStringSubmatch(text), unitedNumber().FindStringSubmatch(text); {
+				case plainNumber().MatchString(text):
+					return nil, &Trouble{text + " has no unit", "write " + text + unit}
+				case spaced != nil && strings.EqualFold(spaced[3], unit):
+					return nil, &Trouble{fmt.Sprintf("%s has a space before the unit", quote(text)), "write " + spaced[1] + unit}
+				case united != nil && strings.EqualFold(united[3], unit):
+					hint = "write " + united[1] + unit
+				}
+				return nil, &Trouble{fmt.Sprintf("%s is not %s", quote(text), name), hint}
+			}
+			x, err := strconv.ParseFloat(m[1], 64)
+			if err != nil || x < least || x > most {
+				return nil, outOfRange(text, show(least), show(most))
+			}
+			return x, nil
+		}}
+}

@@ -33,6 +33,7 @@ type Analysis struct {
 	Steps        []Step
 	Messages     []Message   // all signalling, end to end, in the order of sending
 	Links        []LinkError // what the emulation of each link did wrong, where it says so
+	Signals      []Signal    // what the mobiles' radios heard, where they told, in the order in which they began
 	Capture      Capture
 	Environment  []Fact   // what the run said of itself when it started
 	Notes        []string // what this analysis could not know, in plain words
@@ -110,6 +111,7 @@ func Analyze(events []journal.Event, t *topologies.Topology) *Analysis {
 	r.readFlows()
 	r.readMessages()
 	r.readHandovers()
+	r.readSignals()
 	return r.Analysis
 }
 

@@ -39,12 +39,16 @@ func (r *reading) bound(m *move) {
 	switch {
 	case m.up != nil && m.down != nil:
 		b.add("link gap", m.up.switched()-m.down.switched())
+	case m.up == nil && m.down != nil:
+		b.add("link gap", m.Start-m.down.at)
 	case m.up == nil:
-		b.add("link gap", 0)
+		b.add("link gap", m.Start-m.End) // the old link was never lost
 	case m.Kind == Soft || m.Kind == Return:
 		b.add("link gap", m.up.switched()-m.End) // the old link was never lost
 	}
-	b.add("router solicitation and advertisement", r.net.across(m.To, m.Node)+r.net.across(m.To, router))
+	if m.up != nil { // else the router is known
+		b.add("router solicitation and advertisement", r.net.across(m.To, m.Node)+r.net.across(m.To, router))
+	}
 	home := r.net.links[m.To].Home
 	mobile := r.net.nodes[m.Node].MobileNode
 	if mobile.DAD == "full" && !home {

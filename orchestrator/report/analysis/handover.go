@@ -40,7 +40,7 @@ type Kind string
 const (
 	Attach Kind = "attach"      // onto the first link
 	Move   Kind = "move"        // to another link, the old one lost first
-	Soft   Kind = "make-before" // to another link, the old one kept until later
+	Soft   Kind = "make-before" // to another link, the old one not yet lost
 	Return Kind = "return-home" // to the home link
 	Again  Kind = "reattach"    // to the link that was lost
 )
@@ -131,6 +131,9 @@ func (r *reading) readHandovers() {
 	}
 	for _, node := range mobiles {
 		moves := r.movesOf(node)
+		if choices := choicesOf(byNode[node]); choices != nil {
+			moves = r.movesByChoice(node, choices)
+		}
 		for i := range moves {
 			m := &moves[i]
 			m.End = max(r.Duration, m.Start)

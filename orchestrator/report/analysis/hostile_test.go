@@ -14,7 +14,7 @@ import (
 )
 
 var names = []string{
-	"run-started", "run-ended", "step-started", "link-attached", "link-detached", "link-changed", "node-died", "carrier-gained", "carrier-lost",
+	"run-started", "run-ended", "step-started", "link-attached", "link-detached", "link-changed", "access-chosen", "signal-changed", "node-died", "carrier-gained", "carrier-lost",
 	"router-found", "address-configured", "attached", "binding-update-sent", "binding-acknowledged", "binding-refused", "bound", "returned-home",
 	"aaa-asked", "flow-started", "flow-samples", "flow-bytes", "flow-responses", "flow-stopped", "packet", "expectation-judged", "link-measured",
 	"capture-ended", "events-suppressed", "no-such-event",

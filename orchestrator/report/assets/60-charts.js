@@ -19,31 +19,52 @@ function startCharts() {
   const names = [...new Set(data.flows.map((f) => f.flow))];
   let cursor = null, width = 0, shown = [];
 
-  function plot(kind, flows) {
-    const left = 46, right = 10, head = 24, foot = 20, h = kind.height;
+  // frame draws what all charts have: axes from low to high, handovers, the cursor.
+  function frame(title, note, h, low, high, flows, labelled) {
+    const left = 46, right = 10, head = 24, foot = 20;
     const inner = width - left - right, span = Math.max(data.duration, 0.1);
     const x = (t) => left + (inner * t) / span;
-    const peak = niceCeil(Math.max(...flows.flatMap((f) => f.bins.map((b) => (kind.upper || kind.value)(f, b) || 0)), kind.bars ? 2 : 0));
-    const y = (v) => head + (h - head - foot) * (1 - v / peak);
-    const svg = draw("svg", { class: "chart", width, height: h, viewBox: `0 0 ${width} ${h}`, tabindex: 0, role: "img", "aria-label": `${kind.title(flows)}, over ${span.toFixed(1)} s. Values are read with the arrow keys; the table below has the totals.` });
-    svg.append(draw("text", { class: "title", x: 0, y: 13 }, kind.title(flows)));
+    const y = (v) => head + (h - head - foot) * (1 - (v - low) / (high - low));
+    const svg = draw("svg", { class: "chart", width, height: h, viewBox: `0 0 ${width} ${h}`, tabindex: 0, role: "img", "aria-label": `${title}, over ${span.toFixed(1)} s. Values are read with the arrow keys; ${note}.` });
+    svg.append(draw("text", { class: "title", x: 0, y: 13 }, title));
     for (const m of data.moves) {
       if (!m.n || !flows.some((f) => f.from === m.node || f.to === m.node)) continue;
       svg.append(draw("rect", { class: "move", x: x(m.s), y: head, width: Math.max(x(m.e) - x(m.s), 1.5), height: h - head - foot }, draw("title", {}, `${m.n}: ${m.node}, ${m.title}`)));
-      if (kind.id === "rate") {
+      if (labelled) {
         const label = width / (data.moves.length + 1) > 110 ? `${m.n}  ${m.title}` : String(m.n);
         const end = x(m.s) + label.length * 6 > width;
         svg.append(draw("text", { x: x(m.s) + (end ? -3 : 2), y: head - 3, "text-anchor": end ? "end" : "start" }, label));
       }
     }
     for (const part of [0, 0.5, 1]) {
-      svg.append(draw("line", { class: part ? "grid" : "axis", x1: left, x2: width - right, y1: y(peak * part), y2: y(peak * part) }));
-      svg.append(draw("text", { x: left - 6, y: y(peak * part) + 4, "text-anchor": "end" }, number(peak * part)));
+      svg.append(draw("line", { class: part ? "grid" : "axis", x1: left, x2: width - right, y1: y(low + (high - low) * part), y2: y(low + (high - low) * part) }));
+      svg.append(draw("text", { x: left - 6, y: y(low + (high - low) * part) + 4, "text-anchor": "end" }, number(low + (high - low) * part)));
     }
     const step = niceCeil(span / Math.max(Math.floor(inner / 90), 2));
     for (let t = 0; t <= span + 1e-9; t += step) {
       svg.append(draw("text", { x: x(t), y: h - 5, "text-anchor": t + step > span ? "end" : t ? "middle" : "start" }, number(t) + (t + step > span ? " s" : "")));
     }
+    const mark = draw("line", { class: "cursor", y1: head, y2: h - foot, visibility: "hidden" });
+    svg.append(mark);
+    const move = (t) => { cursor = Math.min(Math.max(t, 0), span); read(); };
+    svg.addEventListener("pointermove", (e) => move(((e.clientX - svg.getBoundingClientRect().left - left) / inner) * span));
+    svg.addEventListener("pointerleave", () => { cursor = null; read(); });
+    svg.addEventListener("keydown", (e) => {
+      const by = { ArrowRight: 1, ArrowLeft: -1, PageDown: 10, PageUp: -10 }[e.key];
+      if (!by) return;
+      move((cursor ?? flows[0].s) + by * flows[0].w);
+      e.preventDefault();
+    });
+    shown.push((t) => {
+      mark.setAttribute("visibility", t === null ? "hidden" : "visible");
+      if (t !== null) { mark.setAttribute("x1", x(t)); mark.setAttribute("x2", x(t)); }
+    });
+    return { svg, x, y, inner, span };
+  }
+
+  function plot(kind, flows) {
+    const peak = niceCeil(Math.max(...flows.flatMap((f) => f.bins.map((b) => (kind.upper || kind.value)(f, b) || 0)), kind.bars ? 2 : 0));
+    const { svg, x, y, inner, span } = frame(kind.title(flows), "the table below has the totals", kind.height, 0, peak, flows, kind.id === "rate");
     flows.forEach((f, n) => {
       const colour = `var(--flow${n % 2})`;
       let line = "", down = false, area = [], back = [];
@@ -62,22 +83,35 @@ function startCharts() {
       if (area.length) svg.append(draw("path", { class: "area", d: "M" + [...area, ...back].join("L") + "Z", fill: colour }));
       if (line) svg.append(draw("path", { class: "line", d: line, stroke: colour }));
     });
-    const mark = draw("line", { class: "cursor", y1: head, y2: h - foot, visibility: "hidden" });
-    svg.append(mark);
-    const move = (t) => { cursor = Math.min(Math.max(t, 0), span); read(); };
-    svg.addEventListener("pointermove", (e) => move(((e.clientX - svg.getBoundingClientRect().left - left) / inner) * span));
-    svg.addEventListener("pointerleave", () => { cursor = null; read(); });
-    svg.addEventListener("keydown", (e) => {
-      const by = { ArrowRight: 1, ArrowLeft: -1, PageDown: 10, PageUp: -10 }[e.key];
-      if (!by) return;
-      move((cursor ?? flows[0].s) + by * flows[0].w);
-      e.preventDefault();
-    });
-    shown.push((t) => {
-      mark.setAttribute("visibility", t === null ? "hidden" : "visible");
-      if (t !== null) { mark.setAttribute("x1", x(t)); mark.setAttribute("x2", x(t)); }
+    return svg;
+  }
+
+  // What the radios of the flows' mobiles heard: a level holds until the next.
+  const heardBy = (flows) => data.signals.filter((s) => flows.some((f) => f.from === s.node || f.to === s.node));
+  function signalPlot(flows, signals) {
+    const levels = signals.flatMap((s) => s.levels.map((l) => l[1]).filter((v) => v !== null));
+    const low = 10 * Math.floor(Math.min(...levels) / 10), high = Math.max(10 * Math.ceil(Math.max(...levels) / 10), low + 10);
+    const many = new Set(signals.map((s) => s.node)).size > 1;
+    const { svg, x, y, span } = frame("Signal, dBm", "the lines bear the names of the accesses", 150, low, high, flows, false);
+    signals.forEach((s, n) => {
+      const colour = `var(--signal${n % 4})`;
+      let line = "", was = null, best = null;
+      for (const [t, v] of s.levels) {
+        if (was !== null) line += `H${x(t).toFixed(1)}`;
+        if (v !== null) line += `${was === null ? `M${x(t).toFixed(1)} ` : "V"}${y(v).toFixed(1)}`;
+        if (v !== null && (best === null || v > best[1])) best = [t, v];
+        was = v;
+      }
+      if (was !== null) line += `H${x(span).toFixed(1)}`;
+      svg.append(draw("path", { class: "line", d: line, stroke: colour, "stroke-dasharray": ["none", "7 3", "2 2", "9 3 2 3"][n % 4] }));
+      if (best) svg.append(draw("text", { x: Math.min(x(best[0]) + 4, width - 60), y: Math.max(y(best[1]) - 5, 34), style: `fill:${colour}` }, many ? `${s.node} ${s.link}` : s.link));
     });
     return svg;
+  }
+  function levelAt(s, t) {
+    let v = null;
+    for (const l of s.levels) if (l[0] <= t) v = l[1];
+    return v;
   }
 
   const current = () => data.flows.filter((f) => f.flow === select.value);
@@ -92,13 +126,16 @@ function startCharts() {
       if (b && !f.stream) parts.push(b[2] ? `${b[2]} lost` : "none lost", b[0] ? `delay ${millis(b[3])}, longest ${millis(b[4])}` : "none arrived");
       return make("span", { style: "display:block" }, key, make("b", {}, name), ": " + parts.join(", "));
     });
+    const heard = cursor === null ? [] : heardBy(current()).map((s) => [s, levelAt(s, cursor)]).filter((p) => p[1] !== null);
+    if (heard.length) lines.push(make("span", { style: "display:block" }, make("b", {}, "signal"), ": " + heard.map(([s, v]) => `${s.link} ${v.toFixed(1)} dBm`).join(", ")));
     readout.replaceChildren(...(cursor === null ? [] : [make("span", { style: "display:block" }, `At ${cursor.toFixed(2)} s`)]), ...lines);
   }
   function again(w) {
     width = w || Math.max(plots.clientWidth, 260);
     shown = [];
     const flows = current();
-    plots.replaceChildren(...plotKinds.filter((k) => !flows.every((f) => k.skip?.(f))).map((k) => plot(k, flows)));
+    const signals = heardBy(flows).filter((s) => s.levels.some((l) => l[1] !== null));
+    plots.replaceChildren(...plotKinds.filter((k) => !flows.every((f) => k.skip?.(f))).map((k) => plot(k, flows)), ...(signals.length ? [signalPlot(flows, signals)] : []));
     read();
   }
   for (const n of names) select.append(make("option", {}, n));
