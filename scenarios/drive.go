@@ -57,6 +57,9 @@ var columns = sync.OnceValue(func() []column {
 	}
 })
 
+// alike are names that other tables have for our columns.
+var alike = map[string]string{"access": "link", "interface": "link", "network": "link", "rssi": "signal", "rsrp": "signal", "throughput": "rate", "bandwidth": "rate", "latency": "rtt", "timestamp": "time"}
+
 func columnNamed(name string) *column {
 	all := columns()
 	if i := slices.IndexFunc(all, func(c column) bool { return c.name == name }); i >= 0 {
@@ -178,7 +181,11 @@ func (d *drive) header(line string) bool {
 		d.heads = append(d.heads, head{c, unit})
 		switch {
 		case c == nil:
-			d.Complain(strict.Suggest(m[1], "columns", columnNames()), "column %d: %s is not a column of a drive", i+1, strict.Quote(m[1]))
+			word := m[1]
+			if ours, ok := alike[strings.ToLower(word)]; ok {
+				word = ours
+			}
+			d.Complain(strict.Suggest(word, "columns", columnNames()), "column %d: %s is not a column of a drive", i+1, strict.Quote(m[1]))
 		case seen[c.name]:
 			d.Complain("keep one of them", "column %s stands there twice", c.name)
 			d.heads[i].column = nil

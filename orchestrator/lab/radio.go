@@ -9,6 +9,36 @@ import (
 	"s2clab/nodes/control"
 )
 
+// Reach joins a mobile node to a link that its radio reaches now, or parts it from
+// one that is gone, where that is not so already. A node that does not run is
+// joined when it starts again.
+func (l *Lab) Reach(name, link string, there bool) error {
+	made, err := l.end(name, link)
+	if err != nil {
+		return err
+	}
+	n, err := l.node(name)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	running := n.process != nil
+	if !running {
+		n.dark = slices.DeleteFunc(n.dark, func(d string) bool { return d == link })
+		if there {
+			n.dark = append(n.dark, link)
+		}
+	}
+	l.mu.Unlock()
+	switch attached := made.Attached(name); {
+	case !running || attached == there:
+		return nil
+	case there:
+		return l.Attach(name, link)
+	}
+	return l.Detach(name, link)
+}
+
 // SetSignal tells a mobile node what its radio hears on a link, in dBm; nil: it
 // hears nothing there. A node that does not run is told when it starts again.
 func (l *Lab) SetSignal(name, link string, level *float64) error {

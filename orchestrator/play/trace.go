@@ -2,7 +2,6 @@ package play
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"s2clab/scenarios"
@@ -45,18 +44,14 @@ func (p *Player) drive(t *scenarios.Trace, row *scenarios.Row) error {
 		}
 	}
 	return each(t.Nodes, func(node string) error {
-		attached := slices.Contains(p.lab.Attached(node), row.Link)
-		if row.Gone && attached {
-			if err := p.lab.Detach(node, row.Link); err != nil {
-				return err
-			}
+		hear := func() error { return p.lab.SetSignal(node, row.Link, row.Signal) }
+		reach := func() error { return p.lab.Reach(node, row.Link, !row.Gone) }
+		if row.Gone {
+			hear, reach = reach, hear
 		}
-		if err := p.lab.SetSignal(node, row.Link, row.Signal); err != nil {
+		if err := hear(); err != nil {
 			return err
 		}
-		if !row.Gone && !attached {
-			return p.lab.Attach(node, row.Link)
-		}
-		return nil
+		return reach()
 	})
 }

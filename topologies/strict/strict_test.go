@@ -49,6 +49,11 @@ func TestQuantitiesAreReadExactly(t *testing.T) {
 		{Percent(), "100%", 1.0},
 		{Percent(), "101%", nil},
 		{Percent(), "0.5", nil},
+		{Level("l", "-75dBm", "dBm", -200, 50), "-75dBm", -75.0},
+		{Level("l", "-75dBm", "dBm", -200, 50), "-75.5dBm", -75.5},
+		{Level("l", "-75dBm", "dBm", -200, 50), "50.1dBm", nil},
+		{Level("l", "-75dBm", "dBm", -200, 50), "-75dB", nil},
+		{Level("l", "-75dBm", "dBm", -200, 50), "--75dBm", nil},
 		{Integer("n", 0, 10), "7", int64(7)},
 		{Integer("n", 0, 10), "07", nil},
 		{Integer("n", 0, 10), "0x7", nil},
@@ -104,5 +109,31 @@ func TestAnOverrideKeepsCommentsAndOrder(t *testing.T) {
 	}
 	if want := "# head\na: \"007\" # why\nb: {x: 5ms, y: true}\n# between\nc: [w, z]\n"; string(text) != want {
 		t.Errorf("written:\n%s\nwant:\n%s", text, want)
+	}
+}
+
+func TestASheetGivesItsLinesAndTheirNumbers(t *testing.T) {
+	s := OpenSheet("f", []byte("\ufeff# head\n\n  one \r\n#\ntwo"), "a sheet", 100)
+	for _, want := range []struct {
+		text string
+		line int
+	}{{"one", 3}, {"two", 5}} {
+		if got, ok := s.Next(); !ok || got != want.text || s.Line() != want.line {
+			t.Errorf("%q on line %d, want %q on line %d", got, s.Line(), want.text, want.line)
+		}
+		s.Complain("why", "%s is wrong", want.text)
+	}
+	if got, ok := s.Next(); ok {
+		t.Errorf("one more line: %q", got)
+	}
+	s.ComplainOfAll("", "all is")
+	if err := s.Err(); err == nil || err.Error() != "f: all is\nf:3: one is wrong\n    hint: why\nf:5: two is wrong\n    hint: why" {
+		t.Errorf("%v", err)
+	}
+	for _, data := range []string{"\x00", "\xff", "\x1f\x8b", strings.Repeat("x", 101)} {
+		s := OpenSheet("f", []byte(data), "a sheet", 100)
+		if _, ok := s.Next(); ok || !s.Failed() {
+			t.Errorf("%.5q is read", data)
+		}
 	}
 }
