@@ -71,7 +71,8 @@ type ShownImpairment struct {
 	Delay     float64      `json:"delay,omitempty"` // seconds
 	Jitter    *ShownJitter `json:"jitter,omitempty"`
 	Loss      *ShownLoss   `json:"loss,omitempty"`
-	Rate      int64        `json:"rate,omitempty"` // bit/s
+	Rate      int64        `json:"rate,omitempty"`  // bit/s
+	Trace     string       `json:"trace,omitempty"` // the file; Rate is its mean
 	Queue     *ShownQueue  `json:"queue,omitempty"`
 	Duplicate float64      `json:"duplicate,omitempty"` // this and those below: shares, 0 to 1
 	Corrupt   float64      `json:"corrupt,omitempty"`
@@ -134,6 +135,9 @@ func shownEnds(s *supervise.Status) []ShownEnd {
 
 func shownImpairment(i topologies.Impairment) ShownImpairment {
 	shown := ShownImpairment{Delay: inSeconds(i.Delay), Rate: i.Rate, Duplicate: i.Duplicate, Corrupt: i.Corrupt, Reorder: i.Reorder}
+	if i.Trace != nil {
+		shown.Trace = i.Trace.File
+	}
 	if i.Jitter.Spread > 0 {
 		shown.Jitter = &ShownJitter{inSeconds(i.Jitter.Spread), i.Jitter.Distribution, i.Jitter.Reorder}
 	}
