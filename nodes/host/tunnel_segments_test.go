@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
+	"s2clab/nodes/wire/ipv4"
 	"s2clab/nodes/wire/ipv6"
 )
 
@@ -75,13 +76,37 @@ func segmentOf(t tester, port uint16, sequence uint32, flags byte, options, payl
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary.BigEndian.PutUint16(b[ipv6.HeaderLen+16:], pseudoSum(b, ipv6.TCP, len(tcp)))
+	return withOpenChecksum(b)
+}
+
+// withOpenChecksum leaves no more than the sum of the pseudo-header in the checksum
+// of a TCP segment.
+func withOpenChecksum(b []byte) []byte {
+	ip := ipHeaderOf(b)
+	binary.BigEndian.PutUint16(b[ip+16:], pseudoSum(b, ipv6.TCP, len(b)-ip))
 	return b
+}
+
+// overIPv4 gives a TCP segment of segmentOf an IPv4 header instead.
+func overIPv4(t tester, b []byte) []byte {
+	t.Helper()
+	b, err := ipv4.Append(nil, &ipv4.Packet{Src: homeAddress4, Dst: peer4, ID: 65530, TTL: 64, DontFragment: true, Protocol: ipv4.TCP, Payload: b[ipv6.HeaderLen:]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return withOpenChecksum(b)
 }
 
 func largeSegment(options []byte, size int) offload {
 	headers := ipv6.HeaderLen + tcpSmallest + len(options)
 	return offload{flags: needsChecksum, kind: segmentsTCP6, headers: headers, segment: size, checksumStart: ipv6.HeaderLen, checksumOffset: 16}
+}
+
+// largeSegment4 is largeSegment for overIPv4.
+func largeSegment4(options []byte, size int) offload {
+	o := largeSegment(options, size)
+	o.kind, o.headers, o.checksumStart = segmentsTCP4, o.headers-20, ipv4.HeaderLen
+	return o
 }
 
 // cut gives copies of the packets that b is cut into.
@@ -106,19 +131,29 @@ func TestCutSegmentsAreWholePacketsThatJoinAgain(t *testing.T) {
 			flags |= tcpFlagPSH
 		}
 		sequence := rapid.Uint32().Draw(t, "sequence")
-		whole := segmentOf(t, 5000, sequence, flags, options, payload)
-		segments := cutAll(t, bytes.Clone(whole), largeSegment(options, size))
-		headers := ipv6.HeaderLen + tcpSmallest + len(options)
+		whole, large := segmentOf(t, 5000, sequence, flags, options, payload), largeSegment(options, size)
+		if rapid.Bool().Draw(t, "over IPv4") {
+			whole, large = overIPv4(t, whole), largeSegment4(options, size)
+		}
+		segments := cutAll(t, bytes.Clone(whole), large)
+		headers := large.headers
 		var got []byte
 		for i, s := range segments {
-			p, err := ipv6.Parse(s)
+			tcp := s[ipHeaderOf(s):]
+			_, err := ipv6.Parse(s)
+			if versionOf(s) == four {
+				var p ipv4.Packet
+				if p, err = ipv4.Parse(s); p.ID != 65530+uint16(i) {
+					t.Fatalf("segment %d has identification %d", i, p.ID)
+				}
+			}
 			if err != nil || len(s) > headers+size || !checksumGood(s) {
 				t.Fatalf("segment %d of %d: %d octets, %v, checksum good: %v", i, len(segments), len(s), err, checksumGood(s))
 			}
-			if seq := binary.BigEndian.Uint32(p.Payload[4:]); seq != sequence+uint32(len(got)) {
+			if seq := binary.BigEndian.Uint32(tcp[4:]); seq != sequence+uint32(len(got)) {
 				t.Fatalf("segment %d has sequence number %d, want %d", i, seq, sequence+uint32(len(got)))
 			}
-			if last := i == len(segments)-1; p.Payload[13]&tcpFlagPSH != 0 && !last {
+			if last := i == len(segments)-1; tcp[13]&tcpFlagPSH != 0 && !last {
 				t.Fatalf("segment %d of %d pushes", i, len(segments))
 			}
 			got = append(got, s[headers:]...)
@@ -137,7 +172,7 @@ func TestCutSegmentsAreWholePacketsThatJoinAgain(t *testing.T) {
 		if len(joined) != 1 {
 			t.Fatalf("%d segments were joined to %d packets", len(segments), len(joined))
 		}
-		if len(segments) > 1 && (left[0] != largeSegment(options, size) || !bytes.Equal(joined[0], whole)) {
+		if len(segments) > 1 && (left[0] != large || !bytes.Equal(joined[0], whole)) {
 			t.Fatalf("joined to\n%x %+v, want\n%x", joined[0], left[0], whole)
 		}
 		if len(segments) == 1 && !checksumGood(joined[0]) {
@@ -171,6 +206,7 @@ func TestOnlyWhatFollowsIsJoined(t *testing.T) {
 		"other options":         {segment(1, 1000, tcpFlagACK, otherStamp, full), 2},
 		"no payload":            {segment(1, 1000, tcpFlagACK, nil, nil), 2},
 		"not TCP":               {datagram(t, homeAddress, peer, "x"), 2},
+		"the next, over IPv4":   {cutAll(t, overIPv4(t, segmentOf(t, 1, 1000, tcpFlagACK, nil, full)), largeSegment4(nil, 1400))[0], 2},
 	} {
 		p := newPipe(t, 0)
 		j := joiner{dev: p.dev}
@@ -181,8 +217,41 @@ func TestOnlyWhatFollowsIsJoined(t *testing.T) {
 		if len(got) != c.want {
 			t.Errorf("%s: %d packets, want %d", what, len(got), c.want)
 		}
-		if last := got[len(got)-1]; c.want == 2 && what != "another stream" && !bytes.Equal(last, c.then) {
+		if last := got[len(got)-1]; c.want == 2 && what != "another stream" && what != "the next, over IPv4" && !bytes.Equal(last, c.then) {
 			t.Errorf("%s: it came out of order or changed", what)
+		}
+		p.close()
+	}
+}
+
+// What IPv4 may cut, and what is in fragments, stays as it is.
+func TestIPv4SegmentsThatMayBeCutAreNotJoined(t *testing.T) {
+	payload := bytes.Repeat([]byte{7}, 1000)
+	for what, change := range map[string]func(p *ipv4.Packet){
+		"may be cut": func(p *ipv4.Packet) { p.DontFragment = false },
+		"a fragment": func(p *ipv4.Packet) { p.DontFragment, p.MoreFragments = false, true },
+		"options":    func(p *ipv4.Packet) { p.Options = []byte{1, 1, 1, 1} },
+	} {
+		p := newPipe(t, 0)
+		j := joiner{dev: p.dev}
+		var want [][]byte
+		for n := range uint32(3) {
+			b := cutAll(t, overIPv4(t, segmentOf(t, 1, n*1000, tcpFlagACK, nil, payload)), largeSegment4(nil, 1400))[0]
+			packet, err := ipv4.Parse(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			change(&packet)
+			if b, err = ipv4.Append(nil, &packet); err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, bytes.Clone(b))
+			j.add(b, 1460)
+		}
+		j.flush()
+		got, _ := p.written()
+		if len(got) != 3 || !bytes.Equal(bytes.Join(got, nil), bytes.Join(want, nil)) {
+			t.Errorf("%s: %d packets came, or changed", what, len(got))
 		}
 		p.close()
 	}
@@ -237,6 +306,8 @@ func TestAChecksumThatWasLeftOpenIsClosed(t *testing.T) {
 // What comes from outside must not hurt, nor must what a device says of it.
 func FuzzHostileTunnelPackets(f *testing.F) {
 	f.Add(segmentOf(f, 1, 2, tcpFlagACK, timestamps, make([]byte, 3000)), uint8(needsChecksum), uint8(segmentsTCP6), uint16(1000), uint16(40), uint16(16))
+	f.Add(overIPv4(f, segmentOf(f, 1, 2, tcpFlagACK, timestamps, make([]byte, 3000))), uint8(needsChecksum), uint8(segmentsTCP4), uint16(1000), uint16(20), uint16(16))
+	f.Add(datagram4(f, homeAddress4, peer4, "hello"), uint8(0), uint8(0), uint16(0), uint16(0), uint16(0))
 	f.Add(datagram(f, homeAddress, peer, "hello"), uint8(0), uint8(0), uint16(0), uint16(0), uint16(0))
 	p := newPipe(f, 0)
 	dropped := &Tunnel{
@@ -249,6 +320,7 @@ func FuzzHostileTunnelPackets(f *testing.F) {
 		}
 		j := joiner{dev: p.dev}
 		for range 2 {
+			decapsulateECN(b, uint8(size))
 			dropped.takes(b, outerHeader{from: netip.AddrPortFrom(agent, 0), to: careOf})
 			j.add(bytes.Clone(b), 1460)
 		}
