@@ -305,3 +305,58 @@ func TestWrongBindingsAreRefused(t *testing.T) {
 		t.Errorf("the binding there was is disturbed: %v", err)
 	}
 }
+
+// Two mobile nodes speak with each other through the agent, by different outer
+// headers.
+func TestTwoMobileNodesSpeakThroughTheAgent(t *testing.T) {
+	for _, engine := range engines {
+		for n, o := range outsides {
+			t.Run(engine+"/"+o.name, func(t *testing.T) {
+				w := dualBound(t, engine, o)
+				second := newNode(t)
+				join(second, "wlan", w.agent, "core2")
+				w.agent.address("core2", "2001:db8:201::1/64")
+				w.agent.address("core2", "10.0.1.1/24")
+				second.address("wlan", "2001:db8:201::10/64")
+				second.address("wlan", "10.0.1.10/24")
+				second.accessRoute("wlan", "2001:db8:201::10", "2001:db8:201::1")
+				second.accessRoute("wlan", "10.0.1.10", "10.0.1.1")
+				other := outsides[(n+1)%len(outsides)]
+				other.local = map[bool]netip.Addr{true: netip.MustParseAddr("2001:db8:201::10"), false: netip.MustParseAddr("10.0.1.10")}[other.local.Is6()]
+				home, home4 := netip.MustParseAddr("2001:db8:100::20"), netip.MustParseAddr("192.0.2.20")
+				at, here := other.atAgent(), other.atMobile()
+				at.Inner, at.Inner4, here.Inner, here.Inner4 = home, home4, home, home4
+				w.agent.in(func() error { return w.atAgent.Set(at) })
+				second.in(func() error {
+					tunnel, err := second.NewTunnel(TunnelConfig{Engine: "user", Side: MobileSide, HomeAddress: home})
+					if err != nil {
+						return err
+					}
+					t.Cleanup(func() { tunnel.Close() })
+					return tunnel.Set(here)
+				})
+				wire := w.agent.ear("core")
+				for _, dst := range []netip.Addr{home, home4} {
+					if err := transfer(w.mobile, second, dst, 1<<20); err != nil {
+						t.Errorf("to %v: %v", dst, err)
+					}
+				}
+				for _, dst := range []netip.Addr{homeAddress, homeAddress4} {
+					if err := transfer(second, w.mobile, dst, 1<<20); err != nil {
+						t.Errorf("to %v: %v", dst, err)
+					}
+				}
+				const last = "that was all"
+				fmt.Fprint(second.dial("udp", netip.AddrPortFrom(homeAddress4, 9)), last)
+				wire.until(func(b []byte) bool { return bytes.HasSuffix(b, []byte(last)) }, func(b []byte) {
+					if isARP(b) || !o.in4(b) {
+						return
+					}
+					if inner := b[o.overhead:]; inner[9] == ipv4.ICMP && inner[headerOf4(inner)] == 5 {
+						t.Errorf("a redirect: %x", inner)
+					}
+				})
+			})
+		}
+	}
+}

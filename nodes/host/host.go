@@ -200,7 +200,9 @@ func (h *Host) SetForwarding(router bool) error {
 func (h *Host) TakeAnySource() error {
 	names, err := os.ReadDir("/proc/sys/net/ipv4/conf")
 	for _, name := range names { // those of this namespace, with all and default
-		err = allOf(err, h.SetSysctl4("conf/"+name.Name()+"/rp_filter", "0"))
+		if failed := h.SetSysctl4("conf/"+name.Name()+"/rp_filter", "0"); !errors.Is(failed, os.ErrNotExist) { // it has just gone
+			err = allOf(err, failed)
+		}
 	}
 	return err
 }

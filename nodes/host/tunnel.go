@@ -347,7 +347,11 @@ func (t *Tunnel) open() (err error) {
 		return err
 	}
 	if t.cfg.Side != MobileSide {
-		return nil
+		// Between two mobile nodes packets come and go by one device, and that is no
+		// reason to tell the first of a better way.
+		return allOf(
+			t.host.SetSysctl4("conf/all/send_redirects", "0"),
+			t.host.SetSysctl4("conf/"+t.user.name+"/send_redirects", "0"))
 	}
 	var b batch
 	if t.cfg.HomeAddress.IsValid() {
