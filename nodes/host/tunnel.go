@@ -1,11 +1,13 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -490,6 +492,20 @@ func (t *Tunnel) refuse(count *atomic.Uint64, r Refusal) {
 // the agent side. Where it fails there is no binding any more. At the mobile side
 // the device holds Inner4 from then on, until another is bound or Release4 is called.
 func (t *Tunnel) Set(want Binding) error {
+	err := t.set(want)
+	for wait := time.Millisecond; errors.Is(err, unix.ENOMEM) && wait < storeFilled; wait *= 2 {
+		time.Sleep(wait)
+		err = t.set(want)
+	}
+	return err
+}
+
+// storeFilled bounds the waits of Set where the kernel has no memory for a route just
+// then: it takes a part of each from a store of per-processor memory that it fills up
+// in the background, and many bindings in quick succession may find that empty.
+const storeFilled = 64 * time.Millisecond
+
+func (t *Tunnel) set(want Binding) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.another(want); err != nil {

@@ -223,10 +223,54 @@ func (m *Machine) leave(a *access, old netip.Prefix) {
 	if m.tunnel.Local == old.Addr() {
 		m.clearTunnel()
 	}
+	if m.former.Local == old.Addr() {
+		m.former = SetTunnel{}
+	}
 	if m.expected == old.Addr() {
 		m.forsakeTunnel()
 	}
 	m.do(LeaveAccess{Dev: a.dev, Address: old})
+}
+
+// beginTunnel is for when the home agent has been told the care-of address.
+//
+// What applications send follows the Binding Update where the home agent holds a
+// binding and accepts another at once: it comes there behind that, and from then
+// on nothing is taken from the old address (RFC 6275, section 10.4.5), which is
+// still there to receive at. Where the answer does not come it goes by the old
+// address again.
+func (m *Machine) beginTunnel(u *update) {
+	r := &m.registration
+	switch {
+	case m.former.Local.IsValid() && r.attempt > 1:
+		m.stepBack()
+		m.expectTunnel()
+	case m.tunnel.Local.IsValid() && m.tunnel.Local != m.careOf && r.bound && r.attempt == 1 && u.proof.kind != proofMNAAA:
+		if !m.former.Local.IsValid() {
+			m.former = m.tunnel
+		}
+		m.switchTunnel(m.wantedTunnel(m.mayBeInUDP()))
+	default:
+		m.expectTunnel()
+	}
+}
+
+// stepBack lets the tunnel end again where the home agent has it.
+func (m *Machine) stepBack() {
+	if old := m.former; old.Local.IsValid() {
+		m.former = SetTunnel{}
+		m.switchTunnel(old)
+	}
+}
+
+// switchTunnel makes t the tunnel.
+func (m *Machine) switchTunnel(t SetTunnel) {
+	m.tunnel = t
+	m.do(t)
+	if m.expected == t.Local {
+		m.expected = netip.Addr{} // it has come
+	}
+	m.forsakeTunnel()
 }
 
 // expectTunnel is for when the home agent has been told the care-of address: it
@@ -248,12 +292,9 @@ func (m *Machine) forsakeTunnel() {
 
 // setTunnel lets the tunnel end at the care-of address.
 func (m *Machine) setTunnel() {
+	m.former = SetTunnel{}
 	if want := m.wantedTunnel(m.dual.udp); m.tunnel != want {
-		m.tunnel = want
-		m.do(want)
-		if m.expected == m.careOf {
-			m.expected = netip.Addr{} // it has come
-		}
+		m.switchTunnel(want)
 	}
 	m.forsakeTunnel()
 	for _, a := range m.accesses {
@@ -265,7 +306,7 @@ func (m *Machine) clearTunnel() {
 	if !m.tunnel.Local.IsValid() {
 		return
 	}
-	m.tunnel = SetTunnel{}
+	m.tunnel, m.former = SetTunnel{}, SetTunnel{}
 	if m.homecoming.told {
 		m.useHome()
 	}

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"s2clab/nodes/control"
+	"s2clab/nodes/wire/mh"
 )
 
 func TestACarrierGainedSolicitsRoutersAtOnceAndThreeTimesInAll(t *testing.T) {
@@ -240,7 +243,7 @@ func TestADeprecatedAddressIsReplacedAndKeptUntilTheNewOneIsBound(t *testing.T) 
 	if _, ok := find[LeaveAccess](out); ok {
 		t.Errorf("the old address went before the new one was bound: %v", names(out))
 	}
-	if s.m.tunnel.Local != careOfWLAN || len(s.sent) != 2 {
+	if s.m.former.Local != careOfWLAN || s.m.tunnel.Local == careOfWLAN || len(s.sent) != 2 {
 		t.Fatalf("got %v", names(out))
 	}
 	out = s.answer(0)
@@ -325,23 +328,76 @@ func TestOfSeveralAccessesTheNewestGoesFirst(t *testing.T) {
 	}
 }
 
-func TestTheTunnelMovesOnlyWithTheAcknowledgement(t *testing.T) {
-	s := begin(t, config())
+// bindBeforeBreak is bound on WLAN and has told the home agent of WiMAX.
+func bindBeforeBreak(t *testing.T, cfg *control.Config) *story {
+	t.Helper()
+	s := begin(t, cfg)
 	s.carrier("wlan", true)
 	s.advertise("wlan", wlanPrefix)
-	s.answer(0)
+	if authOf(s.last()).Subtype == mh.MNAAA {
+		s.bootstrap()
+	} else {
+		s.answer(0)
+	}
 	s.now = s.now.Add(time.Second)
 	s.carrier("wimax", true)
 	s.advertise("wimax", wimaxPrefix)
-	if s.m.tunnel.Local != careOfWLAN {
-		t.Error("the tunnel moved before the binding did")
+	return s
+}
+
+func TestTheTunnelFollowsTheBindingUpdateWhereOneIsBound(t *testing.T) {
+	for what, cfg := range map[string]*control.Config{"a key from the beginning": config(), "a key by the AAA server": bootstrapped()} {
+		s := bindBeforeBreak(t, cfg)
+		out := s.out
+		if set, ok := find[SetTunnel](out); !ok || set != (SetTunnel{Local: careOfWiMAX, Remote: homeAgent}) ||
+			slices.Index(names(out), "SetTunnel") < slices.Index(names(out), "SendMobility") {
+			t.Fatalf("%s: got %v, want the tunnel from %v behind the binding update", what, names(out), careOfWiMAX)
+		}
+		if a := s.m.access("wlan").address; !a.usable {
+			t.Errorf("%s: the old care-of address is gone though its link is there", what)
+		}
+		if _, again := find[SetTunnel](s.answer(0)); again || s.m.former.Local.IsValid() {
+			t.Errorf("%s: with the acknowledgement: %v, and %+v is kept", what, names(s.out), s.m.former)
+		}
 	}
-	out := s.answer(0)
-	if set, ok := find[SetTunnel](out); !ok || set.Local != careOfWiMAX || set.Remote != homeAgent {
-		t.Errorf("got %v", names(out))
+}
+
+func TestTheTunnelGoesBackWhereTheBindingDoesNotMove(t *testing.T) {
+	s := bindBeforeBreak(t, config())
+	s.until(2500 * time.Millisecond) // no answer
+	set, ok := find[SetTunnel](s.out)
+	if expect, too := find[ExpectTunnel](s.out); !ok || set.Local != careOfWLAN || !too || expect.Local != careOfWiMAX {
+		t.Errorf("without an answer: %v", names(s.out))
 	}
-	if a := s.m.access("wlan").address; !a.usable {
-		t.Error("the old care-of address is gone though its link is there")
+	if set, ok := find[SetTunnel](s.answer(0)); !ok || set.Local != careOfWiMAX {
+		t.Errorf("with the answer to the second: %v", names(s.out))
+	}
+
+	s = bindBeforeBreak(t, config())
+	if set, ok := find[SetTunnel](s.answer(mh.InsufficientResources)); !ok || set.Local != careOfWLAN {
+		t.Errorf("refused: %v", names(s.out))
+	}
+
+	s = bindBeforeBreak(t, config())
+	s.carrier("wlan", false)
+	s.until(2500 * time.Millisecond)
+	if _, ok := find[SetTunnel](s.out); ok || s.m.tunnel.Local != careOfWiMAX {
+		t.Errorf("where the old link is gone: %v, tunnel %+v", names(s.out), s.m.tunnel)
+	}
+}
+
+func TestTheTunnelWaitsWhereTheAAAServerIsToBeAsked(t *testing.T) {
+	cfg := bootstrapped()
+	s := begin(t, cfg)
+	s.carrier("wlan", true)
+	s.advertise("wlan", wlanPrefix)
+	s.bootstrap()
+	s.m.security.ending = true // its key ends soon: it asks for another
+	s.now = s.now.Add(time.Second)
+	s.carrier("wimax", true)
+	s.advertise("wimax", wimaxPrefix)
+	if _, ok := find[SetTunnel](s.out); ok || s.m.expected != careOfWiMAX {
+		t.Errorf("got %v", names(s.out))
 	}
 }
 
@@ -361,11 +417,11 @@ func TestTunnelledPacketsAreExpectedFromTheBindingUpdateOn(t *testing.T) {
 		t.Errorf("with the tunnel: %v, and %v is expected", names(s.out), s.m.expected)
 	}
 
+	s.carrier("wlan", false) // with it the tunnel goes
 	s.carrier("wimax", true)
 	s.advertise("wimax", wimaxPrefix)
-	s.carrier("wlan", false) // with it the old tunnel goes
 	if _, forsaken := find[ForsakeTunnel](s.out); forsaken || s.m.expected != careOfWiMAX {
-		t.Errorf("as the old link goes: %v, and %v is expected; want %v", names(s.out), s.m.expected, careOfWiMAX)
+		t.Errorf("on the next link: %v, and %v is expected; want %v", names(s.out), s.m.expected, careOfWiMAX)
 	}
 	s.carrier("wimax", false)
 	if got := names(s.out); !slices.Contains(got, "ForsakeTunnel") || slices.Index(got, "ForsakeTunnel") > slices.Index(got, "LeaveAccess") {

@@ -635,7 +635,7 @@ func TestInRealNamespacesAnApplicationKeepsItsSocketAllTheWay(t *testing.T) {
 			f.carrier("wimax", true)
 			f.advertise("wimax", wimaxPrefix)
 			u = f.update()
-			f.echoes(app, "by wlan, while the binding moves")
+			f.hears("by wlan, while the binding moves")
 			f.towards(far, u)
 			f.acknowledge(u)
 			f.wait("tunnel-set", 2)

@@ -39,6 +39,7 @@ type Machine struct {
 	dual dualStack
 
 	tunnel   SetTunnel  // to the home agent; the zero value: none
+	former   SetTunnel  // the one that the home agent has acknowledged, where tunnel is another; the zero value: none
 	expected netip.Addr // the care-of address to which packets may be tunnelled already; not valid: none
 
 	// linkLocal says that the link-local address at home has the interface

@@ -149,7 +149,7 @@ func (m *Machine) transmit(now time.Time) {
 		"home-address": u.home.String(), "lifetime": u.lifetime.Seconds(),
 		"auth": u.proof.kind.String(), "attempt": r.attempt})
 	if u.lifetime > 0 && !u.asks() { // without a home address nothing can be for it
-		m.expectTunnel()
+		m.beginTunnel(u)
 	}
 }
 
@@ -309,6 +309,7 @@ func (m *Machine) refused(now time.Time, u *update, ba *mh.BindingAcknowledgemen
 		return // anybody can say so: the Binding Update goes on as if nothing had been heard
 	}
 	r.waiting = nil
+	m.stepBack()
 	m.security.learn(u)
 	switch ba.Status {
 	case mh.SequenceOutOfWindow:
