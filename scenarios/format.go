@@ -28,7 +28,7 @@ const (
 )
 
 // verbs are the keys of a step that say what it does.
-var verbs = []string{"attach", "detach", "move", "trace", "link", "traffic", "stop", "start", "restart", "exec", "wait", "drop", "hold", "duplicate", "replay", "flood", "nat", "note", "repeat"}
+var verbs = []string{"attach", "detach", "move", "trace", "link", "traffic", "stop", "start", "restart", "deregister", "register", "revoke", "switch", "exec", "wait", "drop", "hold", "duplicate", "replay", "flood", "nat", "note", "repeat"}
 
 // format is the table of all that a scenario file may hold. Reading, the schema
 // and the reference page come from it.
@@ -130,6 +130,18 @@ var format = sync.OnceValue(func() *strict.Shape {
 			{Key: "gap", Shape: span(), Doc: "How long it is away. Left out: 1s."},
 			{Key: "how", Shape: how, Doc: "clean (it is asked to end) or kill. Left out: kill."},
 		}}, Doc: "Stops a node and starts it again, with nothing in its memory."},
+		{Key: "deregister", Shape: nodes(), Doc: "Has a mobile node end its binding and ask for none: it keeps its link."},
+		{Key: "register", Shape: nodes(), Doc: "Has a mobile node that was de-registered, or revoked, register again."},
+		{Key: "revoke", Shape: &strict.Shape{Name: "who revokes, and whose binding", Fields: []strict.Field{
+			{Key: "node", Required: true, Shape: name("a home agent or an AAA server", "pgw"), Doc: "The home agent, which sends a Binding Revocation Indication, or the AAA server, which has the home agent do so by an Abort-Session-Request."},
+			{Key: "mobile", Required: true, Shape: nodes(), Doc: "The mobile node or nodes."},
+			{Key: "trigger", Shape: strict.Of(strict.Words("a trigger", "administrative", "user-initiated", "access-network", "out-of-sync", "unspecified")), Doc: "Why, of a home agent: administrative, user-initiated, access-network, out-of-sync or unspecified (RFC 5846, section 5.1). Left out: administrative."},
+		}}, Doc: "Takes a mobile node's binding away, from the network's side."},
+		{Key: "switch", Shape: &strict.Shape{Name: "which home agent gives up which mobile node, and to which", Fields: []strict.Field{
+			{Key: "node", Required: true, Shape: name("a home agent", "pgw-1"), Doc: "The home agent that has the mobile node."},
+			{Key: "mobile", Required: true, Shape: nodes(), Doc: "The mobile node or nodes: one a second is told."},
+			{Key: "to", Required: true, Shape: &strict.Shape{Name: "a home agent or a list of them", Items: name("a home agent", "pgw-2"), Single: true, Least: 1}, Doc: "The home agents to go to: the first that will have it."},
+		}}, Doc: "Has a mobile node go to another home agent, by a Home Agent Switch message (RFC 5142)."},
 		{Key: "exec", Shape: &strict.Shape{Name: "a node and a command", Fields: []strict.Field{
 			{Key: "node", Required: true, Shape: nodes(), Doc: "Where it runs."},
 			{Key: "command", Required: true, Shape: &strict.Shape{Name: "a command such as ping -c 3 cn", Scalar: strict.Text("a command such as ping -c 3 cn", 4000), Items: strict.Of(&strict.Scalar{Name: "a word of a command", JSON: "string"}), Least: 1},

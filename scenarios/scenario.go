@@ -134,6 +134,26 @@ type Restart struct {
 	How   string        // as for Stop
 }
 
+// Deregister has mobile nodes end their bindings and make no other.
+type Deregister struct{ Nodes []string }
+
+// Register has mobile nodes that were de-registered register again.
+type Register struct{ Nodes []string }
+
+// Revoke takes the bindings of mobile nodes away.
+type Revoke struct {
+	Node    string // a home agent or an AAA server
+	Mobiles []string
+	Trigger string // of a home agent: RFC 5846, section 5.1, in kebab-case
+}
+
+// Switch has mobile nodes go from one home agent to another.
+type Switch struct {
+	Node    string
+	Mobiles []string
+	To      []string // home agents, in the order in which they are to be tried
+}
+
 // Wait lets the next step wait until an event has happened.
 type Wait struct {
 	For     Pattern
@@ -171,6 +191,10 @@ func (*Stop) Verb() string        { return "stop" }
 func (*StopTraffic) Verb() string { return "stop" }
 func (*Start) Verb() string       { return "start" }
 func (*Restart) Verb() string     { return "restart" }
+func (*Deregister) Verb() string  { return "deregister" }
+func (*Register) Verb() string    { return "register" }
+func (*Revoke) Verb() string      { return "revoke" }
+func (*Switch) Verb() string      { return "switch" }
 func (*Wait) Verb() string        { return "wait" }
 func (*Note) Verb() string        { return "note" }
 func (*Flood) Verb() string       { return "flood" }

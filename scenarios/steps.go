@@ -246,6 +246,14 @@ func (p *parser) action(verb string, v *strict.Value) Action {
 		return a
 	case "restart":
 		return &Restart{Nodes: p.nodes(v.Get("node")), Gap: span("gap", defaultRestart), How: strict.Or(v.Get("how"), "kill")}
+	case "deregister":
+		return &Deregister{Nodes: p.nodes(v, mobile)}
+	case "register":
+		return &Register{Nodes: p.nodes(v, mobile)}
+	case "revoke":
+		return p.revoke(v)
+	case "switch":
+		return p.switchHomeAgent(v)
 	case "exec":
 		a := &Exec{Nodes: p.nodes(v.Get("node")), Timeout: span("timeout", defaultExec), Exit: int(strict.Or(v.Get("exit"), int64(0))), Background: strict.Or(v.Get("background"), false)}
 		if c := v.Get("command"); c.Items() != nil {
@@ -357,6 +365,37 @@ func (p *parser) changeLink(v *strict.Value) Action {
 				break
 			}
 		}
+	}
+	return a
+}
+
+// switchHomeAgent sees that it is home agents that mobile nodes go from and to.
+func (p *parser) switchHomeAgent(v *strict.Value) Action {
+	a := &Switch{Node: p.node(v.Get("node")), Mobiles: p.nodes(v.Get("mobile"), mobile), To: p.nodes(v.Get("to"), "ha")}
+	n := p.t.Node(a.Node)
+	switch {
+	case n == nil || a.To == nil:
+		return nil // it has been told why
+	case n.HomeAgent == nil:
+		p.complain(v.Get("node"), "name a node with role ha", "%s has the role %s, and is no home agent", n.Name, n.Role)
+	case slices.Contains(a.To, a.Node):
+		p.complain(v.Get("to"), "name another home agent", "%s is to send mobile nodes to itself", a.Node)
+	}
+	return a
+}
+
+// revoke sees that who is to revoke serves whom it is done to.
+func (p *parser) revoke(v *strict.Value) Action {
+	a := &Revoke{Node: p.node(v.Get("node")), Mobiles: p.nodes(v.Get("mobile"), mobile), Trigger: strict.Or(v.Get("trigger"), "administrative")}
+	n := p.t.Node(a.Node)
+	switch {
+	case n == nil:
+		return nil // it has been told why
+	case n.HomeAgent == nil && n.AAA == nil:
+		p.complain(v.Get("node"), "name a node with role ha or aaa", "%s has the role %s: a home agent revokes, or an AAA server has one do so", n.Name, n.Role)
+		return nil
+	case n.AAA != nil && v.Get("trigger").Good():
+		p.complain(v.Get("trigger"), "leave it out", "%s: an AAA server gives no trigger; the home agent's is administrative", v.Path)
 	}
 	return a
 }

@@ -20,13 +20,19 @@ const (
 	defaultAAATimeout   = 2 * time.Second
 	defaultWatchdog     = 30 * time.Second // RFC 3539, section 3.4.1
 	defaultKeyLifetime  = time.Hour
-	defaultMTU          = 1500
-	defaultMNAAASPI     = 3 // HMAC_SHA1_SPI: RFC 4285, section 8
-	defaultMaxInterval  = time.Second
-	diameterPort        = 3868
-	maxNodes            = 1000
-	fastest             = 1_000_000_000_000       // bit/s of a link
-	maxLifetime         = 65535 * 4 * time.Second // RFC 6275, section 6.1.7
+
+	// RFC 5846, section 11.
+	defaultRevocationRetries = 1
+	defaultRevocationDelay   = time.Second
+	defaultRevocationTimeout = 2 * time.Second
+
+	defaultMTU         = 1500
+	defaultMNAAASPI    = 3 // HMAC_SHA1_SPI: RFC 4285, section 8
+	defaultMaxInterval = time.Second
+	diameterPort       = 3868
+	maxNodes           = 1000
+	fastest            = 1_000_000_000_000       // bit/s of a link
+	maxLifetime        = 65535 * 4 * time.Second // RFC 6275, section 6.1.7
 )
 
 // format is the table of all that a topology file may hold. Reading, the
@@ -68,6 +74,11 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "udp", For: ha, Shape: strict.Of(strict.Words("a rule for UDP", "accept", "refuse", "always")), Doc: "Whether tunnels over IPv4 go in UDP where no NAT asks for it: accept for mobiles that ask by the F flag, refuse those (status 144), or always (RFC 5555, section 4.5). Left out: accept."},
 		{Key: "nat-keepalive", For: ha, Shape: strict.Of(span("110s", time.Second, time.Hour)), Doc: "How often a mobile behind a NAT is told to refresh its binding, in whole seconds. Left out: 110s (RFC 5555, section 6)."},
 		{Key: "aaa-timeout", For: ha, Shape: strict.Of(span("2s", 10*time.Millisecond, 5*time.Minute)), Doc: "How long it waits for an answer from one AAA server. Left out: 2s."},
+
+		{Key: "beside", For: ha, Shape: strict.Of(reference("a node with role ha", "pgw-1")), Doc: "The home agent whose home prefixes it serves too, on the same home links, so that a mobile node can be switched from one to the other (RFC 5142). Left out: none."},
+		{Key: "revocation-retries", For: ha, Shape: strict.Of(strict.Integer("a number of retries", 0, 10)), Doc: "How often it sends a Binding Revocation Indication again (RFC 5846, section 11, BRIMaxRetriesNumber). Left out: 1."},
+		{Key: "revocation-delay", For: ha, Shape: strict.Of(span("1s", 500*time.Millisecond, time.Minute)), Doc: "How long it waits before the first time (InitMINDelayBRIs), 500ms at least. Left out: 1s."},
+		{Key: "revocation-timeout", For: ha, Shape: strict.Of(span("2s", 500*time.Millisecond, time.Minute)), Doc: "How long it waits at most, doubling each time (MAX_BRACK_TIMEOUT). Left out: 2s."},
 
 		{Key: "realm", For: []string{"ha", "aaa"}, Shape: strict.Of(realmScalar()), Doc: "Its Diameter realm. Left out: " + defaultRealm + "."},
 		{Key: "host", For: []string{"ha", "aaa"}, Shape: &strict.Shape{Scalar: realmScalar(), Example: "pgw." + defaultRealm}, Doc: "Its Diameter identity. Left out: its name, a dot and its realm."},
@@ -177,6 +188,7 @@ func subscriberShape() *strict.Shape {
 		{Key: "mn-ha-key", Shape: strict.Of(keyScalar(16, 16)), Doc: "With bootstrap static, the key it shares with its home agent. Left out: made like the other."},
 		{Key: "mn-ha-spi", Shape: strict.Of(spi()), Doc: "The SPI that goes with it, 256 or more. Left out: from 256 on."},
 		{Key: "home-address", Shape: strict.Of(addressScalar()), Doc: "The only home address it may bind. Left out: any of its home agent's."},
+		{Key: "home-agent", Shape: strict.Of(reference("a node with role ha", "pgw-2")), Doc: "The only home agent that may serve it: any other is told to send it there (RFC 5778, section 6.6). Left out: any."},
 		{Key: "barred", Shape: strict.Of(strict.Boolean()), Doc: "It is known and refused. Left out: false."},
 	}}
 }

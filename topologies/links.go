@@ -162,6 +162,12 @@ func (r *resolver) homeAgents() {
 			continue
 		}
 		d.node.HomeAgent = &HomeAgent{}
+		if r.beside(d) != nil {
+			if v := d.value.Get("home-prefixes"); v != nil {
+				r.complain(v, "leave it out, or leave beside out", "%s serves the home prefixes of %s, and has none of its own", d.node.Name, r.beside(d).node.Name)
+			}
+			continue
+		}
 		for _, v := range d.value.Get("home-prefixes").Items() {
 			if !v.Good() {
 				continue
@@ -186,7 +192,7 @@ func (r *resolver) homeAgents() {
 	}
 	next := 0x100
 	for _, d := range r.order {
-		if d.node.Role != "ha" || !onlyIPv4(d.value.Get("home-prefixes")) {
+		if d.node.Role != "ha" || r.beside(d) != nil || !onlyIPv4(d.value.Get("home-prefixes")) {
 			continue
 		}
 		for ; next < 0xffff; next++ {
@@ -209,6 +215,47 @@ func (r *resolver) homeAgents() {
 			}
 		}
 	}
+	for _, d := range r.order {
+		if other := r.beside(d); other != nil {
+			ha := d.node.HomeAgent
+			ha.Beside, ha.HomePrefixes, ha.HomePrefixes4 = other.node.Name, other.node.HomeAgent.HomePrefixes, other.node.HomeAgent.HomePrefixes4
+		}
+	}
+}
+
+// beside gives the home agent whose home prefixes another serves too; nil: there
+// is none, or what is written does not name one.
+func (r *resolver) beside(d *draft) *draft {
+	v := d.value.Get("beside")
+	if d.node.Role != "ha" || !v.Good() {
+		return nil
+	}
+	other := r.nodes[v.Text]
+	if other == nil || other == d || other.node.Role != "ha" || other.value.Get("beside") != nil {
+		return nil
+	}
+	return other
+}
+
+// checkBeside tells what is wrong with who stands beside whom.
+func (r *resolver) checkBeside() {
+	for _, d := range r.order {
+		v := d.value.Get("beside")
+		if d.node.Role != "ha" || !v.Good() || r.beside(d) != nil {
+			continue
+		}
+		if other := r.one(v, "ha", "home agent"); other != nil {
+			r.complain(v, "name a home agent that has home prefixes of its own", "%s cannot stand beside %s", d.node.Name, other.node.Name)
+		}
+	}
+}
+
+// primary is the home agent of that name, or the one that it stands beside.
+func (r *resolver) primary(name string) string {
+	if d := r.nodes[name]; d != nil && d.node.HomeAgent != nil && d.node.HomeAgent.Beside != "" {
+		return d.node.HomeAgent.Beside
+	}
+	return name
 }
 
 // onlyIPv4 says whether a list of prefixes has no IPv6 one, nor one that cannot
@@ -228,7 +275,7 @@ func (r *resolver) homeLinks() {
 		for _, e := range l.link.Ends {
 			d := r.nodes[e]
 			vague = vague || d.vague
-			if d.node.Role != "ha" {
+			if d.node.Role != "ha" || r.beside(d) != nil {
 				continue
 			}
 			within := slices.ContainsFunc(d.node.HomeAgent.HomePrefixes, func(p netip.Prefix) bool { return p.Contains(prefix.Addr()) })

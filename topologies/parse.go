@@ -171,6 +171,7 @@ func (r *resolver) resolve(root *strict.Value) {
 	}
 	r.finish()
 	r.linkless()
+	r.checkBeside()
 	r.mobiles()
 	r.servers()
 	r.translators()

@@ -63,7 +63,7 @@ func (r *resolver) one(v *strict.Value, role, what string) *draft {
 func (r *resolver) mobiles() {
 	var agents []*draft
 	for _, d := range r.order {
-		if d.node.Role == "ha" {
+		if d.node.Role == "ha" && r.beside(d) == nil {
 			agents = append(agents, d)
 		}
 	}
@@ -350,7 +350,7 @@ func (r *resolver) assignable(d *draft, given *strict.Value) netip.Addr {
 // homeLinkOf returns the first home link of a mobile node, or nil.
 func (r *resolver) homeLinkOf(d *draft) *linkDraft {
 	for _, in := range d.node.Interfaces {
-		if l := r.link(in.Link); l.link.Home && l.agent != nil && l.agent.node.Name == d.node.MobileNode.HomeAgent {
+		if l := r.link(in.Link); l.link.Home && l.agent != nil && l.agent.node.Name == r.primary(d.node.MobileNode.HomeAgent) {
 			return l
 		}
 	}
@@ -359,7 +359,7 @@ func (r *resolver) homeLinkOf(d *draft) *linkDraft {
 
 func (r *resolver) onHomeLink(d *draft, a netip.Addr) bool {
 	for _, in := range d.node.Interfaces {
-		if l := r.link(in.Link); l.link.Home && l.agent != nil && l.agent.node.Name == d.node.MobileNode.HomeAgent && l.link.prefix(familyOf(a)).Contains(a) {
+		if l := r.link(in.Link); l.link.Home && l.agent != nil && l.agent.node.Name == r.primary(d.node.MobileNode.HomeAgent) && l.link.prefix(familyOf(a)).Contains(a) {
 			return true
 		}
 	}
@@ -414,7 +414,7 @@ func (r *resolver) servers() {
 				MinInterval: max(longest/2, 30*time.Millisecond), // RFC 6275, section 7.5
 				MaxInterval: longest,
 				Lifetime:    max(3*longest, 9*time.Second).Round(time.Second), // RFC 4861, section 6.2.1
-				HomeAgent:   l.agent != nil && l.agent.node == n,
+				HomeAgent:   l.agent != nil && l.agent.node.Name == r.primary(n.Name),
 			}
 		}
 	}
@@ -433,6 +433,14 @@ func (r *resolver) homeAgent(w *walker, d *draft, ha *HomeAgent) {
 	}
 	ha.AAATimeout = choice(r, n.Line, v, path, "aaa-timeout", defaultAAATimeout)
 	ha.Watchdog = choice(r, n.Line, v, path, "watchdog", defaultWatchdog)
+	ha.Revocation = Revocation{
+		Retries: int(choice(r, n.Line, v, path, "revocation-retries", int64(defaultRevocationRetries))),
+		Delay:   choice(r, n.Line, v, path, "revocation-delay", defaultRevocationDelay),
+		Timeout: choice(r, n.Line, v, path, "revocation-timeout", defaultRevocationTimeout),
+	}
+	if late := v.Get("revocation-timeout"); late.Good() && ha.Revocation.Timeout < ha.Revocation.Delay {
+		r.complain(late, "make it as long as revocation-delay, or longer", "%s: the longest wait %v is shorter than the first, %v", late.Path, ha.Revocation.Timeout, ha.Revocation.Delay)
+	}
 	ha.DAD = choice(r, n.Line, v, path, "dad", "full")
 	if ha.DAD == "optimistic" {
 		r.complain(v.Get("dad"), "write none or full", "%s: a home agent cannot detect duplicates optimistically: it would defend an address before it has asked", v.Get("dad").Path)
@@ -516,7 +524,7 @@ func (r *resolver) agentAddress(w *walker, n *Node, f family) netip.Addr {
 	for _, l := range r.links {
 		visited := slices.ContainsFunc(l.link.Ends, func(e string) bool {
 			m := r.nodes[e].node.MobileNode
-			return m != nil && m.HomeAgent == n.Name
+			return m != nil && r.primary(m.HomeAgent) == r.primary(n.Name)
 		})
 		if !visited || l.agent != nil {
 			continue
@@ -608,7 +616,7 @@ func (r *resolver) reachable() {
 		}
 		for _, in := range d.node.Interfaces {
 			l := r.link(in.Link)
-			if l.agent != nil && l.agent.node.Name == m.HomeAgent || slices.Contains(l.link.Ends, m.HomeAgent) || len(l.link.Prefixes()) == 0 {
+			if l.agent != nil && l.agent.node.Name == r.primary(m.HomeAgent) || slices.Contains(l.link.Ends, m.HomeAgent) || len(l.link.Prefixes()) == 0 {
 				continue
 			}
 			for _, e := range l.link.Ends {
@@ -721,7 +729,11 @@ func (r *resolver) keys() {
 			a.Key = r.derive("mn-ha-key", m.NAI)
 			r.choose(d.node.Line, path+".mn-ha-key", "made from its name: for labs only", "")
 		}
-		ha.node.HomeAgent.Associations = append(ha.node.HomeAgent.Associations, a)
+		for _, other := range r.order { // those beside it know the mobile node too
+			if h := other.node.HomeAgent; h != nil && r.primary(other.node.Name) == r.primary(ha.node.Name) {
+				h.Associations = append(h.Associations, a)
+			}
+		}
 		if m.MNHASPI == 0 {
 			m.MNHASPI = a.SPI
 		}
@@ -793,6 +805,11 @@ func (r *resolver) subscribers(v *strict.Value) []Subscriber {
 			MNHASPI:     uint32(strict.Or(item.Get("mn-ha-spi"), int64(0))),
 			HomeAddress: strict.Or(item.Get("home-address"), netip.Addr{}),
 			Barred:      strict.Or(item.Get("barred"), false),
+		}
+		if v := item.Get("home-agent"); v.Good() {
+			if ha := r.one(v, "ha", "home agent"); ha != nil {
+				s.HomeAgent = ha.node.Name
+			}
 		}
 		if line, twice := first[s.NAI]; twice {
 			r.complain(id, "keep one of them", "subscriber %s stands here a second time; the first is on line %d", s.NAI, line)

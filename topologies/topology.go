@@ -113,6 +113,7 @@ type HomeAgent struct {
 	Address4     netip.Addr // where they send them from IPv4 accesses; invalid: it has no IPv4 address
 	Host, Realm  string     // Diameter identity
 	HomePrefixes []netip.Prefix
+	Beside       string // the node whose home prefixes those are; empty: its own
 
 	HomePrefixes4 []netip.Prefix // IPv4: pools of home addresses
 
@@ -127,6 +128,15 @@ type HomeAgent struct {
 	AAATimeout   time.Duration // for one request to one peer
 	Watchdog     time.Duration
 	Associations []Association // what it knows of its mobiles beforehand, with bootstrap static
+	Revocation   Revocation
+}
+
+// Revocation is how often and when Binding Revocation Indications are sent again:
+// RFC 5846, section 11.
+type Revocation struct {
+	Retries int           // BRIMaxRetriesNumber
+	Delay   time.Duration // InitMINDelayBRIs
+	Timeout time.Duration // MAX_BRACK_TIMEOUT
 }
 
 // An Association is a mobility security association: RFC 4285, section 3. It is
@@ -156,6 +166,7 @@ type Subscriber struct {
 	MNHASPI     uint32
 	HomeAddress netip.Addr // the only one it may bind; invalid: any
 	Barred      bool
+	HomeAgent   string // the only one that may serve it; empty: any
 }
 
 // A Router is what role router adds to a Node.

@@ -95,6 +95,12 @@ func (a *authority) decide(r *diameter.MIP6Request) (*diameter.MIP6Answer, *diam
 		// assign one by section 4.2.
 		home = r.Home
 	}
+	if s.HomeAgent.IsValid() && s.HomeAgent != r.HomeAgent {
+		// RFC 5778, section 6.6. The key is for what the home agent that is not
+		// to serve the mobile node has to tell it.
+		answer.Outcome = diameter.Outcome{Result: diameter.SuccessRelocateHA}
+		answer.Agent = s.HomeAgent
+	}
 	answer.Homes = []netip.Addr{home}
 	answer.Timestamp = r.Timestamp
 	answer.Service = r.Service

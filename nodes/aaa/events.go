@@ -23,6 +23,11 @@ const (
 	connectionRejected
 	messageIgnored
 	requestAnswered
+	sessionOpened
+	sessionClosed
+	abortSent
+	abortAnswered
+	abortFailed
 	kinds
 )
 
@@ -34,6 +39,11 @@ var names = [kinds]string{
 	connectionRejected: "connection-rejected",
 	messageIgnored:     "message-ignored",
 	requestAnswered:    "request-answered",
+	sessionOpened:      "session-opened",
+	sessionClosed:      "session-closed",
+	abortSent:          "abort-sent",
+	abortAnswered:      "abort-answered",
+	abortFailed:        "abort-failed",
 }
 
 // events collects what a call has to tell, and counts what was told in the

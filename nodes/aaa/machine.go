@@ -5,7 +5,8 @@
 // The machine is pure: an authority that decides, behind the connections of
 // nodes/session/diampeer. Keys and authenticators are computed in nodes/keys.
 // Whether a timestamp is fresh is for the home agent to say (RFC 5778, section
-// 5.2.1). The server keeps no state of sessions, and says so.
+// 5.2.1). The server keeps the state of sessions, so that it can abort them (RFC
+// 5778, section 4.3), unless a home agent would rather that it did not.
 package aaa
 
 import (
@@ -26,6 +27,7 @@ type Machine struct {
 	identity  diameter.Identity
 	server    *diampeer.Server
 	authority *authority
+	sessions  sessions
 	busy      bool // SetBusy
 	events    events
 	counts    Counts
@@ -38,6 +40,7 @@ type Counts struct {
 	Duplicates int            `json:"duplicates"` // answered again
 	Results    map[string]int `json:"results"`    // of the answers, by name
 	Peers      []string       `json:"peers"`      // connected now, by Diameter identity
+	Sessions   int            `json:"sessions"`   // that are not over
 }
 
 // patience is how old a request may be when its turn comes. Older ones are told
@@ -65,6 +68,7 @@ func New(cfg *control.Config, now time.Time) (*Machine, error) {
 			Rand:         rng,
 		}}),
 		authority: newAuthority(own, identity, rng),
+		sessions:  newSessions(),
 		counts:    Counts{Results: map[string]int{}, Peers: []string{}},
 	}, nil
 }
@@ -72,8 +76,10 @@ func New(cfg *control.Config, now time.Time) (*Machine, error) {
 // Deadline is when Tick has something to do; zero: never.
 func (m *Machine) Deadline() time.Time {
 	first := m.server.Deadline()
-	if d := m.events.deadline(); !d.IsZero() && (first.IsZero() || d.Before(first)) {
-		first = d
+	for _, d := range []time.Time{m.events.deadline(), m.sessions.deadline()} {
+		if !d.IsZero() && (first.IsZero() || d.Before(first)) {
+			first = d
+		}
 	}
 	return first
 }
@@ -93,6 +99,7 @@ func (m *Machine) Step(now time.Time, in diampeer.Input) ([]diampeer.Output, []E
 func (m *Machine) Tick(now time.Time) ([]diampeer.Output, []Event) {
 	m.begin()
 	m.act(now, now, m.server.Tick(now))
+	m.abortAgain(now)
 	return m.out, m.events.take(now)
 }
 
@@ -103,6 +110,7 @@ func (m *Machine) SetBusy(busy bool) { m.busy = busy }
 func (m *Machine) Counts() Counts {
 	c := m.counts
 	c.Peers = slices.Clone(c.Peers)
+	c.Sessions = len(m.sessions.open)
 	slices.Sort(c.Peers)
 	return c
 }
@@ -116,6 +124,7 @@ func (m *Machine) begin() { clear(m.out); m.out = m.out[:0] }
 // requests, which were read at.
 func (m *Machine) act(now, at time.Time, out []diampeer.Output) {
 	var serve *diampeer.Deliver
+	var done []diampeer.Done
 	for _, o := range out {
 		switch o := o.(type) {
 		case diampeer.Deliver:
@@ -136,6 +145,8 @@ func (m *Machine) act(now, at time.Time, out []diampeer.Output) {
 			m.events.tell(connectionRejected, map[string]any{"peer": o.Peer, "reason": o.Reason})
 		case diampeer.Refused:
 			m.answered(o.Message, o.Failure.Result)
+		case diampeer.Done:
+			done = append(done, o)
 		case diampeer.Ignored:
 			if o.Reason == "duplicate-request" {
 				m.counts.Duplicates++
@@ -144,6 +155,9 @@ func (m *Machine) act(now, at time.Time, out []diampeer.Output) {
 		default:
 			m.out = append(m.out, o)
 		}
+	}
+	for _, o := range done {
+		m.aborted(now, o)
 	}
 	if serve == nil {
 		return
@@ -165,8 +179,15 @@ func (m *Machine) serve(now, at time.Time, request *diameter.Message) ([]byte, d
 		// asks could not tell a busy server from one that is gone.
 		failure = &diameter.Failure{Result: diameter.TooBusy, What: "too busy"}
 	case request.Command == diameter.SessionTermination:
-		session := request.Find(diameter.SessionID)
-		failure = &diameter.Failure{Result: diameter.UnknownSessionID, AVP: session, What: "no state is kept of sessions"}
+		var answer *diameter.SessionTerminationAnswer
+		if answer, failure = m.terminate(now, request); failure != nil {
+			break
+		}
+		octets, err := answer.AppendTo(nil, request.Header)
+		if err == nil {
+			return octets, answer.Result
+		}
+		failure = &diameter.Failure{Result: diameter.UnableToComply, What: err.Error()}
 	default:
 		r, err := diameter.ParseMIP6Request(request)
 		if err != nil {
@@ -176,6 +197,9 @@ func (m *Machine) serve(now, at time.Time, request *diameter.Message) ([]byte, d
 		var answer *diameter.MIP6Answer
 		if answer, failure = m.authority.decide(r); failure != nil {
 			break
+		}
+		if answer.Result == diameter.Success && answer.MSA != nil && !r.NoState && m.start(now, r) {
+			answer.State = diameter.StateMaintained
 		}
 		octets, err := answer.AppendTo(nil, request.Header)
 		if err == nil {

@@ -165,14 +165,14 @@ func TestARightAuthenticatorBringsTheKey(t *testing.T) {
 	if a.MSA.Lifetime != time.Hour || a.MSA.SPI < 256 || a.MSA.Algorithm != diameter.HMACSHA1 || a.MSA.Replay != diameter.ReplayTimestamp {
 		t.Errorf("association %+v", a.MSA)
 	}
-	if !slices.Equal(a.Homes, []netip.Addr{home}) || a.User != nai || a.State != diameter.NoStateMaintained || a.Session != request().Session {
+	if !slices.Equal(a.Homes, []netip.Addr{home}) || a.User != nai || a.State != diameter.StateMaintained || a.Session != request().Session {
 		t.Errorf("answer %+v", a)
 	}
 	_, b, _ := s.ask(func(r *diameter.MIP6Request) {})
 	if b.MSA.SPI == a.MSA.SPI {
 		t.Error("two associations have one SPI")
 	}
-	if want := "request-answered " + nai + " success"; s.told[0] != want {
+	if want := []string{"session-opened " + nai, "request-answered " + nai + " success"}; !slices.Equal(s.told[:2], want) {
 		t.Errorf("told %q, want %q", s.told, want)
 	}
 }
@@ -236,6 +236,24 @@ func TestWithoutAnAddressOfItsOwnASubscriberIsLeftToTheHomeAgent(t *testing.T) {
 	}
 }
 
+func TestASubscriberOfAnotherHomeAgentIsSentThere(t *testing.T) { // RFC 5778, section 6.6
+	s := newServer(t)
+	other := netip.MustParseAddr("2001:db8:100::2")
+	s.m.authority.subscribers[nai].HomeAgent = other
+	_, a, o := s.ask(func(r *diameter.MIP6Request) {})
+	if o.Result != diameter.SuccessRelocateHA || a.Agent != other || a.MSA == nil || s.m.Counts().Sessions != 0 || a.State != diameter.NoStateMaintained {
+		t.Errorf("%+v, %+v, %d sessions", o, a, s.m.Counts().Sessions)
+	}
+	_, a, o = s.ask(func(r *diameter.MIP6Request) { r.HomeAgent = other })
+	if o.Result != diameter.Success || a.Agent.IsValid() {
+		t.Errorf("%+v, %+v", o, a)
+	}
+	_, a, o = s.ask(func(r *diameter.MIP6Request) { r.Authenticator[0]++ })
+	if o.Result != diameter.AuthenticationRejected || a.Agent.IsValid() {
+		t.Errorf("a stranger learns %+v", a)
+	}
+}
+
 func TestAMissingAVPIsNamed(t *testing.T) {
 	s := newServer(t)
 	b, _ := request().AppendTo(nil, diameter.Header{})
@@ -285,22 +303,13 @@ func TestATooBusyServerSaysSoAndForgetsIt(t *testing.T) {
 	}
 }
 
-func TestNoStateIsKeptOfSessions(t *testing.T) {
-	s := newServer(t)
-	m := s.send(&diameter.SessionTerminationRequest{Session: "x;1;2", Identity: request().Identity, DestinationRealm: realm, Cause: 1})
-	a, err := diameter.ParseSessionTerminationAnswer(m)
-	if err != nil || a.Result != diameter.UnknownSessionID {
-		t.Errorf("%+v, %v", a, err)
-	}
-}
-
 func TestCommandsTellAndAreChecked(t *testing.T) {
 	s := newServer(t)
 	s.ask(func(r *diameter.MIP6Request) {})
 	s.ask(func(r *diameter.MIP6Request) { r.Authenticator[0]++ })
 	v, err := s.m.command(control.Command{Name: "state"})
 	text, _ := json.Marshal(v)
-	want := `{"requests":2,"duplicates":0,"results":{"authentication-rejected":1,"success":1},"peers":["pgw.` + realm + `"]}`
+	want := `{"requests":2,"duplicates":0,"results":{"authentication-rejected":1,"success":1},"peers":["pgw.` + realm + `"],"sessions":1}`
 	if err != nil || string(text) != want {
 		t.Errorf("%s, %v; want %s", text, err, want)
 	}

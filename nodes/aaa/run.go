@@ -92,10 +92,29 @@ func serve(ctx context.Context, m *Machine, connections carrier, lab teller, com
 				break
 			}
 			value, err := m.command(command)
+			if command.Name == "revoke" {
+				var out []diampeer.Output
+				var events []Event
+				value, out, events, err = m.revoke(time.Now(), command)
+				act(out, events)
+			}
 			lab.Reply(command.ID, value, err)
 		}
 	}
 	return cause
+}
+
+// revoke does what the lab asks: revoke {nai} aborts every session of a subscriber
+// and tells how many there are.
+func (m *Machine) revoke(now time.Time, c control.Command) (any, []diampeer.Output, []Event, error) {
+	var args struct {
+		NAI string `json:"nai"`
+	}
+	if err := json.Unmarshal(c.Args, &args); err != nil || args.NAI == "" {
+		return nil, nil, nil, errors.New("revoke: want {nai: ...}")
+	}
+	n, out, events, err := m.Revoke(now, args.NAI)
+	return map[string]int{"sessions": n}, out, events, err
 }
 
 // command does what the lab asks: state tells Counts; set-busy {busy} turns
@@ -114,5 +133,5 @@ func (m *Machine) command(c control.Command) (any, error) {
 		m.SetBusy(*args.Busy)
 		return nil, nil
 	}
-	return nil, fmt.Errorf("an AAA server has no command %q: want state or set-busy", c.Name)
+	return nil, fmt.Errorf("an AAA server has no command %q: want state, set-busy or revoke", c.Name)
 }

@@ -113,6 +113,17 @@ type HomeAgent struct {
 	AAA          []Peer        `json:"aaa,omitempty"`          // Diameter peers, the preferred one first
 	AAATimeout   time.Duration `json:"aaa-timeout"`            // for one request to one peer
 	Watchdog     time.Duration `json:"watchdog"`               // RFC 3539: interval of Device-Watchdog-Requests
+
+	Revocation Revocation `json:"revocation"`
+	Shared     bool       `json:"shared,omitempty"` // another home agent serves the same home links
+}
+
+// Revocation is how often and when Binding Revocation Indications are sent again:
+// RFC 5846, section 11.
+type Revocation struct {
+	Retries int           `json:"retries"` // BRIMaxRetriesNumber
+	Delay   time.Duration `json:"delay"`   // InitMINDelayBRIs
+	Timeout time.Duration `json:"timeout"` // MAX_BRACK_TIMEOUT
 }
 
 // A HomeAddress4 says which IPv4 home address a mobile node is given that asks for
@@ -156,6 +167,7 @@ type Subscriber struct {
 	MNAAAKey    []byte     `json:"mn-aaa-key"`
 	HomeAddress netip.Addr `json:"home-address"` // the one it may bind; invalid: any of its home agent's
 	Barred      bool       `json:"barred,omitempty"`
+	HomeAgent   netip.Addr `json:"home-agent,omitzero"` // the only one that may serve it; invalid: any
 }
 
 // A Router is the part of a Config for role router. What it advertises stands

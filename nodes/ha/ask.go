@@ -112,6 +112,9 @@ func (m *Machine) ask(now time.Time, b []byte, u *mh.BindingUpdateView, r *reque
 	case r.flags&mh.HomeRegistration == 0:
 		m.discard(now, r.source(), "not-a-home-registration")
 		return
+	case m.bindings[r.home] != nil && m.bindings[r.home].revocation != nil && r.lifetime != 0:
+		m.refuseUnproven(now, r, mh.Prohibited, "being-revoked")
+		return
 	case !m.asks:
 		m.refuseUnproven(now, r, mh.Prohibited, "no-aaa")
 		return
@@ -251,13 +254,20 @@ func (m *Machine) answered(now time.Time, in *AAAAnswered) {
 	if in.Result != resultSuccess {
 		status, reason := verdict(in.Result, q.ask.Service != "")
 		if in.Result == resultRelocate {
-			m.establish(now, q, in.Session) // so that the mobile node can believe the refusal
+			m.establish(now, q, in) // so that the mobile node can believe the refusal, and what follows
 		}
-		m.refuseUnproven(now, q.last(), status, reason)
+		last := q.last()
+		m.refuseUnproven(now, last, status, reason)
+		if in.Result == resultRelocate {
+			m.relocate(now, last, in.Agent)
+		}
 		return
 	}
-	a, why := m.establish(now, q, in.Session)
+	a, why := m.establish(now, q, in)
 	if a == nil {
+		if in.SessionID != "" { // RFC 6733, section 8.1: the service is not provided
+			m.do(TerminateSession{Session: in.SessionID, NAI: q.nai, Server: in.Server, Cause: causeAdministrative})
+		}
 		if m.tells(now, aaaFailed) {
 			m.tell(aaaFailed, map[string]any{"nai": q.nai, "reason": why})
 		}
@@ -275,6 +285,7 @@ func (m *Machine) answered(now time.Time, in *AAAAnswered) {
 	} else {
 		m.settle(r.subscriber, granted)
 		m.authentic(now, &r)
+		m.moveOn(now, in.Agent, &r)
 	}
 	m.askLater(now, q)
 }
@@ -295,7 +306,8 @@ func (m *Machine) askLater(now time.Time, q *question) {
 
 // establish makes the security association that the AAA hands out; nil and why:
 // it cannot.
-func (m *Machine) establish(now time.Time, q *question, session *Session) (a *mobilitySA, why string) {
+func (m *Machine) establish(now time.Time, q *question, in *AAAAnswered) (a *mobilitySA, why string) {
+	session := in.Session
 	switch {
 	case session == nil:
 		return nil, "no-session-key"
@@ -315,7 +327,13 @@ func (m *Machine) establish(now time.Time, q *question, session *Session) (a *mo
 		// selected; the policy of this home agent may still mandate it.
 		timestamp: m.timestamps || session.Timestamp && q.stamped,
 	}
-	s.add(a)
+	if in.SessionID != "" {
+		a.session, a.server = in.SessionID, in.Server
+		m.sessions[a.session] = diameterSession{s, a}
+	}
+	for _, old := range s.add(a) {
+		m.terminate(now, s, old, causeAuthExpired)
+	}
 	s.due(m, now)
 	if m.tells(now, associationMade) {
 		m.tell(associationMade, map[string]any{"nai": q.nai, "spi": session.SPI, "lifetime": session.Lifetime.Seconds()})
@@ -335,7 +353,7 @@ func verdict(result uint32, service bool) (mh.Status, string) {
 			return mh.ServiceAuthorizationFails, "aaa-rejects-service"
 		}
 		return mh.Prohibited, "aaa-rejects-authorization"
-	case resultRelocate: // to be served by another; the switch of RFC 5142 is not built here
+	case resultRelocate: // to be served by another, to which a Home Agent Switch sends it
 		return mh.NotHomeAgent, "aaa-relocates"
 	case resultUnableToDeliver, resultRealmNotServed, resultTooBusy, resultLoopDetected, resultOutOfSpace:
 		return mh.InsufficientResources, "aaa-unavailable"

@@ -543,6 +543,7 @@ func TestSubscribersWithoutABindingMakeRoom(t *testing.T) {
 			s.pass(time.Second)
 			a.mnha, a.mnaaa = association.New(300, session(ask, 300).Key), nil
 			a.timestamp, a.lifetime = keys.NTP(s.now), 0
+			a.src, a.alternate, a.home = a.home, a.home, netip.Addr{} // at home: it keeps its key
 			s.send(a)
 			s.wantStatus(mh.Accepted)
 		}

@@ -30,6 +30,15 @@ func (m *Machine) authenticate(now time.Time, b []byte, u *mh.BindingUpdateView,
 			m.refuse(now, r, mh.AuthFail, "wrong-authenticator")
 			return
 		}
+		if b := m.bindings[r.home]; a.ended && r.lifetime != 0 {
+			if b != nil && b.revocation != nil {
+				m.refuse(now, r, mh.Prohibited, "being-revoked")
+				return
+			}
+			r.subscriber, r.association = nil, nil
+			m.unknown(now, r)
+			return
+		}
 	}
 	if u.MNAAA.At != 0 {
 		m.ask(now, b, u, r)

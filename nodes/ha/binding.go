@@ -38,18 +38,22 @@ type binding struct {
 	timestamps bool // the Binding Update was protected by timestamp, not by seq
 
 	// While bound.
-	careOf    netip.Addr // an IPv4 one as the mobile node has it
-	outer     outer      // where packets go by IPv4
-	udp       bool       // in UDP
-	home4     netip.Addr // the IPv4 home address; not valid: none
-	tunnel    SetTunnel  // the last
-	linkLocal netip.Addr // defended too, with the L flag; else not valid
-	lifetime  time.Duration
-	since     time.Time
-	expires   time.Time
-	announce  int // Neighbor Advertisements still to be sent
-	announced time.Time
-	spi       uint32
+	careOf      netip.Addr // an IPv4 one as the mobile node has it
+	outer       outer      // where packets go by IPv4
+	udp         bool       // in UDP
+	home4       netip.Addr // the IPv4 home address; not valid: none
+	tunnel      SetTunnel  // the last
+	linkLocal   netip.Addr // defended too, with the L flag; else not valid
+	lifetime    time.Duration
+	since       time.Time
+	expires     time.Time
+	announce    int // Neighbor Advertisements still to be sent
+	announced   time.Time
+	spi         uint32
+	association *mobilitySA // by which the last Binding Update was authenticated; nil: by none
+	timestamp   uint64      // of it, where timestamps
+	revocation  *revocation // under way; nil: none
+	handoff     *handoff    // to another home agent, under way; nil: none
 
 	pending request   // while detecting: what to accept
 	decided time.Time // while detecting: when it has found nobody
@@ -108,6 +112,10 @@ func (m *Machine) bind(now time.Time, r *request) {
 		m.refuse(now, &without, status4, reason4)
 	case !m.isCareOf(r):
 		m.refuse(now, r, mh.InvalidCareOf, "care-of-address-loops")
+	case b != nil && b.handoff != nil:
+		m.refuseWhileSwitching(now, r, b.handoff)
+	case b != nil && b.revocation != nil && b.revocation.ends:
+		m.refuse(now, r, mh.Prohibited, "being-revoked")
 	case b != nil && b.state == bound:
 		m.refresh(now, r, b)
 	case b != nil && b.state == detecting:
@@ -221,6 +229,7 @@ func (m *Machine) accept(now time.Time, r *request, b *binding) {
 
 // refresh renews a binding, at the same care-of address or another.
 func (m *Machine) refresh(now time.Time, r *request, b *binding) {
+	m.endRevocation(b) // RFC 5846, section 7: the mobile node was only out of sync, and is no more
 	m.store(now, r, b)
 	m.setTunnel(b)
 	m.acknowledge(now, r, mh.Accepted, r.seq, b.lifetime)
@@ -235,6 +244,7 @@ func (m *Machine) store(now time.Time, r *request, b *binding) {
 	home4, r.status4 = m.dual.assign(r)
 	m.defend4(b, home4)
 	b.seq, b.known = r.seq, true
+	b.association, b.timestamp = r.association, r.timestamp
 	b.lifetime = m.grant(now, r)
 	b.expires = now.Add(b.lifetime)
 	if r.association != nil {
@@ -288,7 +298,10 @@ func (m *Machine) deregister(now time.Time, r *request, b *binding, others bool)
 	default:
 		b.known, b.seq, b.timestamps = true, r.seq, r.byTimestamp()
 		if b.state == bound {
-			m.release(b)
+			m.release(now, b)
+			if r.careOf != r.home { // away from home: the mobile node does not come back with this key
+				m.endSessions(now, b.subscriber, causeLogout)
+			}
 			m.invalidate(now, b)
 			if m.tells(now, bindingDeleted) {
 				m.tell(bindingDeleted, map[string]any{"home-address": text(b.home), "reason": "de-registered"})
@@ -298,11 +311,19 @@ func (m *Machine) deregister(now time.Time, r *request, b *binding, others bool)
 	}
 }
 
-// release stops intercepting what is for a home address.
-func (m *Machine) release(b *binding) {
+// release stops intercepting what is for a home address. A revocation that was
+// under way has come to its end, whatever the reason.
+func (m *Machine) release(now time.Time, b *binding) {
 	m.do(ClearTunnel{Home: b.home})
 	b.tunnel = SetTunnel{}
 	m.defend4(b, netip.Addr{})
+	m.endSwitch(now, b.handoff)
+	if v := b.revocation; v != nil {
+		m.endRevocation(b)
+		if v.ends {
+			m.endSessions(now, b.subscriber, causeAdministrative)
+		}
+	}
 	if b.link != nil {
 		for _, a := range b.addresses() {
 			m.do(ClearProxy{Dev: b.link.dev, Address: a})
@@ -349,7 +370,10 @@ func (b *binding) due(m *Machine, now time.Time) {
 		m.accept(now, &r, b)
 		return
 	case b.state == bound && !now.Before(b.expires):
-		m.release(b)
+		m.release(now, b)
+		if s := b.subscriber; s != nil && s.bindings == 1 {
+			m.endSessions(now, s, causeTimeout)
+		}
 		m.held--
 		if m.tells(now, bindingExpired) {
 			m.tell(bindingExpired, map[string]any{"home-address": text(b.home)})

@@ -28,6 +28,11 @@ const (
 	associationExpired
 	duplicateDetected
 	homeAddressAssigned
+	revocationSent
+	revocationAnswered
+	sessionAborted
+	sessionTerminated
+	switchSent
 	eventKinds
 )
 
@@ -47,6 +52,11 @@ var eventNames = [eventKinds]string{
 	duplicateDetected:  "duplicate-address-detected",
 
 	homeAddressAssigned: "home-address-assigned",
+	revocationSent:      "revocation-sent",
+	revocationAnswered:  "revocation-answered",
+	sessionAborted:      "session-aborted",
+	sessionTerminated:   "session-terminated",
+	switchSent:          "switch-sent",
 }
 
 // events counts what was told in the second that began at since.

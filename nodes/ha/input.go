@@ -40,6 +40,9 @@ type AAAAnswered struct {
 
 	HomeAddress netip.Addr // MIP-Mobile-Node-Address; not valid: there is none
 	Session     *Session   // MIP-MN-HA-MSA; nil: there is none
+	Agent       netip.Addr // MIP6-Agent-Info: the home agent to go to; not valid: none is named
+	SessionID   string     // that the server keeps the state of; empty: it keeps none
+	Server      string     // whose session it is: the Origin-Host of the answer
 }
 
 // A Session is what the AAA gives for later: RFC 5778, section 6.12.
@@ -56,8 +59,27 @@ type AAAFailed struct {
 	Reason string // in kebab-case: time-out, no-peer, unable-to-deliver, ...
 }
 
+// SessionAborted is an Abort-Session-Request: RFC 6733, section 8.5.1. An
+// AnswerAbort with its ID answers it.
+type SessionAborted struct {
+	ID              uint64
+	Session         string
+	NAI             string // User-Name; empty: not told
+	Peer            string // Origin-Host
+	DestinationHost string
+}
+
+// SessionTerminated says what became of a TerminateSession.
+type SessionTerminated struct {
+	NAI, Session string
+	Result       uint32 // Result-Code of the answer; 0: none came
+	Reason       string // why not, in kebab-case; empty: it was taken
+}
+
 func (*Received) input()         {}
 func (NeighborClaimed) input()   {}
 func (StrangerTunnelled) input() {}
 func (*AAAAnswered) input()      {}
 func (AAAFailed) input()         {}
+func (SessionAborted) input()    {}
+func (SessionTerminated) input() {}

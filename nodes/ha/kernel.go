@@ -22,7 +22,10 @@ type kernel struct {
 	arp      *host.ARPPort        // nil: no IPv4 home addresses
 	address  netip.Addr           // of the home agent
 	address4 netip.Addr           // not valid: it has none
+	identity diameter.Identity    // our own
 	answers  func(Input)          // takes what comes of a question
+	aborts   aborts
+	shared   bool // another home agent serves the same home links
 }
 
 // do does what the machine says.
@@ -33,7 +36,7 @@ func (k *kernel) do(o Output) error {
 	case ClearTunnel:
 		return k.tunnel.Clear(o.Home)
 	case SetProxy:
-		return k.host.AddProxyNeighbor(o.Dev, o.Address)
+		return k.defend(o)
 	case ClearProxy:
 		return k.host.RemoveProxyNeighbor(o.Dev, o.Address)
 	case WatchAddress:
@@ -47,6 +50,11 @@ func (k *kernel) do(o Output) error {
 			return k.arp.Announce(o.Dev, o.Target)
 		}
 		return k.advertise(o)
+	case AnswerAbort:
+		return k.answerAbort(o)
+	case TerminateSession:
+		k.terminate(o)
+		return nil
 	}
 	return fmt.Errorf("no way to do %T", o)
 }
@@ -61,6 +69,18 @@ func (k *kernel) binding(o SetTunnel) host.Binding {
 		b.UDP = host.UDPPorts{Local: udp.EncapsulationPort, Remote: o.Port}
 	}
 	return b
+}
+
+// defend answers for an address. Where another home agent may have defended it
+// before, what this node knows of that is forgotten: when both have let go of the
+// address, they would send what is for it to each other.
+func (k *kernel) defend(o SetProxy) error {
+	if k.shared {
+		if err := k.host.RemoveNeighbor(o.Dev, o.Address); err != nil {
+			return err
+		}
+	}
+	return k.host.AddProxyNeighbor(o.Dev, o.Address)
 }
 
 func (k *kernel) advertise(o AdvertiseNeighbor) error {
@@ -104,9 +124,6 @@ func (k *kernel) ask(a *AskAAA) {
 	k.client.Ask(&diameter.MIP6Request{
 		User: a.NAI, Mode: diameter.AuthMNAAA, SPI: a.SPI, Home: a.HomeAddress, HomeAgent: k.address, CareOf: a.CareOf,
 		Authenticator: a.Authenticator, MobilityData: a.MobilityData[:], Timestamp: a.Timestamp, Service: a.Service,
-		// An association ends by its own lifetime, here and there: no
-		// Session-Termination-Request is sent.
-		NoState: true,
 	}, func(o diampeer.Outcome) { k.answers(outcome(id, o)) })
 }
 
@@ -122,12 +139,16 @@ func outcome(id uint64, o diampeer.Outcome) Input {
 	if o.Answer == nil {
 		return in
 	}
+	if o.Answer.State == diameter.StateMaintained && o.Result.Succeeded() {
+		in.SessionID, in.Server = o.Answer.Session, o.Answer.Host
+	}
 	for _, home := range o.Answer.Homes {
 		if home.Is6() {
 			in.HomeAddress = home
 			break
 		}
 	}
+	in.Agent = o.Answer.Agent
 	if s := o.Answer.MSA; s != nil && s.Algorithm == diameter.HMACSHA1 {
 		in.Session = &Session{Key: s.Key, SPI: s.SPI, Lifetime: s.Lifetime, Timestamp: s.Replay == diameter.ReplayTimestamp}
 	}

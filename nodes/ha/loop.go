@@ -172,6 +172,10 @@ func actionName(o Output) string {
 		return "watch-address"
 	case UnwatchAddress:
 		return "unwatch-address"
+	case AnswerAbort:
+		return "answer-abort"
+	case TerminateSession:
+		return "terminate-session"
 	}
 	return fmt.Sprintf("%T", o)
 }
@@ -183,7 +187,11 @@ func (l *loop) command(c control.Command) {
 		l.teller.Reply(c.ID, l.machine.Bindings(time.Now()), nil)
 	case "counts":
 		l.teller.Reply(c.ID, map[string]any{"machine": l.machine.Counts(), "tunnel": l.hands.counters()}, nil)
+	case "revoke":
+		l.teller.Reply(c.ID, nil, l.revoke(c))
+	case "switch":
+		l.teller.Reply(c.ID, nil, l.switchTo(c))
 	default:
-		l.teller.Reply(c.ID, nil, fmt.Errorf("a home agent has no command %q: want bindings or counts", c.Name))
+		l.teller.Reply(c.ID, nil, fmt.Errorf("a home agent has no command %q: want bindings, counts, revoke or switch", c.Name))
 	}
 }

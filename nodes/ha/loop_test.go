@@ -232,7 +232,7 @@ func TestTheLabCanReadTheBindingCache(t *testing.T) {
 		want := []string{
 			`0 [{"home-address":"2001:db8:100::10","care-of":"2001:db8:200::99","nai":"a@example.org","state":"bound","seq":5,"spi":256,"lifetime":60,"remaining":50,"since":10}] <nil>`,
 			`1 {"machine":{"bindings":1,"invalid":0,"subscribers":2,"questions":0,"timers":1},"tunnel":"counters"} <nil>`,
-			`2 null a home agent has no command "dance": want bindings or counts`,
+			`2 null a home agent has no command "dance": want bindings, counts, revoke or switch`,
 		}
 		if diff := cmp.Diff(want, b.replies); diff != "" {
 			t.Error(diff)

@@ -11,6 +11,7 @@ package ha
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"time"
 
@@ -27,6 +28,7 @@ type Machine struct {
 	address        netip.Addr // of the home agent
 	seed           uint64     // of the addresses that are chosen here
 	own            []netip.Addr
+	host           string // Diameter identity
 	prefixes       []netip.Prefix
 	links          []homeLink
 	maxLifetime    time.Duration
@@ -38,6 +40,7 @@ type Machine struct {
 	authenticates  bool // Binding Updates must prove who sent them
 	timestamps     bool // policy: a timestamp is mandatory
 	asks           bool // an AAA can be asked
+	revoking       control.Revocation
 
 	bindings    map[netip.Addr]*binding    // by home address: the binding cache
 	held        int                        // of these, bound or about to be
@@ -46,9 +49,15 @@ type Machine struct {
 	owners      map[netip.Addr]*subscriber // of home addresses
 	held64      map[netip.Prefix]int       // of prefixes of 64 bits: home addresses in them that are owned, and that are in the binding cache
 	questions   questions
+	revocations map[uint16]*revocation     // by sequence number
+	sessions    map[string]diameterSession // by Session-Id
+	switches    map[netip.Addr]*handoff    // by home address
+	nextSwitch  time.Time                  // when another mobile node may be told
 	timers      timers
 	events      events
 	errors      errorLimits
+
+	revocationSeq uint16 // of the next
 
 	dual dualStack
 
@@ -77,6 +86,7 @@ func New(cfg *control.Config) (*Machine, error) {
 		address:        h.Address,
 		seed:           cfg.Seed,
 		own:            []netip.Addr{h.Address, h.Address4},
+		host:           h.Host,
 		prefixes:       h.HomePrefixes,
 		maxLifetime:    max(h.MaxLifetime.Truncate(lifetimeUnit), lifetimeUnit),
 		maxBindings:    h.MaxBindings,
@@ -89,6 +99,11 @@ func New(cfg *control.Config) (*Machine, error) {
 		owners:         make(map[netip.Addr]*subscriber),
 		held64:         make(map[netip.Prefix]int),
 		questions:      newQuestions(h),
+		revoking:       h.Revocation,
+		revocations:    make(map[uint16]*revocation),
+		sessions:       make(map[string]diameterSession),
+		switches:       make(map[netip.Addr]*handoff),
+		revocationSeq:  uint16(rand.New(rand.NewPCG(cfg.Seed, 0x6272)).Uint32()),
 		errors:         newErrorLimits(),
 	}
 	m.events.timer.owner = &m.events
@@ -177,6 +192,10 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 		m.answered(now, in)
 	case AAAFailed:
 		m.failed(now, in)
+	case SessionAborted:
+		m.aborted(now, in)
+	case SessionTerminated:
+		m.terminated(now, in)
 	default:
 		panic(fmt.Sprintf("ha: no rule for %T", in))
 	}
@@ -210,18 +229,35 @@ func (m *Machine) send(p *ipv6.Packet) { m.sendTo(p, netip.AddrPort{}) }
 
 // sendTo is send, in UDP over IPv4 where to is valid.
 func (m *Machine) sendTo(p *ipv6.Packet, to netip.AddrPort) {
-	if m.packets == len(m.sends) {
-		m.sends = append(m.sends, &SendMobility{})
-	}
-	s := m.sends[m.packets]
+	s := m.packet()
 	octets, err := ipv6.Append(s.Octets[:0], p)
 	if err != nil {
 		return // no packet made here is too long
 	}
 	s.Octets = octets
-	s.Dev, s.To = "", to
+	s.To = to
 	m.packets++
 	m.out = append(m.out, s)
+}
+
+// sendOctets sends a packet that was made before, in UDP over IPv4 where to is
+// valid.
+func (m *Machine) sendOctets(octets []byte, to netip.AddrPort) {
+	s := m.packet()
+	s.To = to
+	s.Octets = append(s.Octets[:0], octets...)
+	m.packets++
+	m.out = append(m.out, s)
+}
+
+// packet gives memory for the next packet.
+func (m *Machine) packet() *SendMobility {
+	if m.packets == len(m.sends) {
+		m.sends = append(m.sends, &SendMobility{})
+	}
+	s := m.sends[m.packets]
+	s.Dev, s.To = "", netip.AddrPort{}
+	return s
 }
 
 // isHome says whether an address is on one of the home links: RFC 6275, section

@@ -90,6 +90,21 @@ type AskAAA struct {
 	Service       string   // Service-Selection; empty: none
 }
 
+// AnswerAbort answers a SessionAborted by an Abort-Session-Answer.
+type AnswerAbort struct {
+	ID     uint64
+	Result uint32 // Result-Code
+}
+
+// TerminateSession sends a Session-Termination-Request: RFC 5778, section 4.3.1. A
+// SessionTerminated follows.
+type TerminateSession struct {
+	Session string
+	NAI     string
+	Server  string // the Diameter identity of the server that keeps its state
+	Cause   Cause
+}
+
 // Event tells the journal what happened.
 type Event struct {
 	Name   string
@@ -106,4 +121,6 @@ func (ClearProxy) output()        {}
 func (SetTunnel) output()         {}
 func (ClearTunnel) output()       {}
 func (*AskAAA) output()           {}
+func (AnswerAbort) output()       {}
+func (TerminateSession) output()  {}
 func (Event) output()             {}

@@ -156,6 +156,8 @@ func (m *Machine) mobility(now time.Time, octets []byte, p *ipv6.Packet) {
 	switch t := mh.Type(b[2]); {
 	case t == mh.TypeBindingUpdate:
 		m.bindingUpdate(now, p, b)
+	case t == mh.TypeBindingRevocation:
+		m.revocationMessage(now, p, b)
 	case t <= mh.TypeBindingError:
 		// A correspondent node's business, or a mobile node's. Route
 		// optimisation is not for use with RFC 4285, its section 2, and this
@@ -239,5 +241,12 @@ func (m *Machine) discardFor(now time.Time, source netip.Addr, why, detail strin
 func (m *Machine) ignore(now time.Time, source netip.Addr, t mh.Type) {
 	if m.tells(now, messageIgnored) {
 		m.tell(messageIgnored, map[string]any{"message": t.String(), "source": text(source)})
+	}
+}
+
+// ignoreFor is ignore of a message that would matter, were it not for a reason.
+func (m *Machine) ignoreFor(now time.Time, source netip.Addr, message, reason string) {
+	if m.tells(now, messageIgnored) {
+		m.tell(messageIgnored, map[string]any{"message": message, "source": text(source), "reason": reason})
 	}
 }

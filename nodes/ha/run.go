@@ -31,7 +31,7 @@ func run(ctx context.Context, t teller, commands <-chan control.Command, cfg *co
 		return err
 	}
 	defer h.Close()
-	k := &kernel{host: h, address: cfg.HomeAgent.Address, address4: cfg.HomeAgent.Address4}
+	k := &kernel{host: h, address: cfg.HomeAgent.Address, address4: cfg.HomeAgent.Address4, shared: cfg.HomeAgent.Shared}
 	defer k.close()
 	if err := k.open(cfg); err != nil {
 		return err
@@ -111,11 +111,13 @@ func (k *kernel) close() {
 // connect makes the Diameter client.
 func (k *kernel) connect(cfg *control.Config, t teller) error {
 	h, start := cfg.HomeAgent, time.Now()
+	k.identity = diameter.Identity{Host: h.Host, Realm: h.Realm, State: originState(start)}
 	o := diampeer.ClientOptions{
 		Local: diampeer.Local{
-			Identity:     diameter.Identity{Host: h.Host, Realm: h.Realm, State: originState(start)},
+			Identity:     k.identity,
 			Product:      "s2clab",
 			Applications: []diameter.Application{diameter.MIP6A},
+			Serves:       []diameter.Command{diameter.AbortSession},
 			Watchdog:     h.Watchdog,
 			Rand:         rand.New(rand.NewPCG(cfg.Seed, 0xaaa)),
 		},
@@ -128,7 +130,9 @@ func (k *kernel) connect(cfg *control.Config, t teller) error {
 	}
 	var err error
 	k.client, err = host.NewDiameterClient(o, func(o diampeer.Output) {
-		if name, fields := peerEvent(o); name != "" {
+		if d, ok := o.(diampeer.Deliver); ok {
+			k.deliver(d)
+		} else if name, fields := peerEvent(o); name != "" {
 			t.Event(name, fields)
 		}
 	})

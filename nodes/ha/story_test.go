@@ -52,6 +52,8 @@ func configuration() *control.Config {
 			},
 			AAA:        []control.Peer{{Host: "aaa.example.org"}},
 			AAATimeout: 2 * time.Second,
+
+			Revocation: control.Revocation{Retries: 1, Delay: time.Second, Timeout: 2 * time.Second},
 		},
 	}
 }

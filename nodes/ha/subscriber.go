@@ -36,6 +36,9 @@ type mobilitySA struct {
 	*association.Association
 	expires   time.Time // zero: never
 	timestamp bool      // replay protection is by timestamp, else by sequence number
+	session   string    // Session-Id of the Diameter session it came by, while that is open
+	server    string    // that keeps the session's state: its Diameter identity
+	ended     bool      // its session is over, or will be: it proves only what ends a binding
 }
 
 func (a *mobilitySA) alive(now time.Time) bool {
@@ -70,13 +73,21 @@ func (s *subscriber) latest(now time.Time) *mobilitySA {
 	return nil
 }
 
-// add puts a in front of what there is. An SPI names one association at a time.
-func (s *subscriber) add(a *mobilitySA) {
-	s.associations = slices.DeleteFunc(s.associations, func(old *mobilitySA) bool { return old.SPI == a.SPI })
+// add puts a in front of what there is, and gives what had to make room for it.
+// An SPI names one association at a time.
+func (s *subscriber) add(a *mobilitySA) (gone []*mobilitySA) {
+	s.associations = slices.DeleteFunc(s.associations, func(old *mobilitySA) bool {
+		if old.SPI == a.SPI {
+			gone = append(gone, old)
+		}
+		return old.SPI == a.SPI
+	})
 	s.associations = slices.Insert(s.associations, 0, a)
 	if len(s.associations) > associationsKept && !s.configured {
+		gone = append(gone, s.associations[associationsKept:]...)
 		s.associations = s.associations[:associationsKept]
 	}
+	return gone
 }
 
 // review drops what time has ended, and says when to look again; the zero time
@@ -88,7 +99,7 @@ func (s *subscriber) review(m *Machine, now time.Time) (again time.Time, stays b
 		}
 	}
 	s.associations = slices.DeleteFunc(s.associations, func(a *mobilitySA) bool {
-		if a.alive(now) {
+		if over := a.ended && a.session == "" && s.bindings == 0; a.alive(now) && !over {
 			if !a.expires.IsZero() {
 				soonest(a.expires)
 			}
@@ -97,6 +108,7 @@ func (s *subscriber) review(m *Machine, now time.Time) (again time.Time, stays b
 		if m.tells(now, associationExpired) {
 			m.tell(associationExpired, map[string]any{"nai": s.nai, "spi": a.SPI})
 		}
+		m.terminate(now, s, a, causeAuthExpired)
 		return true
 	})
 	if last, _ := s.guard.Last(); s.remembers && len(s.associations) == 0 {
@@ -146,6 +158,9 @@ func (m *Machine) forgetOne(now time.Time) bool {
 			continue
 		}
 		m.timers.remove(&s.timer)
+		for _, a := range s.associations {
+			m.terminate(now, s, a, causeAuthExpired)
+		}
 		m.forget(s)
 		return true
 	}

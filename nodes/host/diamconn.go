@@ -355,11 +355,12 @@ type DiameterClient struct {
 	tell    func(diampeer.Output)
 	wake    chan struct{}
 
-	mu    sync.Mutex
-	asks  []diameterAsk
-	ended bool
-	last  uint64 // the ID given last
-	done  map[uint64]func(diampeer.Outcome)
+	mu      sync.Mutex
+	asks    []diameterAsk
+	answers []diampeer.Write
+	ended   bool
+	last    uint64 // the ID given last
+	done    map[uint64]func(diampeer.Outcome)
 }
 
 type diameterAsk struct {
@@ -368,7 +369,7 @@ type diameterAsk struct {
 }
 
 // NewDiameterClient makes a client; Run starts it. It hands Up, Down, Suspected,
-// Restored, Rejected, Refused and Ignored to tell, in the goroutine of Run.
+// Restored, Rejected, Refused, Ignored and Deliver to tell, in the goroutine of Run.
 func NewDiameterClient(o diampeer.ClientOptions, tell func(diampeer.Output)) (*DiameterClient, error) {
 	m, err := diampeer.NewClient(o)
 	if err != nil {
@@ -390,6 +391,17 @@ func (c *DiameterClient) Ask(r diampeer.Request, done func(diampeer.Outcome)) {
 	c.last++
 	c.asks = append(c.asks, diameterAsk{c.last, r})
 	c.done[c.last] = done
+	c.mu.Unlock()
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Answer sends the answer to a request that tell was given as a Deliver.
+func (c *DiameterClient) Answer(conn uint64, octets []byte) {
+	c.mu.Lock()
+	c.answers = append(c.answers, diampeer.Write{Conn: conn, Octets: octets})
 	c.mu.Unlock()
 	select {
 	case c.wake <- struct{}{}:
@@ -440,9 +452,12 @@ func (c *DiameterClient) Run(ctx context.Context) {
 
 func (c *DiameterClient) ask(t *DiameterTransport) {
 	c.mu.Lock()
-	asks := c.asks
-	c.asks = nil
+	asks, answers := c.asks, c.answers
+	c.asks, c.answers = nil, nil
 	c.mu.Unlock()
+	for _, a := range answers {
+		c.act(t, c.machine.Answer(a.Conn, a.Octets))
+	}
 	for _, a := range asks {
 		c.act(t, c.machine.Step(time.Now(), diampeer.Ask{ID: a.id, Request: a.request}))
 	}

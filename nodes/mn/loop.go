@@ -92,8 +92,12 @@ func (l *loop) command(c control.Command) {
 			l.act(l.machine.Step(l.now(), in))
 		}
 		l.teller.Reply(c.ID, nil, err)
+	case "deregister":
+		l.order(c, l.machine.Deregister)
+	case "register":
+		l.order(c, l.machine.Register)
 	default:
-		l.teller.Reply(c.ID, nil, fmt.Errorf("a mobile node has no command %q: want state or signal", c.Name))
+		l.teller.Reply(c.ID, nil, fmt.Errorf("a mobile node has no command %q: want state, signal, deregister or register", c.Name))
 	}
 }
 
@@ -111,4 +115,11 @@ func (l *loop) signal(args json.RawMessage) (Input, error) {
 		in.Level = *s.Level
 	}
 	return in, nil
+}
+
+// order has the machine do what the lab wants.
+func (l *loop) order(c control.Command, do func(time.Time) ([]Output, error)) {
+	out, err := do(l.now())
+	l.act(out)
+	l.teller.Reply(c.ID, nil, err)
 }

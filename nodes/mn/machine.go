@@ -24,7 +24,7 @@ import (
 // their order. One clock is behind every time it is given: that of the node,
 // right or wrong.
 type Machine struct {
-	cfg      *control.MobileNode
+	cfg      *control.MobileNode // our own copy: its home agent is the present one
 	home     home
 	rand     *rand.Rand
 	accesses []*access // in the order of the configuration
@@ -35,6 +35,9 @@ type Machine struct {
 	registration registration
 	security     security
 	homecoming   homecoming
+	absence      absence
+	farewell     farewell
+	transfer     transfer
 
 	dual dualStack
 
@@ -62,8 +65,9 @@ func New(cfg *control.Config) (*Machine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
+	own := *cfg.MobileNode // the home agent may change
 	m := &Machine{
-		cfg:  cfg.MobileNode,
+		cfg:  &own,
 		rand: rand.New(rand.NewPCG(cfg.Seed, 0x6d6e)),
 	}
 	for _, i := range cfg.Interfaces {
@@ -77,7 +81,7 @@ func New(cfg *control.Config) (*Machine, error) {
 	}
 	m.setHome(home)
 	m.dual = dualStackOf(cfg.MobileNode)
-	if m.security, err = newSecurity(cfg.MobileNode); err != nil {
+	if m.security, err = newSecurity(&own); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
 	m.registration.seq = uint16(m.rand.Uint32())
@@ -87,8 +91,7 @@ func New(cfg *control.Config) (*Machine, error) {
 // Step takes one Input that happened at now. The Outputs are the caller's until
 // it calls Step or Tick again.
 func (m *Machine) Step(now time.Time, in Input) []Output {
-	clear(m.out)
-	m.out = m.out[:0]
+	m.start()
 	switch in := in.(type) {
 	case CarrierChanged:
 		if a := m.access(in.Dev); a != nil && a.carrier != in.Up {
@@ -130,8 +133,7 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 
 // Tick does what is due at now, and nothing before Deadline.
 func (m *Machine) Tick(now time.Time) []Output {
-	clear(m.out)
-	m.out = m.out[:0]
+	m.start()
 	for _, a := range m.accesses {
 		m.tickAccess(now, a)
 	}
@@ -192,6 +194,9 @@ func (m *Machine) settle(now time.Time) {
 		m.chosen(now, best)
 	}
 	m.here, m.careOf = best, careOf
+	if m.absence == revoked {
+		m.absence = present
+	}
 	if m.homecoming.access != nil && (best == nil || best.home) {
 		m.leaveHome()
 	}

@@ -65,6 +65,14 @@ func (m *Machine) received(now time.Time, in *Received) {
 			return // Parse has seen to that
 		}
 		m.acknowledged(now, msg, octets, m.subject(&p))
+	case *mh.BindingRevocationIndication:
+		if octets, err := mh.Octets(p.Payload); err == nil {
+			m.revocationIndicated(now, &p, msg, octets)
+		}
+	case *mh.HomeAgentSwitch:
+		if octets, err := mh.Octets(p.Payload); err == nil {
+			m.switchIndicated(now, &p, msg, octets)
+		}
 	case *mh.BindingError:
 		m.bindingError(now, &p, msg)
 	case *mh.BindingRefreshRequest:

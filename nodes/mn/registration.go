@@ -80,6 +80,12 @@ func (r *registration) abandon() {
 // no need where the home agent holds just that, as when a carrier flaps; but a
 // NAT that is there or not may be another one.
 func (m *Machine) attach(now time.Time) {
+	if m.absence != present {
+		if m.registration.mayBeHeld(now) {
+			m.register(now) // ends it
+		}
+		return
+	}
 	r := &m.registration
 	if r.bound && r.boundTo == m.careOf && !m.careOf.Is4() && r.waiting == nil && !r.refreshAt.IsZero() && now.Before(r.refreshAt) {
 		m.setTunnel()
@@ -154,9 +160,10 @@ func (m *Machine) transmit(now time.Time) {
 }
 
 // lifetime is what a Binding Update asks for: not more than the care-of address
-// has left (RFC 6275, section 11.7.1), and nothing at home.
+// has left (RFC 6275, section 11.7.1), and nothing at home or where the binding is
+// to end.
 func (m *Machine) lifetime(now time.Time) time.Duration {
-	if m.here.home {
+	if m.here.home || m.absence != present || m.transfer.leaving {
 		return 0
 	}
 	l := m.cfg.Lifetime
@@ -228,8 +235,7 @@ func (m *Machine) acknowledged(now time.Time, ba *mh.BindingAcknowledgement, oct
 	}
 	if ba.Status == mh.NotHomeAgent && u.lifetime == 0 && proven {
 		// The home agent holds no binding, as after a restart: that is what we want.
-		r.unbind()
-		m.returned(now)
+		m.dismissed(now)
 		return
 	}
 	m.refused(now, u, ba, proven)
@@ -249,8 +255,7 @@ func (m *Machine) accepted(now time.Time, u *update, ba *mh.BindingAcknowledgeme
 	}
 	r.retryAt, r.held = time.Time{}, false
 	if u.lifetime == 0 {
-		r.unbind()
-		m.returned(now)
+		m.dismissed(now)
 		return
 	}
 	first := !r.bound || r.boundTo != u.careOf
@@ -265,6 +270,7 @@ func (m *Machine) accepted(now time.Time, u *update, ba *mh.BindingAcknowledgeme
 		refresh = min(refresh, keepalive)
 	}
 	r.refreshAt = u.sent.Add(refresh)
+	m.transfer = transfer{}
 	if u.asks() {
 		m.assigned(home)
 	}
@@ -336,7 +342,11 @@ func (m *Machine) refused(now time.Time, u *update, ba *mh.BindingAcknowledgemen
 		m.clearTunnel()
 	default:
 		r.retryAt, r.held = time.Time{}, false // not before we are attached anew
+		if ba.Status == mh.NotHomeAgent && !r.bound {
+			r.mayHold = time.Time{}
+		}
 	}
+	m.refusedTransfer(now)
 }
 
 // authFailed takes status 146. RFC 4285, section 5.3, wants no further Binding
@@ -381,6 +391,8 @@ func (m *Machine) tickRegistration(now time.Time) {
 			// The home agent has not answered, and holds nothing any more.
 			r.unbind()
 			m.returned(now)
+		} else if m.absence == deregistered {
+			m.departed()
 		}
 	}
 	switch {
@@ -391,10 +403,12 @@ func (m *Machine) tickRegistration(now time.Time) {
 		if !r.held {
 			r.interval = min(2*r.interval, maxAckTimeout) // section 11.8
 		}
-		m.transmit(now)
+		if !m.impatient(now) {
+			m.transmit(now)
+		}
 	case due(r.refreshAt, now):
 		r.refreshAt = time.Time{}
-		if m.here != nil && !m.here.home {
+		if m.here != nil && !m.here.home && m.absence == present {
 			m.register(now)
 		}
 	}

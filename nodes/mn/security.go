@@ -27,6 +27,11 @@ type security struct {
 	offset   time.Duration // added to our clock in timestamps
 	sent     uint64        // the last timestamp under that offset
 	accepted uint64        // the last in a Binding Update that was accepted
+
+	// Without timestamps: the sequence number of the last Binding Revocation
+	// Indication under this association, if there was one.
+	revoked    bool
+	revokedSeq uint16
 }
 
 // A proofKind is what a Binding Update is proven by.
@@ -198,6 +203,7 @@ func (s *security) learn(u *update) {
 		return
 	}
 	s.association, s.granted, s.ending = u.proof.association, 0, false
+	s.revoked = false
 	if len(s.cfg.MNHAKey) > 0 { // a wrong key on purpose
 		s.association = association.New(u.proof.association.SPI, s.cfg.MNHAKey)
 	}

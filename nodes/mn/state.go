@@ -16,6 +16,8 @@ type State struct {
 	Left    float64       `json:"left,omitempty"`    // seconds until that ends
 	Seq     uint16        `json:"seq"`               // the last sequence number
 	Waiting bool          `json:"waiting"`           // a Binding Update is not answered yet
+	Agent   netip.Addr    `json:"home-agent"`        // the present one
+	Absence string        `json:"absence,omitempty"` // revoked or deregistered: it asks for no binding
 	Offset  float64       `json:"offset,omitempty"`  // seconds that the home agent has set the clock by
 	Links   []AccessState `json:"links"`
 }
@@ -33,7 +35,7 @@ type AccessState struct {
 // State says how things are at now.
 func (m *Machine) State(now time.Time) State {
 	r := &m.registration
-	s := State{Bound: r.bound, Seq: r.seq, Waiting: r.waiting != nil, Offset: m.security.offset.Seconds(), HomeAddress: pointer(m.home.address)}
+	s := State{Bound: r.bound, Seq: r.seq, Waiting: r.waiting != nil, Absence: m.absence.String(), Agent: m.cfg.HomeAgent, Offset: m.security.offset.Seconds(), HomeAddress: pointer(m.home.address)}
 	if m.here != nil {
 		s.Link, s.CareOf, s.Home = m.here.link, pointer(m.careOf), m.here.home
 	}

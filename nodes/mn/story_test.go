@@ -233,9 +233,9 @@ func (s *story) answerTo(u sent, status mh.Status, change ...func(*answer)) []Ou
 	}
 	var err error
 	if a.key != nil {
-		a.packet.Payload, err = association.SealMNHA(nil, a.ba, a.key, a.careOf, a.home, homeAgent, a.packet.UpperDst())
+		a.packet.Payload, err = association.SealMNHA(nil, a.ba, a.key, a.careOf, a.home, a.packet.Src, a.packet.UpperDst())
 	} else {
-		a.packet.Payload, err = mh.Append(nil, a.ba, homeAgent, a.packet.UpperDst())
+		a.packet.Payload, err = mh.Append(nil, a.ba, a.packet.Src, a.packet.UpperDst())
 	}
 	if err != nil {
 		s.t.Fatal(err)

@@ -140,13 +140,19 @@ func mobility(p *ipv6.Packet) Message {
 	case *mh.BindingError:
 		f["status"], f["name"] = float64(m.Status), m.Status.String()
 		f["home-address"] = m.HomeAddress.String()
+	case *mh.HomeAgentSwitch:
+		f["home-address"], f["care-of"] = p.UpperDst().String(), p.Dst.String()
+		if len(m.Addresses) > 0 {
+			f["home-agent"] = m.Addresses[0].String()
+		}
 	case *mh.BindingRevocationIndication:
 		f["seq"], flags = float64(m.Seq), m.Flags.Names()
-		f["home-address"] = p.UpperDst().String()
+		f["trigger"] = m.Trigger.String()
+		f["home-address"], f["care-of"] = p.UpperDst().String(), p.Dst.String()
 	case *mh.BindingRevocationAcknowledgement:
 		f["seq"], flags = float64(m.Seq), m.Flags.Names()
-		f["status"] = float64(m.Status)
-		f["home-address"] = p.UpperSrc().String()
+		f["status"], f["name"] = float64(m.Status), m.Status.String()
+		f["home-address"], f["care-of"] = p.UpperSrc().String(), p.Src.String()
 	case *mh.Unknown:
 		f["type"] = float64(m.Kind)
 	}
@@ -383,6 +389,10 @@ func readAVP(a *diameter.AVP, f map[string]any) {
 		address("home-address")
 	case diameter.MIPCareofAddress:
 		address("care-of")
+	case diameter.TerminationCauseAVP:
+		if len(a.Data) == 4 {
+			f["cause"] = diameter.TerminationCause(a.Uint32()).String()
+		}
 	case diameter.DisconnectCauseAVP:
 		if len(a.Data) == 4 {
 			f["cause"] = diameter.DisconnectCause(a.Uint32()).String()

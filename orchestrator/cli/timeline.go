@@ -51,6 +51,18 @@ var told = map[string]string{
 	"binding-accepted":           "binds {home-address} to {care-of}, sequence {seq}, {lifetime} s",
 	"binding-deleted":            "unbinds {home-address} ({reason})",
 	"binding-expired":            "binding of {home-address} expired",
+	"deregistered":               "has no binding any more",
+	"binding-revoked":            "loses its binding: {trigger}, answered with status {status}",
+	"revocation-sent":            "revokes the binding of {home-address}: {trigger}[, attempt {attempt}]",
+	"revocation-answered":        "is answered: status {status}, {name}",
+	"switch-indicated":           "is sent to the home agent {home-agent}",
+	"home-agent-changed":         "goes to the home agent {home-agent}",
+	"switch-sent":                "sends {home-address} to the home agent {home-agent}[, attempt {attempt}]",
+	"session-aborted":            "is to end the session of {nai}",
+	"session-terminated":         "has told that the session of {nai} is over",
+	"abort-sent":                 "has {peer} end the session of {nai}[, attempt {attempt}]",
+	"abort-failed":               "cannot end the session of {nai}: {reason}",
+	"session-closed":             "closes the session of {nai} ({reason})",
 	"update-discarded":           "discards a Binding Update ({reason})",
 	"peer-up":                    "is connected to {peer}",
 	"peer-down":                  "has lost {peer} ({reason})",
@@ -70,7 +82,7 @@ var acted = map[string]string{"drop": "is dropped", "hold": "is held back", "dup
 var headings = []string{"step-started"}
 
 // alarms are events that should not pass unseen.
-var alarms = []string{"node-died", "binding-refused", "aaa-failed", "update-discarded", "capture-failed", "peer-down", "flow-broken", "address-failed", "duplicate-address-detected"}
+var alarms = []string{"node-died", "binding-refused", "aaa-failed", "update-discarded", "capture-failed", "peer-down", "flow-broken", "address-failed", "duplicate-address-detected", "binding-revoked", "abort-failed"}
 
 // settle is how long an event waits for earlier ones, which come from other
 // processes and may come later.

@@ -30,7 +30,7 @@ func configs(t *topologies.Topology, seed uint64) map[string]*control.Config {
 		case n.HomeAgent != nil:
 			cfg.HomeAgent = homeAgent(t, n.Name, n.HomeAgent)
 		case n.AAA != nil:
-			cfg.AAA = aaa(n)
+			cfg.AAA = aaa(t, n)
 		case n.Router != nil:
 			cfg.Router = &control.Router{}
 		case n.NAT != nil:
@@ -125,6 +125,8 @@ func homeAgent(t *topologies.Topology, ha string, h *topologies.HomeAgent) *cont
 		Security:     security(t),
 		AAATimeout:   h.AAATimeout,
 		Watchdog:     h.Watchdog,
+		Revocation:   control.Revocation(h.Revocation),
+		Shared:       shared(t, ha),
 
 		Address4:      h.Address4,
 		HomePrefixes4: h.HomePrefixes4,
@@ -132,7 +134,7 @@ func homeAgent(t *topologies.Topology, ha string, h *topologies.HomeAgent) *cont
 		NATKeepalive:  h.NATKeepalive,
 	}
 	for i := range t.Nodes {
-		if m := t.Nodes[i].MobileNode; m != nil && m.HomeAgent == ha && m.HomeAddress4.IsValid() {
+		if m := t.Nodes[i].MobileNode; m != nil && (m.HomeAgent == ha || m.HomeAgent == h.Beside) && m.HomeAddress4.IsValid() {
 			c.HomeAddresses4 = append(c.HomeAddresses4, control.HomeAddress4{NAI: m.NAI, Address: m.HomeAddress, Address4: m.HomeAddress4})
 		}
 	}
@@ -150,7 +152,18 @@ func homeAgent(t *topologies.Topology, ha string, h *topologies.HomeAgent) *cont
 	return c
 }
 
-func aaa(n *topologies.Node) *control.AAA {
+// shared says whether another home agent serves the home links of one.
+func shared(t *topologies.Topology, name string) bool {
+	own := t.Node(name).HomeAgent
+	for i := range t.Nodes {
+		if h := t.Nodes[i].HomeAgent; h != nil && (h.Beside == name || own.Beside != "" && t.Nodes[i].Name == own.Beside) {
+			return true
+		}
+	}
+	return false
+}
+
+func aaa(t *topologies.Topology, n *topologies.Node) *control.AAA {
 	c := &control.AAA{
 		Host:        n.AAA.Host,
 		Realm:       n.AAA.Realm,
@@ -163,7 +176,11 @@ func aaa(n *topologies.Node) *control.AAA {
 		}
 	}
 	for _, s := range n.AAA.Subscribers {
-		c.Subscribers = append(c.Subscribers, control.Subscriber{NAI: s.NAI, MNAAASPI: s.MNAAASPI, MNAAAKey: s.MNAAAKey, HomeAddress: s.HomeAddress, Barred: s.Barred})
+		subscriber := control.Subscriber{NAI: s.NAI, MNAAASPI: s.MNAAASPI, MNAAAKey: s.MNAAAKey, HomeAddress: s.HomeAddress, Barred: s.Barred}
+		if s.HomeAgent != "" {
+			subscriber.HomeAgent = t.Node(s.HomeAgent).HomeAgent.Address
+		}
+		c.Subscribers = append(c.Subscribers, subscriber)
 	}
 	return c
 }

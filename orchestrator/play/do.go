@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -47,6 +48,14 @@ func (p *Player) do(ctx context.Context, a scenarios.Action) error {
 		return each(a.Nodes, func(node string) error { return p.lab.StartNode(ctx, node) })
 	case *scenarios.Restart:
 		return p.restart(ctx, a)
+	case *scenarios.Deregister:
+		return each(a.Nodes, func(node string) error { return p.lab.Ask(node, "deregister", nil, nil) })
+	case *scenarios.Register:
+		return each(a.Nodes, func(node string) error { return p.lab.Ask(node, "register", nil, nil) })
+	case *scenarios.Revoke:
+		return each(a.Mobiles, func(mobile string) error { return p.revoke(a, mobile) })
+	case *scenarios.Switch:
+		return each(a.Mobiles, func(mobile string) error { return p.switchHomeAgent(a, mobile) })
 	case *scenarios.Wait:
 		return p.watch.await(ctx, &a.For, a.Timeout)
 	case *scenarios.Note:
@@ -152,6 +161,27 @@ func (p *Player) restart(ctx context.Context, r *scenarios.Restart) error {
 		return each(r.Nodes, func(node string) error { return p.lab.StartNode(ctx, node) })
 	})
 	return nil
+}
+
+// revoke has a home agent or an AAA server take a mobile's binding away.
+func (p *Player) revoke(a *scenarios.Revoke, mobile string) error {
+	t := p.scenario.Topology
+	m := t.Node(mobile).MobileNode
+	if t.Node(a.Node).AAA != nil {
+		return p.lab.Ask(a.Node, "revoke", map[string]any{"nai": m.NAI}, nil)
+	}
+	return p.lab.Ask(a.Node, "revoke", map[string]any{"nai": m.NAI, "home-address": m.HomeAddress, "trigger": a.Trigger}, nil)
+}
+
+// switchHomeAgent has a home agent send a mobile to another.
+func (p *Player) switchHomeAgent(a *scenarios.Switch, mobile string) error {
+	t := p.scenario.Topology
+	m := t.Node(mobile).MobileNode
+	var to []netip.Addr
+	for _, name := range a.To {
+		to = append(to, t.Node(name).HomeAgent.Address)
+	}
+	return p.lab.Ask(a.Node, "switch", map[string]any{"nai": m.NAI, "home-address": m.HomeAddress, "to": to}, nil)
 }
 
 // exec runs a command in nodes and holds it to its exit status.

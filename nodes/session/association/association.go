@@ -39,6 +39,19 @@
 //   - the MN-AAA authenticator, for which the RFC is silent, is computed with a
 //     checksum of 0 too.
 //
+// # Messages that RFC 4285 does not protect
+//
+// Its section 2 speaks of Binding Updates and Binding Acknowledgements only. RFC
+// 5846, section 6.1, and RFC 5142, section 5.1, want Binding Revocation Messages
+// and Home Agent Switch messages protected as those are. Here, and between nodes
+// of this program only, they carry the same options: the identifier, with
+// timestamps a replay protection option, and at the end an MN-HA option, over the
+// care-of address and home address of the binding that they are about. A Replay
+// Protection option of such a message does not tell its time: it has the
+// timestamp of the last Binding Update that its binding was made or refreshed by,
+// so that its receiver can tell one that was recorded before. Without the MN-HA
+// option such a message is not believed where Binding Updates need one.
+//
 // The package holds no table of associations, reads no clock and sends nothing.
 // Which updates are then accepted is the home agent's to say.
 package association
@@ -76,14 +89,12 @@ func New(spi uint32, key []byte) *Association {
 	return &Association{SPI: spi, mac: keys.NewMAC(key)}
 }
 
-// SealMNHA appends m, a Binding Update or Binding Acknowledgement, as a whole
+// SealMNHA appends m, one of the messages that an MN-HA option protects, as a whole
 // Mobility Header that ends with an MN-HA option. The options of m are written
 // in their order before it. Its checksum is over src and dst: see mh.Append.
 func SealMNHA(b []byte, m mh.Message, a *Association, careOf, home, src, dst netip.Addr) ([]byte, error) {
-	switch m.(type) {
-	case *mh.BindingUpdate, *mh.BindingAcknowledgement:
-	default:
-		return nil, fmt.Errorf("seal: %v: want a binding update or a binding acknowledgement", m.Type())
+	if !protects(m.Type()) {
+		return nil, fmt.Errorf("seal: %v: want a binding update, acknowledgement or revocation, or a home agent switch", m.Type())
 	}
 	start := len(b)
 	b, err := begin(b, m, mh.MNHA, a.SPI, keys.MNHASize)
@@ -190,6 +201,15 @@ func VerifyMNAAA(key []byte, spi uint32, data [20]byte, authenticator []byte) er
 	return nil
 }
 
+// protects says whether a message of that type may carry authentication options.
+func protects(t mh.Type) bool {
+	switch t {
+	case mh.TypeBindingUpdate, mh.TypeBindingAcknowledgement, mh.TypeBindingRevocation, mh.TypeHomeAgentSwitch:
+		return true
+	}
+	return false
+}
+
 // A found authentication option.
 type found struct {
 	spi  uint32
@@ -204,7 +224,7 @@ func find(b []byte, subtype mh.AuthSubtype) ([]byte, found, error) {
 	if err != nil {
 		return nil, found{}, err
 	}
-	if t := mh.Type(b[2]); t != mh.TypeBindingUpdate && t != mh.TypeBindingAcknowledgement {
+	if !protects(mh.Type(b[2])) {
 		return nil, found{}, ErrNone
 	}
 	w := mh.WalkOptions(b)

@@ -191,11 +191,42 @@ func TestSealEndsTheHeaderWithTheOptionWhateverComesBefore(t *testing.T) {
 	}
 }
 
-func TestSealRefusesWhatRFC4285DoesNotProtect(t *testing.T) {
+func TestSealRefusesWhatNoMNHAOptionProtects(t *testing.T) {
 	a := New(spi, mnHAKey)
-	for _, m := range []mh.Message{&mh.BindingError{HomeAddress: home}, &mh.HomeTestInit{}, &mh.BindingRevocationIndication{}} {
+	for _, m := range []mh.Message{&mh.BindingError{HomeAddress: home}, &mh.HomeTestInit{}, &mh.BindingRefreshRequest{}} {
 		if _, err := SealMNHA(nil, m, a, careOf, home, agent, home); err == nil {
 			t.Errorf("a %v was sealed", m.Type())
+		}
+	}
+}
+
+func TestRevocationsAndSwitchesAreProtectedAsUpdatesAre(t *testing.T) {
+	a := New(spi, mnHAKey)
+	for _, m := range []mh.Message{
+		&mh.BindingRevocationIndication{Trigger: mh.RevokeAdministrative, Seq: 7, Options: []mh.Option{mh.ReplayProtection{Timestamp: 1}}},
+		&mh.BindingRevocationAcknowledgement{Seq: 7},
+		&mh.HomeAgentSwitch{Addresses: []netip.Addr{agent}},
+	} {
+		b, err := SealMNHA(nil, m, a, careOf, home, agent, home)
+		if err != nil {
+			t.Fatalf("%s: %v", mh.Name(m), err)
+		}
+		back, err := mh.Parse(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(mh.Check(back), mh.CheckOctets(b)); err != nil {
+			t.Errorf("%s: %v", mh.Name(m), err)
+		}
+		if err := Verify(b, a, careOf, home); err != nil {
+			t.Errorf("%s: %v", mh.Name(m), err)
+		}
+		if err := Verify(b, a, agent, home); !errors.Is(err, ErrAuth) {
+			t.Errorf("%s at another care-of address: %v", mh.Name(m), err)
+		}
+		b[7] ^= 1 // trigger, status or number of addresses
+		if err := Verify(b, a, careOf, home); err == nil {
+			t.Errorf("%s was altered unseen", mh.Name(m))
 		}
 	}
 }

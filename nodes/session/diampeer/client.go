@@ -36,7 +36,8 @@ type Remote struct {
 // failover of RFC 6733, section 5.5.4, and RFC 3539, section 3.4.2. It keeps
 // connections with all of them, ready for use.
 //
-// A request goes to one server. Where that one fails, does not answer within
+// A request goes to one server; a SessionTerminationRequest to the server that it
+// names and no other, since nobody else has the session. Where that one fails, does not answer within
 // Timeout, or says that it cannot serve it now (TOO_BUSY, UNABLE_TO_DELIVER,
 // LOOP_DETECTED), it goes to the next, with the T bit where the first may have
 // got it. No server is asked twice, unless its connection broke meanwhile. One
@@ -290,6 +291,7 @@ func (c *Client) ask(now time.Time, in Ask) {
 		c.fill(&filled.Session, &filled.DestinationRealm, r.User)
 		in.Request, a.session, a.command = &filled, filled.Session, diameter.MIP6
 	case *diameter.SessionTerminationRequest:
+		a.tried = c.allBut(r.DestinationHost)
 		filled := *r
 		filled.Identity = c.local.Identity
 		c.fill(&filled.Session, &filled.DestinationRealm, r.User)
@@ -304,6 +306,32 @@ func (c *Client) ask(now time.Time, in Ask) {
 	a.octets = octets
 	c.pending[a.id] = a
 	c.dispatch(now, a, "no-peer")
+}
+
+// allBut gives, as bits, the servers that a request for one host must not go to:
+// none where no server is that host.
+func (c *Client) allBut(host string) (others uint64) {
+	there := false
+	for i, p := range c.peers {
+		if strings.EqualFold(p.host, host) {
+			there = true
+		} else {
+			others |= 1 << i
+		}
+	}
+	if !there {
+		return 0
+	}
+	return others
+}
+
+// Answer sends the answer to a request that was delivered on a connection.
+func (c *Client) Answer(conn uint64, octets []byte) []Output {
+	c.out = c.out[:0]
+	if i := c.peerOf(conn); i >= 0 && c.peers[i].state == open {
+		c.out = append(c.out, Write{Conn: conn, Octets: octets})
+	}
+	return c.out
 }
 
 // fill gives a session a name and a realm where it has none: RFC 6733, sections

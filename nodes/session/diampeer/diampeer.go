@@ -70,9 +70,13 @@ type Closed struct {
 	Reason string // in kebab-case: connection-refused, reset, ...
 }
 
-// Ask sends a request; a Done with its ID follows. See Client.
+// Ask sends a request; a Done with its ID follows. A Client chooses whom to ask;
+// a Server asks Peer, in an AbortSessionRequest whose names of hosts and realms it
+// fills in.
 type Ask struct {
 	ID      uint64
+	Peer    string // Diameter identity; for a Server
+	Again   bool   // the same has been asked before, and may have arrived: the T bit; for a Server
 	Request Request
 }
 

@@ -31,13 +31,16 @@ type Server struct {
 	current *diameter.Message // the request that was delivered last
 	key     uint64            // of it
 	stopped bool
+	timeout time.Duration  // of its own requests
+	asked   []*outstanding // its own requests, without an answer yet
 	out     []Output
 }
 
 // ServerOptions is what a Server needs to know.
 type ServerOptions struct {
-	Local Local
-	Most  int // connections; 0: 256
+	Local   Local
+	Most    int           // connections; 0: 256
+	Timeout time.Duration // for the answer to a request of its own; 0: 2 s
 }
 
 const (
@@ -56,9 +59,12 @@ type keptAnswer struct {
 
 // NewServer makes a Server without connections.
 func NewServer(o ServerOptions) *Server {
-	s := &Server{local: &o.Local, most: o.Most, peers: map[uint64]*peer{}, kept: map[uint64]*keptAnswer{}, seed: maphash.MakeSeed()}
+	s := &Server{local: &o.Local, most: o.Most, timeout: o.Timeout, peers: map[uint64]*peer{}, kept: map[uint64]*keptAnswer{}, seed: maphash.MakeSeed()}
 	if s.most <= 0 {
 		s.most = defaultConnections
+	}
+	if s.timeout <= 0 {
+		s.timeout = defaultTimeout
 	}
 	return s
 }
@@ -68,6 +74,11 @@ func (s *Server) Deadline() (first time.Time) {
 	for _, p := range s.peers {
 		if !p.at.IsZero() && (first.IsZero() || p.at.Before(first)) {
 			first = p.at
+		}
+	}
+	for _, o := range s.asked {
+		if first.IsZero() || o.due.Before(first) {
+			first = o.due
 		}
 	}
 	return first
@@ -89,8 +100,11 @@ func (s *Server) Step(now time.Time, in Input) []Output {
 			p.ended(now, in.Reason)
 			s.collect(now, p)
 		}
+	case Ask:
+		s.ask(now, in)
 	case Stop:
 		s.stopped = true
+		s.abandon("stopped", func(*outstanding) bool { return true })
 		for _, id := range slices.Clone(s.order) {
 			p := s.peers[id]
 			p.stop(now, in.Cause)
@@ -109,6 +123,7 @@ func (s *Server) Tick(now time.Time) []Output {
 			s.collect(now, p)
 		}
 	}
+	s.abandon("time-out", func(o *outstanding) bool { return !now.Before(o.due) })
 	return s.out
 }
 
@@ -177,13 +192,14 @@ func (s *Server) collect(now time.Time, p *peer) {
 				continue
 			}
 		case answered:
-			s.out = append(s.out, Ignored{Conn: p.conn, Peer: p.host, Reason: "answer-to-nothing"})
+			s.heard(p, o)
 			continue
 		}
 		s.out = append(s.out, o)
 	}
 	p.out = p.out[:0]
 	if p.state == closed {
+		s.abandon("connection-lost", func(o *outstanding) bool { return o.conn == p.conn })
 		delete(s.peers, p.conn)
 		if i := slices.Index(s.order, p.conn); i >= 0 {
 			s.order = slices.Delete(s.order, i, i+1)

@@ -43,6 +43,7 @@ type Command uint32
 
 const (
 	CapabilitiesExchange Command = 257 // CER, CEA: RFC 6733, section 5.3
+	AbortSession         Command = 274 // ASR, ASA: RFC 6733, section 8.5
 	SessionTermination   Command = 275 // STR, STA: RFC 6733, section 8.4
 	DeviceWatchdog       Command = 280 // DWR, DWA: RFC 6733, section 5.5
 	DisconnectPeer       Command = 282 // DPR, DPA: RFC 6733, section 5.4
@@ -172,6 +173,8 @@ func (c Command) String() string {
 	switch c {
 	case CapabilitiesExchange:
 		return "capabilities-exchange"
+	case AbortSession:
+		return "abort-session"
 	case SessionTermination:
 		return "session-termination"
 	case DeviceWatchdog:

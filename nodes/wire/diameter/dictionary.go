@@ -52,7 +52,7 @@ const (
 	RedirectHost                Code = 292
 	DestinationHost             Code = 293
 	ErrorReportingHost          Code = 294
-	TerminationCause            Code = 295
+	TerminationCauseAVP         Code = 295
 	OriginRealm                 Code = 296
 	ExperimentalResult          Code = 297
 	ExperimentalResultCode      Code = 298
@@ -214,7 +214,7 @@ var dictionary = [...]definition{
 	{code: RedirectHost, name: "Redirect-Host", kind: uri, flags: Mandatory},
 	{code: DestinationHost, name: "Destination-Host", kind: identity, flags: Mandatory},
 	{code: ErrorReportingHost, name: "Error-Reporting-Host", kind: identity},
-	{code: TerminationCause, name: "Termination-Cause", kind: unsigned32, flags: Mandatory},
+	{code: TerminationCauseAVP, name: "Termination-Cause", kind: unsigned32, flags: Mandatory},
 	{code: OriginRealm, name: "Origin-Realm", kind: identity, flags: Mandatory},
 	{code: ExperimentalResult, name: "Experimental-Result", kind: grouped, flags: Mandatory, group: experimentalResultRules[:]},
 	{code: ExperimentalResultCode, name: "Experimental-Result-Code", kind: unsigned32, flags: Mandatory},

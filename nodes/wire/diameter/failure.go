@@ -65,7 +65,7 @@ func AppendFailure(b []byte, request *Message, from Identity, f *Failure) ([]byt
 	}
 	mip6 := h.Command == MIP6 && h.Application == MIP6A && session != nil
 	plain := h.Application == Base && (h.Command == DeviceWatchdog || h.Command == DisconnectPeer) ||
-		h.Application == MIP6A && h.Command == SessionTermination && session != nil
+		h.Application == MIP6A && (h.Command == SessionTermination || h.Command == AbortSession) && session != nil
 	if f.Result.ProtocolError() || !mip6 && !plain {
 		h.Flags |= Error
 		mip6 = false

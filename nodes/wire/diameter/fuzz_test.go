@@ -85,6 +85,12 @@ func FuzzParse(f *testing.F) {
 		if v, err := ParseCapabilitiesExchangeRequest(m); err == nil && len(v.Addresses) > 0 {
 			same(v, func(m *Message) (any, error) { return ParseCapabilitiesExchangeRequest(m) })
 		}
+		if v, err := ParseAbortSessionRequest(m); err == nil {
+			same(v, func(m *Message) (any, error) { return ParseAbortSessionRequest(m) })
+		}
+		if v, err := ParseAbortSessionAnswer(m); err == nil && !v.Result.ProtocolError() {
+			same(v, func(m *Message) (any, error) { return ParseAbortSessionAnswer(m) })
+		}
 		if v, err := ParseDisconnectPeerRequest(m); err == nil {
 			same(v, func(m *Message) (any, error) { return ParseDisconnectPeerRequest(m) })
 		}

@@ -21,7 +21,7 @@ type grammar struct {
 	rules       []rule
 }
 
-// Grammars of commands: RFC 6733, sections 5.3 to 5.5 and 8.4; RFC 5778,
+// Grammars of commands: RFC 6733, sections 5.3 to 5.5, 8.4 and 8.5; RFC 5778,
 // sections 5.2 and 8.1. MIA names MIP-Agent-Info where section 8.1 has
 // MIP6-Agent-Info, which is meant; it lists MIP-MSA-Lifetime as a must of its
 // own, which stands inside MIP-MN-HA-MSA.
@@ -54,9 +54,19 @@ var grammars = [...]grammar{
 	{DisconnectPeer, Base, 0, []rule{
 		{ResultCodeAVP, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {ErrorMessage, 0, 1}, {FailedAVP, 0, 1},
 	}},
+	{AbortSession, MIP6A, Request | Proxiable, []rule{
+		{SessionID, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {DestinationRealm, 1, 1}, {DestinationHost, 1, 1},
+		{AuthApplicationID, 1, 1}, {UserName, 0, 1}, {OriginStateID, 0, 1}, {ProxyInfo, 0, many}, {RouteRecord, 0, many},
+		{ResultCodeAVP, 0, 0},
+	}},
+	{AbortSession, MIP6A, Proxiable, []rule{
+		{SessionID, 1, 1}, {ResultCodeAVP, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {UserName, 0, 1},
+		{ErrorMessage, 0, 1}, {ErrorReportingHost, 0, 1}, {FailedAVP, 0, many}, {OriginStateID, 0, 1}, {RedirectHost, 0, many},
+		{RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many},
+	}},
 	{SessionTermination, MIP6A, Request | Proxiable, []rule{
 		{SessionID, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {DestinationRealm, 1, 1}, {AuthApplicationID, 1, 1},
-		{TerminationCause, 1, 1}, {UserName, 0, 1}, {DestinationHost, 0, 1}, {Class, 0, many}, {OriginStateID, 0, 1},
+		{TerminationCauseAVP, 1, 1}, {UserName, 0, 1}, {DestinationHost, 0, 1}, {Class, 0, many}, {OriginStateID, 0, 1},
 		{ProxyInfo, 0, many}, {RouteRecord, 0, many},
 		{ResultCodeAVP, 0, 0},
 	}},
@@ -107,7 +117,7 @@ var (
 )
 
 // grammarOf finds the grammar of a command; nil: it is not known. A command of
-// the base protocol that an application uses (STR) is known with it alone.
+// the base protocol that an application uses (STR, ASR) is known with it alone.
 func grammarOf(c Command, a Application, f Flags) *grammar {
 	for i := range grammars {
 		if g := &grammars[i]; g.command == c && g.application == a && g.flags&Request == f&Request {

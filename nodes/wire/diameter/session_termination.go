@@ -1,5 +1,34 @@
 package diameter
 
+import "fmt"
+
+// A TerminationCause says why a session ends: RFC 6733, section 8.15.
+type TerminationCause uint32
+
+// Causes that a home agent has.
+const (
+	Logout         TerminationCause = 1 // the mobile node de-registered
+	Administrative TerminationCause = 4 // the home agent's or the server's decision
+	AuthExpired    TerminationCause = 6 // the key's lifetime is over, or another key has taken its place
+	TimedOut       TerminationCause = 8 // the binding was not refreshed
+)
+
+// String is the RFC's name in kebab-case, without "diameter"; a cause without a
+// name here is cause- and its number.
+func (c TerminationCause) String() string {
+	switch c {
+	case Logout:
+		return "logout"
+	case Administrative:
+		return "administrative"
+	case AuthExpired:
+		return "auth-expired"
+	case TimedOut:
+		return "session-timeout"
+	}
+	return fmt.Sprintf("cause-%d", uint32(c))
+}
+
 // A SessionTerminationRequest (STR) tells a server that keeps state that a
 // session of MIP6A has ended: RFC 6733, section 8.4.1; RFC 5778, section 4.3.1.
 type SessionTerminationRequest struct {
@@ -8,7 +37,8 @@ type SessionTerminationRequest struct {
 	DestinationRealm string
 	DestinationHost  string // empty: not told
 	User             string // empty: not told
-	Cause            uint32 // Termination-Cause: 1 is DIAMETER_LOGOUT
+	Cause            TerminationCause
+	ProxyInfo        []AVP // of a parsed request, for its answer; not sent
 }
 
 // AppendTo appends the whole message; of h, the identifiers and the T bit are taken.
@@ -19,7 +49,7 @@ func (r *SessionTerminationRequest) AppendTo(b []byte, h Header) ([]byte, error)
 	b = r.Identity.append(b)
 	b = appendOctets(b, DestinationRealm, r.DestinationRealm)
 	b = appendUint32(b, AuthApplicationID, uint32(MIP6A))
-	b = appendUint32(b, TerminationCause, r.Cause)
+	b = appendUint32(b, TerminationCauseAVP, uint32(r.Cause))
 	if r.User != "" {
 		b = appendOctets(b, UserName, r.User)
 	}
@@ -40,7 +70,8 @@ func ParseSessionTerminationRequest(m *Message) (*SessionTerminationRequest, err
 		DestinationRealm: text(m.AVPs, DestinationRealm),
 		DestinationHost:  text(m.AVPs, DestinationHost),
 		User:             text(m.AVPs, UserName),
-		Cause:            number(m.AVPs, TerminationCause),
+		Cause:            TerminationCause(number(m.AVPs, TerminationCauseAVP)),
+		ProxyInfo:        all(m.AVPs, ProxyInfo),
 	}, nil
 }
 

@@ -40,6 +40,26 @@ const (
 	RevokeOutOfSync      RevocationTrigger = 7
 )
 
+// Global says whether the trigger is of those that go with BRGlobal.
+func (t RevocationTrigger) Global() bool { return t >= 128 && t < 250 }
+
+// String is the trigger in kebab-case; trigger-N where it has no name here.
+func (t RevocationTrigger) String() string {
+	switch t {
+	case RevokeUnspecified:
+		return "unspecified"
+	case RevokeAdministrative:
+		return "administrative"
+	case RevokeUser:
+		return "user-initiated"
+	case RevokeAccessNetwork:
+		return "access-network"
+	case RevokeOutOfSync:
+		return "out-of-sync"
+	}
+	return fmt.Sprintf("trigger-%d", uint8(t))
+}
+
 // A RevocationStatus says what became of a revocation. Values below 128 mean
 // that it was done: RFC 5846, section 5.2.
 type RevocationStatus uint8
@@ -57,6 +77,37 @@ const (
 	RevocationFunctionNotSupported RevocationStatus = 134
 	RevocationProxyNotSupported    RevocationStatus = 135
 )
+
+// Accepts says whether the revocation was done.
+func (s RevocationStatus) Accepts() bool { return s < 128 }
+
+// String is the status in the words of the RFC, in kebab-case; status-N where it
+// has no name here.
+func (s RevocationStatus) String() string {
+	switch s {
+	case Revoked:
+		return "success"
+	case RevokedPartly:
+		return "partial-success"
+	case RevocationNoBinding:
+		return "binding-does-not-exist"
+	case RevocationIPv4Required:
+		return "ipv4-home-address-option-required"
+	case RevocationGlobalNotAuthorized:
+		return "global-revocation-not-authorized"
+	case RevocationIdentityRequired:
+		return "revoked-mobile-nodes-identity-required"
+	case RevocationAttached:
+		return "mn-is-attached"
+	case RevocationTriggerNotSupported:
+		return "revocation-trigger-not-supported"
+	case RevocationFunctionNotSupported:
+		return "revocation-function-not-supported"
+	case RevocationProxyNotSupported:
+		return "proxy-binding-revocation-not-supported"
+	}
+	return fmt.Sprintf("status-%d", uint8(s))
+}
 
 // A BindingRevocationIndication ends a binding from the home agent's side: RFC
 // 5846, section 5.1.

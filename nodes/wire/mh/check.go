@@ -26,10 +26,15 @@ func (e *RuleError) Unwrap() error { return ErrRule }
 const (
 	inUpdate          = 1 << TypeBindingUpdate
 	inAcknowledgement = 1 << TypeBindingAcknowledgement
+	inSwitch          = 1 << TypeHomeAgentSwitch
 	inRevocation      = 1 << TypeBindingRevocation
 	inRefreshRequest  = 1 << TypeBindingRefreshRequest
 	inCareOfTest      = 1<<TypeCareOfTestInit | 1<<TypeCareOfTest
 	anywhere          = ^uint32(0)
+
+	// inNotices are messages that RFC 4285 does not speak of, and that it protects
+	// here all the same: see nodes/session/association.
+	inNotices = inSwitch | inRevocation
 )
 
 // A rule says which messages an option is valid in, by type, and how often.
@@ -48,13 +53,13 @@ type rule struct {
 // things at once, so only RFC 5555's two home address options are let through
 // (section 3.1.1).
 var rules = [...]rule{
-	{OptionRefreshAdvice, inAcknowledgement, 1, "RFC 6275, section 6.2.4"},
+	{OptionRefreshAdvice, inAcknowledgement | inSwitch, 1, "RFC 6275, section 6.2.4; RFC 5142, section 4"},
 	{OptionAlternateCareOf, inUpdate | inRevocation, 1, "RFC 6275, section 6.2.5; RFC 5846, section 5.1"},
 	{OptionNonceIndices, inUpdate, 1, "RFC 6275, section 6.2.6"},
 	{OptionBindingAuthorization, inUpdate | inAcknowledgement, 1, "RFC 6275, section 6.2.7"},
 	{OptionMNIdentifier, anywhere, 255, "RFC 4283, section 3"},
-	{OptionAuthentication, inUpdate | inAcknowledgement, 2, "RFC 4285, section 5"},
-	{OptionReplayProtection, inUpdate | inAcknowledgement, 1, "RFC 4285, section 6"},
+	{OptionAuthentication, inUpdate | inAcknowledgement | inNotices, 2, "RFC 4285, section 5"},
+	{OptionReplayProtection, inUpdate | inAcknowledgement | inNotices, 1, "RFC 4285, section 6"},
 	{OptionServiceSelection, inUpdate, 1, "RFC 5149, section 3"},
 	{OptionIPv4HomeAddress, inUpdate | inRevocation, 2, "RFC 5555, section 3.1.1; RFC 5846, section 5.1"},
 	{OptionIPv4AddressAck, inAcknowledgement, 2, "RFC 5555, section 3.2.1"},
