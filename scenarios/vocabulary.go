@@ -106,6 +106,8 @@ var fields = sync.OnceValue(func() []field {
 		{"signal", ofSignal, "what the radio hears"},
 		{"instead-of", ofLink, "the access that carried the mobile before"},
 		{"home-agent", ofAddress, "a home agent's address, where mobile nodes register"},
+		{"silence", ofSeconds, "since the other was heard last"},
+		{"bindings", ofNumber, "how many bindings"},
 		{"trigger", ofText, "why a binding is revoked: administrative, out-of-sync and so on"},
 	}
 })
@@ -195,6 +197,14 @@ var words = sync.OnceValue(func() []word {
 		event("switch-indicated", mn, "the home agent sends the mobile to another", "home-address", "home-agent", "source"),
 		event("home-agent-changed", mn, "the mobile goes to another home agent", "home-address", "home-agent"),
 		event("switch-sent", ha, "", "nai", "home-address", "care-of", "home-agent", "attempt"),
+		event("standby-connected", ha, "the standby is given all", "source"),
+		event("standby-synced", ha, "the standby knows all", "bindings"),
+		event("standby-rejected", ha, "somebody is not the standby", "source", "reason"),
+		event("standby-lost", ha, "the standby is gone", "source", "reason"),
+		event("replication-failed", ha, "the standby has no connection", "error"),
+		event("takeover-started", ha, "the other home agent is silent", "silence"),
+		event("took-over", ha, "the standby serves in its place: latency since it was heard last", "bindings", "latency"),
+		event("bindings-restored", ha, "it has its bindings of before it was restarted", "bindings"),
 		event("revocation-sent", ha, "", "nai", "home-address", "care-of", "seq", "trigger", "attempt"),
 		event("revocation-answered", ha, "", "nai", "home-address", "seq", "status", "name"),
 		event("session-aborted", ha, "an AAA server wants a session ended", "nai", "session", "peer", "result"),

@@ -20,6 +20,7 @@ const (
 	defaultAAATimeout   = 2 * time.Second
 	defaultWatchdog     = 30 * time.Second // RFC 3539, section 3.4.1
 	defaultKeyLifetime  = time.Hour
+	defaultHeartbeat    = 100 * time.Millisecond
 
 	// RFC 5846, section 11.
 	defaultRevocationRetries = 1
@@ -76,6 +77,9 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "aaa-timeout", For: ha, Shape: strict.Of(span("2s", 10*time.Millisecond, 5*time.Minute)), Doc: "How long it waits for an answer from one AAA server. Left out: 2s."},
 
 		{Key: "beside", For: ha, Shape: strict.Of(reference("a node with role ha", "pgw-1")), Doc: "The home agent whose home prefixes it serves too, on the same home links, so that a mobile node can be switched from one to the other (RFC 5142). Left out: none."},
+		{Key: "standby-for", For: ha, Shape: strict.Of(reference("a node with role ha", "pgw")), Doc: "The home agent that it stands by for: it serves nobody, is told all that the other knows, and takes over its addresses when the other falls silent. It must be on the same links. Left out: none."},
+		{Key: "heartbeat", For: ha, Shape: strict.Of(span("100ms", 10*time.Millisecond, 10*time.Second)), Doc: "Of a standby: how often the other says that it lives. After five that are missing it takes over. Left out: 100ms."},
+		{Key: "keeps-bindings", For: ha, Shape: strict.Of(strict.Boolean()), Doc: "It finds its bindings, keys and timestamps again when it starts anew. Left out: false."},
 		{Key: "revocation-retries", For: ha, Shape: strict.Of(strict.Integer("a number of retries", 0, 10)), Doc: "How often it sends a Binding Revocation Indication again (RFC 5846, section 11, BRIMaxRetriesNumber). Left out: 1."},
 		{Key: "revocation-delay", For: ha, Shape: strict.Of(span("1s", 500*time.Millisecond, time.Minute)), Doc: "How long it waits before the first time (InitMINDelayBRIs), 500ms at least. Left out: 1s."},
 		{Key: "revocation-timeout", For: ha, Shape: strict.Of(span("2s", 500*time.Millisecond, time.Minute)), Doc: "How long it waits at most, doubling each time (MAX_BRACK_TIMEOUT). Left out: 2s."},

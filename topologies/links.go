@@ -226,21 +226,32 @@ func (r *resolver) homeAgents() {
 // beside gives the home agent whose home prefixes another serves too; nil: there
 // is none, or what is written does not name one.
 func (r *resolver) beside(d *draft) *draft {
-	v := d.value.Get("beside")
+	v := whom(d)
 	if d.node.Role != "ha" || !v.Good() {
 		return nil
 	}
 	other := r.nodes[v.Text]
-	if other == nil || other == d || other.node.Role != "ha" || other.value.Get("beside") != nil {
+	if other == nil || other == d || other.node.Role != "ha" || whom(other) != nil {
 		return nil
 	}
 	return other
 }
 
+// whom is what names the home agent that one stands beside, or by for.
+func whom(d *draft) *strict.Value {
+	if v := d.value.Get("standby-for"); v != nil {
+		return v
+	}
+	return d.value.Get("beside")
+}
+
 // checkBeside tells what is wrong with who stands beside whom.
 func (r *resolver) checkBeside() {
 	for _, d := range r.order {
-		v := d.value.Get("beside")
+		v := whom(d)
+		if both := d.value.Get("beside"); both != nil && v != both {
+			r.complain(both, "leave it out", "%s is a standby, which is beside the other already", d.node.Name)
+		}
 		if d.node.Role != "ha" || !v.Good() || r.beside(d) != nil {
 			continue
 		}

@@ -433,6 +433,17 @@ func (r *resolver) homeAgent(w *walker, d *draft, ha *HomeAgent) {
 	}
 	ha.AAATimeout = choice(r, n.Line, v, path, "aaa-timeout", defaultAAATimeout)
 	ha.Watchdog = choice(r, n.Line, v, path, "watchdog", defaultWatchdog)
+	if v := d.value.Get("standby-for"); v.Good() && r.beside(d) != nil {
+		ha.StandbyFor = r.beside(d).node.Name
+		ha.Heartbeat = choice(r, n.Line, d.value, path, "heartbeat", defaultHeartbeat)
+		ha.ReplicationKey = r.derive("ha-replication-key", n.Name)
+		for _, in := range r.beside(d).node.Interfaces {
+			if n.Interface(in.Link) == nil {
+				r.complain(v, "add "+n.Name+" to the ends of the link", "%s cannot take over from %s on link %q, on which it is not", n.Name, ha.StandbyFor, in.Link)
+			}
+		}
+	}
+	ha.KeepsBindings = choice(r, n.Line, v, path, "keeps-bindings", false)
 	ha.Revocation = Revocation{
 		Retries: int(choice(r, n.Line, v, path, "revocation-retries", int64(defaultRevocationRetries))),
 		Delay:   choice(r, n.Line, v, path, "revocation-delay", defaultRevocationDelay),

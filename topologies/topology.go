@@ -117,18 +117,22 @@ type HomeAgent struct {
 
 	HomePrefixes4 []netip.Prefix // IPv4: pools of home addresses
 
-	AAA          []string // nodes, the preferred one first
-	MaxLifetime  time.Duration
-	MaxBindings  int
-	ReplayWindow time.Duration
-	UDP          string        // in tunnels over IPv4 where no NAT asks for it: accept, refuse, always
-	NATKeepalive time.Duration // whole seconds
-	DAD          string        // none, full
-	Tunnel       string        // auto, user, kernel
-	AAATimeout   time.Duration // for one request to one peer
-	Watchdog     time.Duration
-	Associations []Association // what it knows of its mobiles beforehand, with bootstrap static
-	Revocation   Revocation
+	AAA            []string // nodes, the preferred one first
+	MaxLifetime    time.Duration
+	MaxBindings    int
+	ReplayWindow   time.Duration
+	UDP            string        // in tunnels over IPv4 where no NAT asks for it: accept, refuse, always
+	NATKeepalive   time.Duration // whole seconds
+	DAD            string        // none, full
+	Tunnel         string        // auto, user, kernel
+	AAATimeout     time.Duration // for one request to one peer
+	Watchdog       time.Duration
+	Associations   []Association // what it knows of its mobiles beforehand, with bootstrap static
+	Revocation     Revocation
+	StandbyFor     string // the node that it takes over from; empty: none. Beside is that node too
+	Heartbeat      time.Duration
+	ReplicationKey []byte // that it shares with that node
+	KeepsBindings  bool   // from one life of its process to the next
 }
 
 // Revocation is how often and when Binding Revocation Indications are sent again:

@@ -114,8 +114,26 @@ type HomeAgent struct {
 	AAATimeout   time.Duration `json:"aaa-timeout"`            // for one request to one peer
 	Watchdog     time.Duration `json:"watchdog"`               // RFC 3539: interval of Device-Watchdog-Requests
 
-	Revocation Revocation `json:"revocation"`
-	Shared     bool       `json:"shared,omitempty"` // another home agent serves the same home links
+	Revocation    Revocation   `json:"revocation"`
+	Replication   *Replication `json:"replication,omitempty"`    // it has a standby, or is one
+	KeepsBindings bool         `json:"keeps-bindings,omitempty"` // in the memory at MemoryFD
+	Shared        bool         `json:"shared,omitempty"`         // another home agent serves the same home links
+}
+
+// Replication is how a home agent and its standby know of each other.
+type Replication struct {
+	IsStandby bool           `json:"is-standby"` // this one is; else it is the active one
+	Active    netip.AddrPort `json:"active"`     // where that listens, TCP
+	Standby   netip.Addr     `json:"standby"`    // where the standby connects from
+	Key       []byte         `json:"key"`
+	Heartbeat time.Duration  `json:"heartbeat"`
+	Addresses []DevAddress   `json:"addresses,omitempty"` // of the active one, which the standby takes over
+}
+
+// A DevAddress is an address on a device.
+type DevAddress struct {
+	Dev     string       `json:"dev"`
+	Address netip.Prefix `json:"address"`
 }
 
 // Revocation is how often and when Binding Revocation Indications are sent again:

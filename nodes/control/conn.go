@@ -23,6 +23,10 @@ func Now() int64 {
 // NodeFD is the file descriptor on which a node process finds its control socket.
 const NodeFD = 3
 
+// MemoryFD is the file descriptor of memory that the lab keeps for a node from one
+// life to the next, where its configuration says that there is some.
+const MemoryFD = 4
+
 // eventsHeld is how many events may wait for the lab to read them before Event
 // makes its caller wait.
 const eventsHeld = 4096

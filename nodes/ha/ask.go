@@ -322,6 +322,7 @@ func (m *Machine) establish(now time.Time, q *question, in *AAAAnswered) (a *mob
 	}
 	a = &mobilitySA{
 		Association: association.New(session.SPI, session.Key),
+		key:         session.Key,
 		expires:     now.Add(session.Lifetime),
 		// RFC 5778, section 6.12: without MIP-Replay-Mode no protection was
 		// selected; the policy of this home agent may still mandate it.
@@ -331,6 +332,7 @@ func (m *Machine) establish(now time.Time, q *question, in *AAAAnswered) (a *mob
 		a.session, a.server = in.SessionID, in.Server
 		m.sessions[a.session] = diameterSession{s, a}
 	}
+	m.changedSubscriber(s)
 	for _, old := range s.add(a) {
 		m.terminate(now, s, old, causeAuthExpired)
 	}

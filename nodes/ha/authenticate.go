@@ -77,6 +77,7 @@ func (m *Machine) authentic(now time.Time, r *request) {
 			return
 		}
 		s.guard.Accept(r.timestamp)
+		m.changedSubscriber(s)
 		s.remembers = true
 	}
 	m.bind(now, r)

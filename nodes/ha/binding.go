@@ -182,13 +182,7 @@ func (m *Machine) isCareOf(r *request) bool {
 // wanted: RFC 6275, section 10.3.1. b is what is left of an earlier one, or nil.
 func (m *Machine) register(now time.Time, r *request, b *binding) {
 	if b == nil {
-		b = &binding{home: r.home, subscriber: r.subscriber, link: m.homeLink(r.home)}
-		b.timer.owner = b
-		m.bindings[r.home] = b
-		m.hold(b.home, 1)
-		if b.subscriber != nil {
-			b.subscriber.bindings++
-		}
+		b = m.newBinding(r.home, r.subscriber)
 	} else {
 		m.ended.remove(b)
 	}
@@ -207,6 +201,19 @@ func (m *Machine) register(now time.Time, r *request, b *binding) {
 		m.do(SolicitNeighbor{Dev: b.link.dev, Target: a})
 	}
 	m.schedule(b)
+}
+
+// newBinding makes an entry of the binding cache, of which the rest is to be
+// filled in. s may be nil.
+func (m *Machine) newBinding(home netip.Addr, s *subscriber) *binding {
+	b := &binding{home: home, subscriber: s, link: m.homeLink(home)}
+	b.timer.owner = b
+	m.bindings[home] = b
+	m.hold(home, 1)
+	if s != nil {
+		s.bindings++
+	}
+	return b
 }
 
 // accept puts a binding in force and says so to the mobile node and to its home
@@ -250,6 +257,7 @@ func (m *Machine) store(now time.Time, r *request, b *binding) {
 	if r.association != nil {
 		b.spi = r.association.SPI
 	}
+	m.changedBinding(b)
 }
 
 // grant gives the lifetime of a binding, in whole units: no longer than was
@@ -336,6 +344,7 @@ func (m *Machine) release(now time.Time, b *binding) {
 // the cache may hold.
 func (m *Machine) invalidate(now time.Time, b *binding) {
 	m.held--
+	m.changedBinding(b)
 	b.state, b.removal = invalid, now.Add(maxDeleteBCETimeout)
 	m.ended.add(b)
 	m.schedule(b)
@@ -347,6 +356,7 @@ func (m *Machine) invalidate(now time.Time, b *binding) {
 // drop takes an entry out of the cache. It is invalid, or was never more than
 // detecting.
 func (m *Machine) drop(b *binding) {
+	m.changedBinding(b)
 	m.ended.remove(b)
 	m.timers.remove(&b.timer)
 	delete(m.bindings, b.home)

@@ -9,23 +9,29 @@ import (
 	"s2clab/nodes/session/diampeer"
 	"s2clab/nodes/wire/diameter"
 	"s2clab/nodes/wire/icmp6"
+	"s2clab/nodes/wire/replica"
 	"s2clab/nodes/wire/udp"
 )
 
 // kernel is the hands of a home agent over nodes/host.
 type kernel struct {
-	host     *host.Host
-	mobility *host.MobilityPort
-	nd       *host.NDPort
-	tunnel   *host.Tunnel
-	client   *host.DiameterClient // nil: there is no AAA
-	arp      *host.ARPPort        // nil: no IPv4 home addresses
-	address  netip.Addr           // of the home agent
-	address4 netip.Addr           // not valid: it has none
-	identity diameter.Identity    // our own
-	answers  func(Input)          // takes what comes of a question
-	aborts   aborts
-	shared   bool // another home agent serves the same home links
+	host       *host.Host
+	mobility   *host.MobilityPort
+	nd         *host.NDPort
+	tunnel     *host.Tunnel
+	client     *host.DiameterClient // nil: there is no AAA
+	arp        *host.ARPPort        // nil: no IPv4 home addresses
+	address    netip.Addr           // of the home agent
+	address4   netip.Addr           // not valid: it has none
+	identity   diameter.Identity    // our own
+	answers    func(Input)          // takes what comes of a question
+	aborts     aborts
+	state      uint32           // Origin-State-Id, where it is not that of a new life
+	replicator *replicator      // nil: there is no standby
+	diary      *diary           // nil: nothing is kept
+	records    []replica.Record // of an earlier life
+	remembered func() []replica.Record
+	shared     bool // another home agent serves the same home links
 }
 
 // do does what the machine says.
@@ -50,6 +56,8 @@ func (k *kernel) do(o Output) error {
 			return k.arp.Announce(o.Dev, o.Target)
 		}
 		return k.advertise(o)
+	case Keep:
+		return k.keep(o)
 	case AnswerAbort:
 		return k.answerAbort(o)
 	case TerminateSession:

@@ -102,6 +102,8 @@ func (l *loop) act(out []Output) {
 			l.enqueue(o)
 		case *AskAAA:
 			l.hands.ask(o)
+		case Keep:
+			l.told(o, l.hands.do(o)) // ahead of the answers that wait
 		default:
 			l.flush()
 			l.told(o, l.hands.do(o))
@@ -176,6 +178,8 @@ func actionName(o Output) string {
 		return "answer-abort"
 	case TerminateSession:
 		return "terminate-session"
+	case Keep:
+		return "keep"
 	}
 	return fmt.Sprintf("%T", o)
 }

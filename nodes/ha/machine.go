@@ -52,7 +52,8 @@ type Machine struct {
 	revocations map[uint16]*revocation     // by sequence number
 	sessions    map[string]diameterSession // by Session-Id
 	switches    map[netip.Addr]*handoff    // by home address
-	nextSwitch  time.Time                  // when another mobile node may be told
+	memory      memory
+	nextSwitch  time.Time // when another mobile node may be told
 	timers      timers
 	events      events
 	errors      errorLimits
@@ -199,7 +200,7 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 	default:
 		panic(fmt.Sprintf("ha: no rule for %T", in))
 	}
-	return m.out
+	return m.remember()
 }
 
 // Tick does what is due at now.
@@ -208,7 +209,7 @@ func (m *Machine) Tick(now time.Time) []Output {
 	for t := m.timers.pop(now); t != nil; t = m.timers.pop(now) {
 		t.owner.due(m, now)
 	}
-	return m.out
+	return m.remember()
 }
 
 // Deadline is when Tick is to be called; zero: never. What was put off since

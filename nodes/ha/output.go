@@ -2,6 +2,8 @@ package ha
 
 import (
 	"net/netip"
+
+	"s2clab/nodes/wire/replica"
 )
 
 // An Output is something to do: one of the types below. Those of one Step are
@@ -105,6 +107,9 @@ type TerminateSession struct {
 	Cause   Cause
 }
 
+// Keep writes down what must not be lost: see Machine.Restore.
+type Keep struct{ Record replica.Record }
+
 // Event tells the journal what happened.
 type Event struct {
 	Name   string
@@ -123,4 +128,5 @@ func (ClearTunnel) output()       {}
 func (*AskAAA) output()           {}
 func (AnswerAbort) output()       {}
 func (TerminateSession) output()  {}
+func (Keep) output()              {}
 func (Event) output()             {}

@@ -58,7 +58,7 @@ func (m *Machine) Revoke(now time.Time, o order) ([]Output, error) {
 			return m.out, err
 		}
 	}
-	return m.out, nil
+	return m.remember(), nil
 }
 
 func cmpOr(a, b string) string {

@@ -22,6 +22,32 @@ func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
 }
 
 func run(ctx context.Context, t teller, commands <-chan control.Command, cfg *control.Config) error {
+	if r := cfg.HomeAgent.Replication; r != nil && r.IsStandby {
+		t.Event("ready", nil)
+		known, last, err := standBy(ctx, r, t, commands)
+		if errors.Is(err, errLabGone) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		t.Event("takeover-started", map[string]any{"silence": time.Since(last).Seconds()})
+		return serve(ctx, t, commands, cfg, &takeover{known: known, last: last})
+	}
+	return serve(ctx, t, commands, cfg, nil)
+}
+
+// errLabGone says that the lab wants nothing more.
+var errLabGone = errors.New("the lab has gone")
+
+// A takeover is what a standby begins its service with.
+type takeover struct {
+	known copied
+	last  time.Time // when the one before was heard last
+}
+
+// serve is the home agent's service, from nothing or after another.
+func serve(ctx context.Context, t teller, commands <-chan control.Command, cfg *control.Config, after *takeover) error {
 	m, err := New(cfg)
 	if err != nil {
 		return err
@@ -33,6 +59,22 @@ func run(ctx context.Context, t teller, commands <-chan control.Command, cfg *co
 	defer h.Close()
 	k := &kernel{host: h, address: cfg.HomeAgent.Address, address4: cfg.HomeAgent.Address4, shared: cfg.HomeAgent.Shared}
 	defer k.close()
+	k.remembered = m.Remembered
+	if cfg.HomeAgent.KeepsBindings {
+		if k.diary, k.records, err = openDiary(os.NewFile(control.MemoryFD, "memory")); err != nil {
+			return err
+		}
+	}
+	if r := cfg.HomeAgent.Replication; after != nil {
+		if err := takeAddresses(h, r); err != nil {
+			return err
+		}
+		// Its Origin-State-Id is newer: an AAA server lets go of a connection with
+		// who was here before.
+		k.records, k.state = after.known.records(), after.known.origin+1
+	} else if r != nil {
+		k.replicator = newReplicator(r, k.life(time.Now()))
+	}
 	if err := k.open(cfg); err != nil {
 		return err
 	}
@@ -66,8 +108,22 @@ func run(ctx context.Context, t teller, commands <-chan control.Command, cfg *co
 			cancel(err)
 		}
 	})
-	t.Event("ready", nil)
 	l := &loop{machine: m, hands: k, teller: t}
+	if err := k.recall(m, l); err != nil {
+		return err
+	}
+	if k.replicator != nil {
+		running.Go(func() {
+			if err := k.replicator.serve(ctx, t); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	if after != nil {
+		t.Event("took-over", map[string]any{"bindings": m.Counts().Bindings, "latency": time.Since(after.last).Seconds()})
+	} else {
+		t.Event("ready", nil)
+	}
 	return l.run(ctx, bursts, inputs, commands)
 }
 
@@ -111,7 +167,7 @@ func (k *kernel) close() {
 // connect makes the Diameter client.
 func (k *kernel) connect(cfg *control.Config, t teller) error {
 	h, start := cfg.HomeAgent, time.Now()
-	k.identity = diameter.Identity{Host: h.Host, Realm: h.Realm, State: originState(start)}
+	k.identity = diameter.Identity{Host: h.Host, Realm: h.Realm, State: k.life(start)}
 	o := diampeer.ClientOptions{
 		Local: diampeer.Local{
 			Identity:     k.identity,

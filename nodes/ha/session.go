@@ -77,6 +77,7 @@ func (m *Machine) endAssociations(s *subscriber) {
 	if s == nil || s.configured {
 		return
 	}
+	m.changedSubscriber(s)
 	for _, a := range s.associations {
 		a.ended = true
 	}
@@ -103,6 +104,7 @@ func (m *Machine) terminate(now time.Time, s *subscriber, a *mobilitySA, cause C
 	m.do(TerminateSession{Session: a.session, NAI: s.nai, Server: a.server, Cause: cause})
 	delete(m.sessions, a.session)
 	a.session = ""
+	m.changedSubscriber(s)
 }
 
 // terminated takes what became of a Session-Termination-Request. The session is

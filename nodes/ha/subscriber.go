@@ -34,6 +34,7 @@ type subscriber struct {
 // section 3.1.
 type mobilitySA struct {
 	*association.Association
+	key       []byte    // of an association that the AAA handed out
 	expires   time.Time // zero: never
 	timestamp bool      // replay protection is by timestamp, else by sequence number
 	session   string    // Session-Id of the Diameter session it came by, while that is open
@@ -168,6 +169,7 @@ func (m *Machine) forgetOne(now time.Time) bool {
 }
 
 func (m *Machine) forget(s *subscriber) {
+	m.changedSubscriber(s)
 	delete(m.subscribers, s.nai)
 	m.free(s, s.home)
 	m.free(s, s.assigned)

@@ -66,7 +66,7 @@ func (m *Machine) Switch(now time.Time, nai string, home netip.Addr, to []netip.
 	if found == 0 {
 		return nil, fmt.Errorf("%s %w", cmpOr(nai, text(home)), errNoBinding)
 	}
-	return m.out, nil
+	return m.remember(), nil
 }
 
 // switchBinding begins the switch of a mobile node that is bound here.

@@ -112,21 +112,29 @@ func mobileNode(t *topologies.Topology, m *topologies.MobileNode) *control.Mobil
 }
 
 func homeAgent(t *topologies.Topology, ha string, h *topologies.HomeAgent) *control.HomeAgent {
+	if h.StandbyFor != "" { // it is the other, once it serves
+		other := t.Node(h.StandbyFor).HomeAgent
+		own := *h
+		own.Address, own.Host, own.Realm = other.Address, other.Host, other.Realm
+		h = &own
+	}
 	c := &control.HomeAgent{
-		Address:      h.Address,
-		Host:         h.Host,
-		Realm:        h.Realm,
-		HomePrefixes: h.HomePrefixes,
-		MaxLifetime:  h.MaxLifetime,
-		MaxBindings:  h.MaxBindings,
-		ReplayWindow: h.ReplayWindow,
-		DAD:          h.DAD,
-		Tunnel:       h.Tunnel,
-		Security:     security(t),
-		AAATimeout:   h.AAATimeout,
-		Watchdog:     h.Watchdog,
-		Revocation:   control.Revocation(h.Revocation),
-		Shared:       shared(t, ha),
+		Address:       h.Address,
+		Host:          h.Host,
+		Realm:         h.Realm,
+		HomePrefixes:  h.HomePrefixes,
+		MaxLifetime:   h.MaxLifetime,
+		MaxBindings:   h.MaxBindings,
+		ReplayWindow:  h.ReplayWindow,
+		DAD:           h.DAD,
+		Tunnel:        h.Tunnel,
+		Security:      security(t),
+		AAATimeout:    h.AAATimeout,
+		Watchdog:      h.Watchdog,
+		Revocation:    control.Revocation(h.Revocation),
+		Shared:        shared(t, ha),
+		KeepsBindings: h.KeepsBindings,
+		Replication:   replication(t, ha),
 
 		Address4:      h.Address4,
 		HomePrefixes4: h.HomePrefixes4,
@@ -150,6 +158,36 @@ func homeAgent(t *topologies.Topology, ha string, h *topologies.HomeAgent) *cont
 		c.Associations = append(c.Associations, control.Association(a))
 	}
 	return c
+}
+
+// replicationPort is where a home agent listens for its standby, TCP.
+const replicationPort = 4193
+
+// replication says how a home agent is one of a pair; nil: it is not.
+func replication(t *topologies.Topology, name string) *control.Replication {
+	for i := range t.Nodes {
+		h := t.Nodes[i].HomeAgent
+		if h == nil || h.StandbyFor == "" || h.StandbyFor != name && t.Nodes[i].Name != name {
+			continue
+		}
+		standby, active := &t.Nodes[i], t.Node(h.StandbyFor)
+		r := &control.Replication{
+			IsStandby: standby.Name == name,
+			Active:    netip.AddrPortFrom(t.AddressFrom(standby.Name, active.Name), replicationPort),
+			Standby:   t.AddressFrom(active.Name, standby.Name),
+			Key:       h.ReplicationKey,
+			Heartbeat: h.Heartbeat,
+		}
+		for _, in := range active.Interfaces {
+			if own := standby.Interface(in.Link); own != nil {
+				for _, p := range in.Addresses {
+					r.Addresses = append(r.Addresses, control.DevAddress{Dev: own.Name, Address: p})
+				}
+			}
+		}
+		return r
+	}
+	return nil
 }
 
 // shared says whether another home agent serves the home links of one.

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"sync"
 	"time"
@@ -51,6 +52,7 @@ type node struct {
 	process *launch.Process // nil: stopped
 	traffic *launch.Process // nil: not asked for yet
 	dark    []string        // links that lost this end when the node was stopped
+	memory  *os.File        // what it keeps from one life to the next; nil: nothing
 
 	signals map[string]*float64 // what its radio hears, by link: dBm; nil: nothing
 }
@@ -238,7 +240,11 @@ func (l *Lab) StartNode(ctx context.Context, name string) error {
 func (l *Lab) start(ctx context.Context, n *node, cfg *control.Config) (*launch.Process, error) {
 	ready := make(chan struct{})
 	var once sync.Once
-	p, err := launch.Start(n.space, cfg, func(e control.Event) {
+	memory, err := n.memoryFor(cfg)
+	if err != nil {
+		return nil, err
+	}
+	p, err := launch.Start(n.space, cfg, memory, func(e control.Event) {
 		if e.Name == "ready" {
 			once.Do(func() { close(ready) })
 			return
@@ -262,6 +268,21 @@ func (l *Lab) start(ctx context.Context, n *node, cfg *control.Config) (*launch.
 	l.tell(control.Now(), "node-started", cfg.Node, map[string]any{"role": cfg.Role, "pid": p.PID()})
 	go l.watch(n, p, cfg)
 	return p, nil
+}
+
+// memoryFor is the memory that a process finds, if it is to find one: without a
+// name anywhere, so that it is gone with this process.
+func (n *node) memoryFor(cfg *control.Config) (*os.File, error) {
+	if cfg.HomeAgent == nil || !cfg.HomeAgent.KeepsBindings {
+		return nil, nil
+	}
+	if n.memory == nil {
+		var err error
+		if n.memory, err = launch.NewMemory(cfg.Node); err != nil {
+			return nil, err
+		}
+	}
+	return n.memory, nil
 }
 
 func ended(p *launch.Process) error {

@@ -32,8 +32,9 @@ type Process struct {
 
 // Start starts this program as a node process inside space, sends it cfg, and
 // hands its events to sink, and what it writes to its standard output and error as
-// events of name node-logged.
-func Start(space *netns.Space, cfg *control.Config, sink func(control.Event)) (*Process, error) {
+// events of name node-logged. Memory is what the process finds at
+// control.MemoryFD; nil: nothing is there.
+func Start(space *netns.Space, cfg *control.Config, memory *os.File, sink func(control.Event)) (*Process, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("node %s: control socket: %w", cfg.Node, err)
@@ -53,6 +54,9 @@ func Start(space *netns.Space, cfg *control.Config, sink func(control.Event)) (*
 	p.cmd = exec.Command("/proc/self/exe", "node", cfg.Role)
 	p.cmd.Args[0] = "s2clab"
 	p.cmd.ExtraFiles = []*os.File{there} // control.NodeFD
+	if memory != nil {
+		p.cmd.ExtraFiles = append(p.cmd.ExtraFiles, memory) // control.MemoryFD
+	}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.Env = append(os.Environ(), "GOGC=50") // a node is small: memory before speed
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -70,6 +74,16 @@ func Start(space *netns.Space, cfg *control.Config, sink func(control.Event)) (*
 		return nil, fmt.Errorf("node %s: %w\n%s", cfg.Node, err, p.Log())
 	}
 	return p, nil
+}
+
+// NewMemory makes memory that a node may be given in each of its lives. It has no
+// name in any file system, and ends with whoever holds it.
+func NewMemory(node string) (*os.File, error) {
+	fd, err := unix.MemfdCreate(node, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("node %s: memory to keep: %w", node, err)
+	}
+	return os.NewFile(uintptr(fd), node), nil
 }
 
 // PID is the process's number, as the lab's PID namespace counts.

@@ -58,7 +58,7 @@ func start(t *testing.T, role string) (*Process, <-chan control.Event) {
 	}
 	t.Cleanup(space.Close)
 	events := make(chan control.Event, 10)
-	p, err := Start(space, &control.Config{Node: "ue", Role: role, Seed: 7}, func(e control.Event) { events <- e })
+	p, err := Start(space, &control.Config{Node: "ue", Role: role, Seed: 7}, nil, func(e control.Event) { events <- e })
 	if err != nil {
 		t.Fatal(err)
 	}
