@@ -45,7 +45,7 @@ var format = sync.OnceValue(func() *strict.Shape {
 	mn, ha, aaa, nat := []string{"mn"}, []string{"ha"}, []string{"aaa"}, []string{"nat"}
 	node := &strict.Shape{Ref: "node", Name: "a node", Example: "{role: router}", Switch: "role", Fields: []strict.Field{
 		{Key: "role", Required: true, Shape: strict.Of(strict.Words("a role", roles...)),
-			Doc: "What the node is: mn (mobile node), ha (home agent), aaa (AAA server), router, nat (a router that translates IPv4 addresses), cn (correspondent node)."},
+			Doc: "What the node is: mn (mobile node), ha (home agent), aaa (AAA server), router, nat (a router that translates IPv4 addresses), dns (DNS server), cn (correspondent node)."},
 		{Key: "count", Shape: strict.Of(strict.Integer("a number of nodes", 1, maxNodes)), For: []string{"mn", "cn"},
 			Doc: "So many nodes alike: ue with count 3 is ue1, ue2 and ue3, and ue means all of them. Left out: one, with the name as it stands."},
 		{Key: "clock-offset", Shape: strict.Of(span("1h", -100*365*24*time.Hour, 100*365*24*time.Hour)),
@@ -83,6 +83,7 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "revocation-retries", For: ha, Shape: strict.Of(strict.Integer("a number of retries", 0, 10)), Doc: "How often it sends a Binding Revocation Indication again (RFC 5846, section 11, BRIMaxRetriesNumber). Left out: 1."},
 		{Key: "revocation-delay", For: ha, Shape: strict.Of(span("1s", 500*time.Millisecond, time.Minute)), Doc: "How long it waits before the first time (InitMINDelayBRIs), 500ms at least. Left out: 1s."},
 		{Key: "revocation-timeout", For: ha, Shape: strict.Of(span("2s", 500*time.Millisecond, time.Minute)), Doc: "How long it waits at most, doubling each time (MAX_BRACK_TIMEOUT). Left out: 2s."},
+		{Key: "apn", For: ha, Shape: strict.Of(apnScalar()), Doc: "The access point name, of which the DNS name of the home agent is made: internet.ha-apn.mnc001.mcc001.pub.3gppnetwork.org. Left out: internet, or the node's name where there are several home agents."},
 
 		{Key: "realm", For: []string{"ha", "aaa"}, Shape: strict.Of(realmScalar()), Doc: "Its Diameter realm. Left out: " + defaultRealm + "."},
 		{Key: "host", For: []string{"ha", "aaa"}, Shape: &strict.Shape{Scalar: realmScalar(), Example: "pgw." + defaultRealm}, Doc: "Its Diameter identity. Left out: its name, a dot and its realm."},
@@ -96,6 +97,8 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "ports", For: nat, Shape: strict.Of(portsScalar()), Doc: "The ports that its mappings may have, half of them at a time. Left out: 1024-65535."},
 		{Key: "random-ports", For: nat, Shape: strict.Of(strict.Boolean()), Doc: "Whether a mapping always has another port than the inside. Left out: false, the same where it is free and in use."},
 		{Key: "udp-timeout", For: nat, Shape: strict.Of(span("2m", time.Second, 24*time.Hour)), Doc: "How long a mapping of UDP lasts that no packet uses, in whole seconds. Left out: 2m (RFC 4787, section 4.3)."},
+
+		{Key: "domain", For: []string{"dns"}, Shape: &strict.Shape{Scalar: domainScalar(), Example: defaultDomain}, Doc: "The domain of the names of nodes: ue.lab.test. Left out: " + defaultDomain + "."},
 	}}
 
 	impairment := impairmentFields()
@@ -112,6 +115,10 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "engine", Shape: strict.Of(&strict.Scalar{Name: "a link engine", JSON: "string", Words: engines, Later: map[string]string{"kernel": "leave it out: links are relays in user space"}}),
 			Doc: "What carries the frames: user (a relay in user space). Left out: user."},
 		{Key: "ra-interval", Shape: strict.Of(span("1s", 70*time.Millisecond, 30*time.Minute)), Doc: "The longest time between Router Advertisements on the link; the shortest is half of it, 30ms at least. Left out: 1s."},
+		{Key: "configure", Shape: strict.Of(strict.Words("a way to get IPv6 addresses", "slaac", "dhcpv6")), Doc: "How mobile nodes get IPv6 addresses: slaac (they make them of the prefix) or dhcpv6 (they are given one). IPv4 addresses come by DHCP. Left out: slaac."},
+		{Key: "pool", Shape: list(rangeScalar(), "a list of ranges of addresses"), Doc: "The addresses that DHCP gives, a range of each family. Left out: what the prefix has beside the addresses of nodes, up to 4096."},
+		{Key: "lease", Shape: strict.Of(span("1h", 2*time.Second, 30*24*time.Hour)), Doc: "How long DHCP gives an address, in whole seconds. Left out: 1h."},
+		{Key: "home-agent-info", Shape: strict.Of(reference("a node with role ha", "pgw")), Doc: "The home agent that DHCP for IPv6 tells of (RFC 6610). Left out: none."},
 		{Key: "from", Shape: &strict.Shape{Name: "ends with what the link does to their frames", Example: "{ue: {delay: 30ms}}", New: true, Each: &strict.Shape{Ref: "impairment", Name: "what the link does to frames", Fields: impairment}},
 			Doc: "What the link does to the frames that one end sends, where that differs from the keys beside this one."},
 	}, impairment...)}

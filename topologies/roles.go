@@ -387,8 +387,11 @@ func (r *resolver) virtualHome(ha *draft) netip.Prefix {
 func (r *resolver) servers() {
 	w := newWalker(r.t)
 	for _, d := range r.order {
-		if d.node.Role == "router" {
+		switch d.node.Role {
+		case "router":
 			d.node.Router = &Router{}
+		case "dns":
+			d.node.DNS = &DNS{Domain: choice(r, d.node.Line, d.value, "nodes."+d.node.Name, "domain", defaultDomain)}
 		}
 		if ha := d.node.HomeAgent; ha != nil {
 			r.homeAgent(w, d, ha)
@@ -398,6 +401,12 @@ func (r *resolver) servers() {
 		if !slices.ContainsFunc(l.link.Ends, func(e string) bool { return r.nodes[e].node.Role == "mn" }) {
 			if v := l.value.Get("ra-interval"); v.Good() {
 				r.complain(v, "leave it out", "link %q has no mobile node on it, so nothing is advertised there", l.link.Name)
+			}
+			continue
+		}
+		if !l.link.Prefix.IsValid() {
+			if v := l.value.Get("ra-interval"); v.Good() {
+				r.complain(v, "leave it out", "link %q has no IPv6, so nothing is advertised there", l.link.Name)
 			}
 			continue
 		}

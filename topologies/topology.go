@@ -33,7 +33,7 @@ type Security struct {
 // A Node is one machine of the lab.
 type Node struct {
 	Name       string
-	Role       string        // mn, ha, aaa, router, nat, cn
+	Role       string        // mn, ha, aaa, router, nat, dns, cn
 	Clock      time.Duration // how far its clock is off
 	Interfaces []Interface   // in the order of the file's links
 	Routes     []Route       // static ones; none for a mobile node
@@ -44,6 +44,7 @@ type Node struct {
 	AAA        *AAA
 	Router     *Router
 	NAT        *NAT
+	DNS        *DNS
 
 	Line int // in the file
 }
@@ -56,6 +57,8 @@ type Interface struct {
 	MAC       [6]byte
 	Addresses []netip.Prefix // static ones, IPv6 first; none for a mobile node
 	Advertise *Advertise     // set where the node is a router to mobile nodes on this link
+	DHCP4     *DHCP4         // set where it gives IPv4 addresses there
+	DHCP6     *DHCP6         // set where it gives IPv6 addresses or configuration there
 }
 
 // Advertise is what a router says on a link: RFC 4861, section 6.2.1.
@@ -67,6 +70,8 @@ type Advertise struct {
 	Delay       time.Duration // longest random wait before answering a solicitation
 	Lifetime    time.Duration
 	HomeAgent   bool
+	Managed     bool // addresses come by DHCP, and not of the prefix
+	Other       bool // configuration comes by DHCP
 }
 
 // A Route is a static route.
@@ -112,6 +117,7 @@ type HomeAgent struct {
 	Address      netip.Addr // where mobiles send their Binding Updates
 	Address4     netip.Addr // where they send them from IPv4 accesses; invalid: it has no IPv4 address
 	Host, Realm  string     // Diameter identity
+	APN          string     // the access point name that mobile nodes find it by
 	HomePrefixes []netip.Prefix
 	Beside       string // the node whose home prefixes those are; empty: its own
 

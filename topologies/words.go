@@ -16,7 +16,7 @@ import (
 
 // The words of topology files that are more than a key.
 var (
-	roles     = []string{"mn", "ha", "aaa", "router", "nat", "cn"}
+	roles     = []string{"mn", "ha", "aaa", "router", "nat", "dns", "cn"}
 	engines   = []string{"user"}
 	tunnels   = []string{"auto", "user", "kernel"}
 	integrity = []string{"auth-options", "none"}
@@ -276,6 +276,31 @@ func realmScalar() *strict.Scalar {
 			}
 			return text, nil
 		}}
+}
+
+// apnScalar is an access point name: 3GPP TS 23.003, clause 9.
+func apnScalar() *strict.Scalar {
+	shape := regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	return &strict.Scalar{Name: "an access point name such as internet", JSON: "string", Pattern: shape.String(), Examples: []string{"internet"},
+		Parse: func(text string) (any, error) {
+			if !shape.MatchString(text) {
+				return nil, fmt.Errorf("not an access point name")
+			}
+			return text, nil
+		}}
+}
+
+// domainScalar is a domain of two labels or more.
+func domainScalar() *strict.Scalar {
+	s := realmScalar()
+	s.Name, s.Examples = "a domain such as "+defaultDomain, []string{defaultDomain}
+	s.Parse = func(text string) (any, error) {
+		if !realmShape().MatchString(text) || len(text) > 180 {
+			return nil, fmt.Errorf("not a domain")
+		}
+		return text, nil
+	}
+	return s
 }
 
 // NAI returns the network access identifier of a subscriber: of an IMSI as 3GPP

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
+
+	"s2clab/nodes/netns/netnstest"
 )
 
 const dualStack = `topology: dual-stack
@@ -105,4 +109,47 @@ func TestANATNeedsNoRoot(t *testing.T) {
 	if _, errs, status := p.run("exec", "--lab", "two-homes", "box", "--", "python3", "-c", udp); status == 0 || !strings.Contains(errs, "ConnectionRefused") {
 		t.Errorf("exit status %d, want what cn says by ICMP, through the NAT:\n%s", status, errs)
 	}
+}
+
+const foundByName = `topology: found-by-name
+nodes:
+  ue:  {role: mn}
+  pgw: {role: ha}
+  aaa: {role: aaa}
+  gw:  {role: router}
+  ns:  {role: dns}
+links:
+  wlan: {ends: [ue, gw], prefix: [2001:db8:200::/64, 192.0.2.0/25], home-agent-info: pgw}
+  core: {ends: [pgw, aaa, gw, ns], prefix: [2001:db8:1::/64, 192.0.2.128/25]}
+`
+
+// A home agent's name is in no hosts file: DNS answers it, which /etc/resolv.conf
+// names in each node, and DHCP on the access.
+func TestNamesAndAddressesAreGivenInALab(t *testing.T) {
+	needLabs(t)
+	t.Parallel()
+	turn(t)
+	p := newPerson(t)
+	p.must("up", "--name", "found-by-name", p.write("found-by-name.yaml", foundByName))
+	t.Cleanup(func() { p.must("down", "found-by-name") })
+	in := func(node string, args ...string) string {
+		return p.must(append([]string{"exec", "--lab", "found-by-name", node, "--"}, args...)...)
+	}
+	wantSaid(t, in("aaa", "cat", "/etc/resolv.conf"), "search lab.test", "nameserver 2001:db8:1::4")
+	wantSaid(t, in("aaa", "getent", "ahosts", "internet.ha-apn.mnc001.mcc001.pub.3gppnetwork.org"), "2001:db8:1::1", "192.0.2.129")
+	wantSaid(t, in("gw", "getent", "ahostsv4", "aaa.lab.test"), "192.0.2.131")
+
+	if _, err := exec.LookPath("udhcpc"); err != nil {
+		netnstest.Lacking(t, "udhcpc", err)
+	}
+	p.must("move", "--lab", "found-by-name", "ue", "wlan")
+	script := p.write("given", "#!/bin/sh\n[ \"$1\" = deconfig ] || echo given $ip $dns $domain >&2\n")
+	if err := os.Chmod(script, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, said, status := p.run("exec", "--lab", "found-by-name", "ue", "--", "udhcpc", "-i", "wlan", "-n", "-q", "-f", "-s", script)
+	if status != 0 {
+		t.Fatalf("udhcpc: exit status %d\n%s", status, said)
+	}
+	wantSaid(t, said, "given 192.0.2.", " 192.0.2.132 lab.test")
 }

@@ -12,6 +12,7 @@ import (
 
 	"s2clab/nodes/aaa"
 	"s2clab/nodes/cn"
+	"s2clab/nodes/dns"
 	"s2clab/nodes/ha"
 	"s2clab/nodes/mn"
 	"s2clab/nodes/nat"
@@ -31,6 +32,7 @@ var roles = map[string]cli.Role{
 	"aaa":     aaa.Run,
 	"router":  router.Run,
 	"nat":     nat.Run,
+	"dns":     dns.Run,
 	"cn":      cn.Run,
 	"traffic": traffic.Run,
 }

@@ -13,7 +13,7 @@ import (
 // addresses, tunnels, home addresses) is the role's.
 type Config struct {
 	Node       string        `json:"node"`
-	Role       string        `json:"role"`            // mn, ha, aaa, router, nat, cn, traffic
+	Role       string        `json:"role"`            // mn, ha, aaa, router, nat, dns, cn, traffic
 	Seed       uint64        `json:"seed"`            // for every random choice of this process
 	Clock      time.Duration `json:"clock,omitempty"` // this node's clock is wrong by so much: added to the wall clock
 	Interfaces []Interface   `json:"interfaces,omitempty"`
@@ -24,6 +24,7 @@ type Config struct {
 	AAA        *AAA        `json:"aaa,omitempty"`
 	Router     *Router     `json:"router,omitempty"`
 	NAT        *NAT        `json:"nat,omitempty"`
+	DNS        *DNS        `json:"dns,omitempty"`
 }
 
 // An Interface is one end of a link, as the node on it sees it.
@@ -36,6 +37,38 @@ type Interface struct {
 	Home      bool           `json:"home,omitempty"`      // a home link
 	Addresses []netip.Prefix `json:"addresses,omitempty"` // static ones, in place already, IPv6 first
 	Advertise *Advertise     `json:"advertise,omitempty"` // this node is a router on the link and says so
+	DHCP4     *DHCP4         `json:"dhcp4,omitempty"`     // this node gives IPv4 addresses on the link
+	DHCP6     *DHCP6         `json:"dhcp6,omitempty"`     // this node gives IPv6 addresses or configuration on the link
+}
+
+// A DHCP4 is what a DHCP server for IPv4 gives on one link: RFC 2131.
+type DHCP4 struct {
+	Address netip.Addr    `json:"address"` // the server's own, which is the router's too
+	Prefix  netip.Prefix  `json:"prefix"`  // of the link
+	First   netip.Addr    `json:"first"`   // of the pool, both ends included
+	Last    netip.Addr    `json:"last"`
+	DNS     []netip.Addr  `json:"dns,omitempty"`
+	Domain  string        `json:"domain,omitempty"`
+	Lease   time.Duration `json:"lease"` // whole seconds
+}
+
+// A DHCP6 is what a DHCP server for IPv6 gives on one link: RFC 8415.
+type DHCP6 struct {
+	Prefix netip.Prefix  `json:"prefix"`         // of the link
+	First  netip.Addr    `json:"first,omitzero"` // of the pool, both ends included; invalid: configuration only
+	Last   netip.Addr    `json:"last,omitzero"`
+	DNS    []netip.Addr  `json:"dns,omitempty"`
+	Domain string        `json:"domain,omitempty"`
+	Lease  time.Duration `json:"lease"` // whole seconds
+	Home   *HomeNetwork  `json:"home,omitempty"`
+}
+
+// A HomeNetwork is what an access tells of a home network: RFC 6610.
+type HomeNetwork struct {
+	Identifier string         `json:"identifier"` // its FQDN
+	Prefixes   []netip.Prefix `json:"prefixes"`
+	Agents     []netip.Addr   `json:"agents"` // addresses of its home agent, IPv6 and IPv4
+	Names      []string       `json:"names,omitempty"`
 }
 
 // Advertise is what a router says in its Router Advertisements on one link: RFC
@@ -48,6 +81,8 @@ type Advertise struct {
 	Delay       time.Duration `json:"delay,omitempty"`      // longest random wait before an answer to a solicitation; 0: at once
 	Lifetime    time.Duration `json:"lifetime"`             // as default router
 	HomeAgent   bool          `json:"home-agent,omitempty"` // the H flag
+	Managed     bool          `json:"managed,omitempty"`    // the M flag: addresses come by DHCP, and not of the prefix
+	Other       bool          `json:"other,omitempty"`      // the O flag: configuration comes by DHCP
 }
 
 // Security is how binding signalling is protected and where its keys come from.
@@ -204,4 +239,18 @@ type NAT struct {
 type Ports struct {
 	First uint16 `json:"first"`
 	Last  uint16 `json:"last"`
+}
+
+// A DNS is the part of a Config for role dns.
+type DNS struct {
+	Domain  string      `json:"domain"`
+	Records []DNSRecord `json:"records"`
+}
+
+// A DNSRecord is a name with its addresses, or a service (SRV) with the names of
+// those who give it, the preferred one first.
+type DNSRecord struct {
+	Name      string       `json:"name"`
+	Addresses []netip.Addr `json:"addresses,omitempty"`
+	Targets   []string     `json:"targets,omitempty"`
 }

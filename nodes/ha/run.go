@@ -84,6 +84,11 @@ func serve(ctx context.Context, t teller, commands <-chan control.Command, cfg *
 		return err
 	}
 	defer router.Close()
+	servers, err := h.AddressServers(cfg)
+	if err != nil {
+		return err
+	}
+	defer servers.Close()
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	var running sync.WaitGroup
@@ -105,6 +110,11 @@ func serve(ctx context.Context, t teller, commands <-chan control.Command, cfg *
 	running.Go(func() { k.strangers(ctx, inputs) })
 	running.Go(func() {
 		if err := router.Run(ctx); err != nil {
+			cancel(err)
+		}
+	})
+	running.Go(func() {
+		if err := servers.Run(ctx, t.Event); err != nil {
 			cancel(err)
 		}
 	})

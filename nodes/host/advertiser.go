@@ -52,6 +52,8 @@ func (h *Host) Advertiser(cfg *control.Config) (*Advertiser, error) {
 			Delay:       dev.Advertise.Delay,
 			Lifetime:    dev.Advertise.Lifetime,
 			HomeAgent:   dev.Advertise.HomeAgent,
+			Managed:     dev.Advertise.Managed,
+			Other:       dev.Advertise.Other,
 		}
 		mac, err := net.ParseMAC(dev.MAC)
 		if err != nil {

@@ -2,6 +2,7 @@ package nat
 
 import (
 	"context"
+	"sync"
 
 	"s2clab/nodes/control"
 	"s2clab/nodes/host"
@@ -40,23 +41,31 @@ func run(ctx context.Context, t teller, commands <-chan control.Command, cfg *co
 	if err != nil {
 		return err
 	}
+	servers, err := h.AddressServers(cfg)
+	if err != nil {
+		a.Close()
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 2)
+	var running sync.WaitGroup
+	defer running.Wait()
 	defer cancel()
-	ended := make(chan error, 1)
-	go func() {
-		err := a.Run(ctx)
-		if err == nil {
-			<-ctx.Done()
-		}
-		ended <- err
-	}()
+	start := func(run func() error) {
+		running.Go(func() {
+			if err := run(); err != nil {
+				ended <- err
+			}
+		})
+	}
+	start(func() error { return a.Run(ctx) })
+	start(func() error { return servers.Run(ctx, t.Event) })
 	t.Event("ready", nil)
 	for {
 		select {
 		case cmd, ok := <-commands:
 			if !ok {
-				cancel()
-				return <-ended
+				return nil
 			}
 			event, fields, err := b.do(cmd.Name)
 			if err == nil {
@@ -65,6 +74,8 @@ func run(ctx context.Context, t teller, commands <-chan control.Command, cfg *co
 			t.Reply(cmd.ID, nil, err)
 		case err := <-ended:
 			return err
+		case <-ctx.Done():
+			return nil
 		}
 	}
 }

@@ -125,6 +125,15 @@ func placeFile(path, text string) error {
 	return unix.Mount(file, path, "", unix.MS_BIND, "")
 }
 
+// SetResolver makes text the /etc/resolv.conf of what is started inside from now on.
+func (s *Space) SetResolver(text string) error {
+	const file = "/etc/resolv.conf"
+	if err := s.Do(func() error { return placeFile(file, text) }); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
+}
+
 // Do runs f on the thread inside and returns its error. f must not start
 // goroutines that are to be inside too.
 func (s *Space) Do(f func() error) error {

@@ -1,13 +1,14 @@
-// Package router is role router: a node that forwards packets, and that makes
-// itself known to the mobile nodes on its links.
+// Package router is role router: a node that forwards packets, that makes itself
+// known to the mobile nodes on its links, and that gives them addresses.
 //
 // Forwarding is the kernel's, whose routes stand before the role starts. Which
-// links it advertises on, and what, is in its configuration.
+// links it advertises and serves on, and what, is in its configuration.
 package router
 
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"s2clab/nodes/control"
 	"s2clab/nodes/host"
@@ -34,28 +35,37 @@ func run(ctx context.Context, t teller, commands <-chan control.Command, cfg *co
 	if err != nil {
 		return err
 	}
+	servers, err := h.AddressServers(cfg)
+	if err != nil {
+		a.Close()
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() {
-		err := a.Run(ctx)
-		if err == nil {
-			<-ctx.Done()
-		}
-		ended <- err
-	}()
+	ended := make(chan error, 2)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	start := func(run func() error) {
+		running.Go(func() {
+			if err := run(); err != nil {
+				ended <- err
+			}
+		})
+	}
+	start(func() error { return a.Run(ctx) })
+	start(func() error { return servers.Run(ctx, t.Event) })
 	t.Event("ready", nil)
 	for {
 		select {
 		case cmd, ok := <-commands:
-			if ok {
-				t.Reply(cmd.ID, nil, fmt.Errorf("a router knows no command %q", cmd.Name))
-				continue
+			if !ok {
+				return nil
 			}
-			cancel()
-			return <-ended
+			t.Reply(cmd.ID, nil, fmt.Errorf("a router knows no command %q", cmd.Name))
 		case err := <-ended:
-			cancel()
 			return err
+		case <-ctx.Done():
+			return nil
 		}
 	}
 }

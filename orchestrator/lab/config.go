@@ -35,6 +35,8 @@ func configs(t *topologies.Topology, seed uint64) map[string]*control.Config {
 			cfg.Router = &control.Router{}
 		case n.NAT != nil:
 			cfg.NAT = nat(n)
+		case n.DNS != nil:
+			cfg.DNS = nameServer(n.DNS)
 		}
 	}
 	return all
@@ -75,6 +77,7 @@ func interfaces(t *topologies.Topology, n *topologies.Node) []control.Interface 
 			a := control.Advertise(*i.Advertise)
 			c.Advertise = &a
 		}
+		c.DHCP4, c.DHCP6 = dhcp(&i)
 		all = append(all, c)
 	}
 	return all
@@ -227,6 +230,31 @@ func nat(n *topologies.Node) *control.NAT {
 	c := &control.NAT{Ports: control.Ports(n.NAT.Ports), RandomPorts: n.NAT.RandomPorts, UDPTimeout: n.NAT.UDPTimeout}
 	for _, link := range n.NAT.Inside {
 		c.Inside = append(c.Inside, n.Interface(link).Name)
+	}
+	return c
+}
+
+// dhcp is what a node gives at its end of a link.
+func dhcp(i *topologies.Interface) (*control.DHCP4, *control.DHCP6) {
+	var four *control.DHCP4
+	var six *control.DHCP6
+	if d := i.DHCP4; d != nil {
+		four = &control.DHCP4{Address: d.Address, Prefix: d.Prefix, First: d.Pool.First, Last: d.Pool.Last, DNS: d.DNS, Domain: d.Domain, Lease: d.Lease}
+	}
+	if d := i.DHCP6; d != nil {
+		six = &control.DHCP6{Prefix: d.Prefix, First: d.Pool.First, Last: d.Pool.Last, DNS: d.DNS, Domain: d.Domain, Lease: d.Lease}
+		if d.Home != nil {
+			home := control.HomeNetwork(*d.Home)
+			six.Home = &home
+		}
+	}
+	return four, six
+}
+
+func nameServer(d *topologies.DNS) *control.DNS {
+	c := &control.DNS{Domain: d.Domain}
+	for _, r := range d.Records {
+		c.Records = append(c.Records, control.DNSRecord(r))
 	}
 	return c
 }

@@ -46,6 +46,24 @@ func hostsSeen(t *topologies.Topology, seen func(link string) bool) string {
 	return b.String()
 }
 
+// resolver is the text of /etc/resolv.conf in a node; empty where there is nobody
+// that it could ask.
+func resolver(t *topologies.Topology, node string) string {
+	servers, domain := t.Resolver(node)
+	if len(servers) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "search %s\n", domain)
+	for _, a := range servers[:min(len(servers), mostServers)] {
+		fmt.Fprintf(&b, "nameserver %v\n", a)
+	}
+	return b.String()
+}
+
+// mostServers is how many servers a resolver reads of.
+const mostServers = 3
+
 func nodeNames(t *topologies.Topology) []string {
 	names := make([]string, len(t.Nodes))
 	for i, n := range t.Nodes {

@@ -129,6 +129,11 @@ func (l *Lab) makeNode(t *topologies.Node, hosts string) error {
 	l.nodes[t.Name] = n
 	l.mu.Unlock()
 
+	if text := resolver(l.Topology, t.Name); text != "" {
+		if err := space.SetResolver(text); err != nil {
+			return fmt.Errorf("node %s: %w", t.Name, err)
+		}
+	}
 	var b netns.Batch
 	index := make(map[string]int, len(t.Interfaces))
 	for _, i := range t.Interfaces {

@@ -39,6 +39,8 @@ type Config struct {
 	Delay       time.Duration    // longest random wait before an answer to a solicitation
 	Lifetime    time.Duration    // as default router, whole seconds
 	HomeAgent   bool             // the H flag
+	Managed     bool             // the M flag: addresses come by DHCP, and not of the prefix
+	Other       bool             // the O flag: configuration comes by DHCP
 }
 
 // An Input is one of LinkUp, LinkDown, Solicited and Ceased.
@@ -109,6 +111,12 @@ func (r *Router) Message(o Output) *icmp6.RouterAdvertisement {
 	if r.cfg.HomeAgent {
 		m.Flags |= icmp6.HomeAgent
 	}
+	if r.cfg.Managed {
+		m.Flags |= icmp6.ManagedAddresses
+	}
+	if r.cfg.Other {
+		m.Flags |= icmp6.OtherConfig
+	}
 	if len(r.cfg.LinkAddress) > 0 {
 		m.Options = append(m.Options, icmp6.SourceLinkAddress{Address: r.cfg.LinkAddress})
 	}
@@ -116,7 +124,7 @@ func (r *Router) Message(o Output) *icmp6.RouterAdvertisement {
 		m.Options = append(m.Options, icmp6.MTU{Octets: uint32(r.cfg.MTU)})
 	}
 	prefix := icmp6.PrefixInformation{
-		Prefix: r.cfg.Prefix.Masked(), OnLink: true, Autonomous: true,
+		Prefix: r.cfg.Prefix.Masked(), OnLink: true, Autonomous: !r.cfg.Managed,
 		Valid: validLifetime, Preferred: preferredLifetime,
 	}
 	if r.cfg.Address.IsValid() {
