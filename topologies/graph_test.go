@@ -99,3 +99,11 @@ func TestGraphvizAndMermaidHaveEveryLine(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryRoleHasANameAndAColourInPictures(t *testing.T) {
+	for _, role := range roles {
+		if roleNames[role] == "" || fills[role][0] == "" || fills[role][1] == "" {
+			t.Errorf("role %s is %q in %q", role, roleNames[role], fills[role])
+		}
+	}
+}

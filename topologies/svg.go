@@ -15,6 +15,8 @@ var fills = map[string][2]string{
 	"ha":     {"#fef3c7", "#d97706"},
 	"aaa":    {"#fce7f3", "#db2777"},
 	"router": {"#f1f5f9", "#475569"},
+	"nat":    {"#ffedd5", "#c2410c"},
+	"dns":    {"#ccfbf1", "#0f766e"},
 	"cn":     {"#ede9fe", "#7c3aed"},
 	"link":   {"#ffffff", "#94a3b8"},
 	"home":   {"#dcfce7", "#16a34a"},
