@@ -126,6 +126,10 @@ func (h *Host) allowOptimistic(dev string) error {
 		h.hold("conf/"+dev+"/use_optimistic", "1"))
 }
 
+// NoDetection ends duplicate address detection on a device until AddAddress wants
+// it again: of the link-local address too, when the carrier comes back.
+func (h *Host) NoDetection(dev string) error { return h.hold("conf/"+dev+"/accept_dad", "0") }
+
 // RemoveAddress takes an address from a device. To take away what is not there
 // is no error, here and below.
 func (h *Host) RemoveAddress(dev string, p netip.Prefix) error {

@@ -181,6 +181,24 @@ func TestCutSegmentsAreWholePacketsThatJoinAgain(t *testing.T) {
 	})
 }
 
+// A kernel tells of a segment that it has in one piece that all of it is headers.
+func TestASegmentIsCutWhateverTheLengthOfItsHeadersIsSaidToBe(t *testing.T) {
+	for _, payload := range []int{0, 1, 1288, 1289, 2576} {
+		b := segmentOf(t, 5000, 1, tcpFlagACK, timestamps, make([]byte, payload))
+		o := largeSegment(timestamps, 1288)
+		o.headers = len(b)
+		all := cutAll(t, b, o)
+		if want := max(1, (payload+1287)/1288); len(all) != want {
+			t.Errorf("%d octets in %d segments, want %d", payload, len(all), want)
+		}
+		for _, s := range all {
+			if len(s) > ipv6.HeaderLen+tcpSmallest+len(timestamps)+1288 || !checksumGood(s) {
+				t.Errorf("%d octets: a segment of %d, checksum good: %v", payload, len(s), checksumGood(s))
+			}
+		}
+	}
+}
+
 func TestOnlyWhatFollowsIsJoined(t *testing.T) {
 	full, short := bytes.Repeat([]byte{7}, 1000), bytes.Repeat([]byte{8}, 10)
 	segment := func(port uint16, sequence uint32, flags byte, options, payload []byte) []byte {

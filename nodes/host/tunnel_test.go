@@ -421,35 +421,74 @@ func (n *testNode) pathIs(src, dst netip.Addr, want int) {
 	})
 }
 
+// behindARouter is a world whose mobile is behind a router:
+//
+//	mobile --wlan/access-- router --core/up-- agent --sgi/cn-- peer
+func behindARouter(t *testing.T) (w *world, router *testNode) {
+	w = &world{mobile: newNode(t), agent: newNode(t), peer: newNode(t)}
+	router = newNode(t)
+	join(w.mobile, "wlan", router, "access")
+	join(router, "core", w.agent, "up")
+	join(w.agent, "sgi", w.peer, "cn")
+	w.mobile.address("wlan", "2001:db8:200::10/64")
+	router.address("access", "2001:db8:200::1/64")
+	router.address("core", "2001:db8:300::1/64")
+	w.agent.address("up", "2001:db8:300::2/64")
+	w.agent.address("lo", "2001:db8:100::1/128")
+	w.agent.address("sgi", "2001:db8:500::1/64")
+	w.peer.address("cn", "2001:db8:500::2/64")
+	w.peer.route("default", "2001:db8:500::1", "cn")
+	w.agent.route("2001:db8:200::/64", "2001:db8:300::1", "up")
+	router.route("2001:db8:100::/64", "2001:db8:300::2", "core")
+	w.mobile.accessRoute("wlan", "2001:db8:200::10", "2001:db8:200::1")
+	for _, n := range []*testNode{router, w.agent} {
+		n.in(func() error { return n.SetForwarding(true) })
+	}
+	return w, router
+}
+
+// bind opens both ends of the tunnel.
+func (w *world) bind(engine string) {
+	w.atMobile, w.atAgent = w.mobile.tunnel(engine, MobileSide), w.agent.tunnel(engine, AgentSide)
+	w.mobile.must(w.atMobile.Set(Binding{Inner: homeAddress, Local: careOf, Remote: agent}))
+	w.agent.must(w.atAgent.Set(Binding{Inner: homeAddress, Local: agent, Remote: careOf}))
+}
+
 func TestAPathThatShrinksIsToldToTheInnerSource(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
-		// mobile --wlan-- router --(1400)-- agent --sgi-- peer
-		w := &world{mobile: newNode(t), agent: newNode(t), peer: newNode(t)}
-		router := newNode(t)
-		join(w.mobile, "wlan", router, "access")
-		join(router, "core", w.agent, "up")
-		join(w.agent, "sgi", w.peer, "cn")
-		w.mobile.address("wlan", "2001:db8:200::10/64")
-		router.address("access", "2001:db8:200::1/64")
-		router.address("core", "2001:db8:300::1/64")
-		w.agent.address("up", "2001:db8:300::2/64")
-		w.agent.address("lo", "2001:db8:100::1/128")
-		w.agent.address("sgi", "2001:db8:500::1/64")
-		w.peer.address("cn", "2001:db8:500::2/64")
-		w.peer.route("default", "2001:db8:500::1", "cn")
-		w.agent.route("2001:db8:200::/64", "2001:db8:300::1", "up")
-		router.route("2001:db8:100::/64", "2001:db8:300::2", "core")
-		w.mobile.accessRoute("wlan", "2001:db8:200::10", "2001:db8:200::1")
-		for _, n := range []*testNode{router, w.agent} {
-			n.in(func() error { return n.SetForwarding(true) })
-		}
+		w, router := behindARouter(t)
 		// The agent does not know of its link's limit either: it is the router's.
 		router.setMTU("core", 1400)
-		w.atMobile, w.atAgent = w.mobile.tunnel(engine, MobileSide), w.agent.tunnel(engine, AgentSide)
-		w.mobile.must(w.atMobile.Set(Binding{Inner: homeAddress, Local: careOf, Remote: agent}))
-		w.agent.must(w.atAgent.Set(Binding{Inner: homeAddress, Local: agent, Remote: careOf}))
+		w.bind(engine)
 		w.mobile.pathIs(homeAddress, peer, 1360)
 	})
+}
+
+// A router tells the agent, some way before the mobile, that an outer packet does
+// not fit: packets of 1280 octets then go in fragments.
+func TestAPathThatShrinksTo1280OctetsCarriesInnerPacketsOf1280(t *testing.T) {
+	for _, engine := range []string{"user", "user-veth"} {
+		t.Run(engine, func(t *testing.T) {
+			w, router := behindARouter(t)
+			router.setMTU("access", 1280)
+			w.bind(engine)
+			at := w.mobile.listenUDP(homeAddress)
+			c := w.peer.dial("udp6", netip.AddrPortFrom(homeAddress, 5000))
+			full := bytes.Repeat([]byte{42}, 1280-ipv6.HeaderLen-8)
+			b := make([]byte, 2000)
+			for end := time.Now().Add(patience); ; {
+				c.Write(full) // the first is what the router tells of
+				at.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+				n, _, err := at.ReadFromUDPAddrPort(b)
+				if err == nil && bytes.Equal(b[:n], full) {
+					break
+				}
+				if time.Now().After(end) {
+					t.Fatalf("the mobile got %d octets, %v", n, err)
+				}
+			}
+		})
+	}
 }
 
 func TestAPathOf1280OctetsCarriesInnerPacketsOf1280(t *testing.T) {

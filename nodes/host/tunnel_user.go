@@ -3,8 +3,10 @@ package host
 import (
 	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"net/netip"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -19,9 +21,12 @@ type userEngine struct {
 	name   string                                   // of the device
 	make   func(name string) (*packetDevice, error) // makes it
 	dev    *packetDevice
+
+	identification uint32 // of the last packet sent in fragments: a counter that begins anywhere, RFC 7739, section 5.3
 }
 
 func (e *userEngine) open() (err error) {
+	e.identification = rand.Uint32()
 	e.dev, err = e.make(e.name)
 	return err
 }
@@ -165,7 +170,10 @@ func (e *userEngine) encapsulateOne(b []byte, o offload, segments *cutter, all *
 		inner = dst
 	}
 	t.mu.RLock()
-	to := t.byInner[inner]
+	to, mtu := t.byInner[inner], 0
+	if to != nil {
+		mtu = to.mtu
+	}
 	t.mu.RUnlock()
 	if to == nil {
 		return
@@ -181,13 +189,23 @@ func (e *userEngine) encapsulateOne(b []byte, o offload, segments *cutter, all *
 		if out.full() {
 			out.send(out.file)
 		}
-		if outer == six {
-			out.add(segment, to.Local, to.Remote, 0, class)
+		if outer == six && ipv6.HeaderLen+len(segment)+len(payload) > mtu {
+			out.send(out.file) // what came before stays ahead
+			e.identification++
+			cut := all.to(t.out[six])
+			for _, f := range outerFragments(slices.Concat(segment, payload), to, class, e.identification) {
+				cut.addWhole(f, 0)
+			}
+			cut.send(cut.file)
 		} else {
-			out.add4(segment, to.Local, to.source(), 0, class)
-		}
-		if len(payload) > 0 {
-			out.attach(payload)
+			if outer == six {
+				out.add(segment, to.Local, to.Remote, 0, class)
+			} else {
+				out.add4(segment, to.Local, to.source(), 0, class)
+			}
+			if len(payload) > 0 {
+				out.attach(payload)
+			}
 		}
 		packets++
 		octets += len(segment) + len(payload)
@@ -196,6 +214,36 @@ func (e *userEngine) encapsulateOne(b []byte, o offload, segments *cutter, all *
 	}
 	t.sentPackets.Add(uint64(packets))
 	t.sentOctets.Add(uint64(octets))
+}
+
+// outerFragments are the fragments of an outer IPv6 packet that its path does not
+// carry whole: RFC 2473, section 7.1, and RFC 8200, section 4.5. The kernel would not
+// cut it where a router has told of the path, since it believes that only of sockets
+// which want to hear of errors themselves. All fragments are short enough for any path.
+func outerFragments(inner []byte, of *binding, class byte, identification uint32) (all [][]byte) {
+	const fragmentHeader = 8
+	const most = (smallestMTU - ipv6.HeaderLen - fragmentHeader) &^ 7
+	protocol := byte(ipv6.Encapsulate)
+	if versionOf(inner) == four {
+		protocol = unix.IPPROTO_IPIP
+	}
+	for at := 0; at < len(inner); at += most {
+		part := inner[at:min(at+most, len(inner))]
+		b := append(make([]byte, 0, fragmentHeader+most), protocol, 0)
+		offset := uint16(at)
+		if at+most < len(inner) {
+			offset |= 1 // M: more fragments
+		}
+		b = binary.BigEndian.AppendUint16(b, offset)
+		b = binary.BigEndian.AppendUint32(b, identification)
+		p, err := ipv6.Append(nil, &ipv6.Packet{Src: of.Local, Dst: of.Remote, TrafficClass: class, HopLimit: tunnelHops,
+			Next: ipv6.Fragment, Payload: append(b, part...)})
+		if err != nil {
+			return nil // it is too long to be sent at all
+		}
+		all = append(all, p)
+	}
+	return all
 }
 
 // decapsulate moves packets of a family behind outer headers of a family from the
@@ -353,7 +401,7 @@ func (c *cutter) cut(b []byte, o offload, send func(packet, payload []byte)) boo
 	if o.flags&needsChecksum == 0 || at < ipHeaderOf(b) || at+o.checksumOffset+2 > len(b) || o.checksumOffset < 0 {
 		return false
 	}
-	if o.kind == unix.VIRTIO_NET_HDR_GSO_NONE || len(b) == o.headers {
+	if o.kind == unix.VIRTIO_NET_HDR_GSO_NONE {
 		completeChecksum(b, at, o.checksumOffset)
 		send(b, nil)
 		return true
@@ -361,6 +409,8 @@ func (c *cutter) cut(b []byte, o offload, send func(packet, payload []byte)) boo
 	if o.kind&^ecnMarked != segmentsOf(b) || o.segment == 0 || len(b) < at+tcpSmallest {
 		return false
 	}
+	// What the device says of the headers' length is all that lies in one piece of
+	// the kernel's memory, which may be the whole packet.
 	headers := at + int(b[at+12]>>4)*4
 	if headers < at+tcpSmallest || headers > len(b) {
 		return false
@@ -368,7 +418,7 @@ func (c *cutter) cut(b []byte, o offload, send func(packet, payload []byte)) boo
 	sequence := binary.BigEndian.Uint32(b[at+4:])
 	flags := b[at+13]
 	pseudo := pseudoSum(b, ipv6.TCP, 0)
-	for number, from := 0, headers; from < len(b); number, from = number+1, from+o.segment {
+	for number, from := 0, headers; number == 0 || from < len(b); number, from = number+1, from+o.segment {
 		to := min(from+o.segment, len(b))
 		if cap(c.octets)-len(c.octets) < headers { // those given out already stay put
 			c.octets = make([]byte, 0, cutRoom)

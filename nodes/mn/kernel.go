@@ -321,21 +321,16 @@ func (k *kernel) useHome(o UseHome) error {
 	return c.Do()
 }
 
-// noDetection keeps the kernel from duplicate address detection on the home link
-// until the home address is there again. It would be of the link-local address when
-// the carrier comes back, which the home agent defends too where the Binding Update
-// had the L flag: RFC 6275, section 11.5.5.
-func (k *kernel) noDetection(dev string) error {
-	return k.host.SetSysctl("conf/"+dev+"/accept_dad", "0")
-}
-
+// leaveHome ends duplicate address detection as well. When the carrier comes back
+// it would be of the link-local address, which the home agent defends too where the
+// Binding Update had the L flag: RFC 6275, section 11.5.5.
 func (k *kernel) leaveHome(o LeaveHome) error {
 	var err error
 	for _, r := range k.homeRoutes(o.Dev, o.Address.Masked(), netip.Addr{}) {
 		err = errors.Join(err, k.host.RemoveRoute(r))
 	}
 	return errors.Join(err,
-		k.noDetection(o.Dev),
+		k.host.NoDetection(o.Dev),
 		k.nd.Leave(o.Dev, icmp6.SolicitedNode(k.home)),
 		k.host.RemoveRoute(k.toHomeAgent(o.Dev, o.HomeAgent, netip.Addr{}, true)),
 		k.host.RemoveAddress(o.Dev, o.Address),

@@ -31,8 +31,8 @@ const (
 type registration struct {
 	seq uint16 // last one sent, or told by the home agent
 
-	// bound says that the home agent has acknowledged a binding to boundTo, which
-	// ends at expires.
+	// bound says that the home agent has acknowledged a binding, which ends at
+	// expires. It is to boundTo; not valid: or to where it has been told of since.
 	bound     bool
 	boundTo   netip.Addr
 	expires   time.Time
@@ -144,6 +144,9 @@ func (m *Machine) transmit(now time.Time) {
 		return
 	}
 	r.waiting = u
+	if u.careOf != r.boundTo {
+		r.boundTo = netip.Addr{} // the home agent may have taken over the new one
+	}
 	if u.lifetime > 0 {
 		if until := now.Add(u.lifetime); until.After(r.mayHold) {
 			r.mayHold = until
