@@ -337,12 +337,15 @@ func (m *Machine) refused(now time.Time, u *update, ba *mh.BindingAcknowledgemen
 	case mh.Unspecified, mh.InsufficientResources:
 		// May pass: goes on in the time of retransmissions.
 	case mh.DADFailed:
-		if u.asks() {
-			break // it was the home agent's choice, which may be another the next time
+		switch {
+		case u.asks(): // it was the home agent's choice, which may be another the next time
+		case u.lifetime == 0: // nobody looks for duplicates then
+			r.retryAt, r.held = time.Time{}, false
+		default:
+			r.duplicate = true // section 11.7.1: MUST NOT attempt to re-use the same home address
+			r.unbind()
+			m.clearTunnel()
 		}
-		r.duplicate = true // section 11.7.1: MUST NOT attempt to re-use the same home address
-		r.unbind()
-		m.clearTunnel()
 	default:
 		r.retryAt, r.held = time.Time{}, false // not before we are attached anew
 		if ba.Status == mh.NotHomeAgent && !r.bound {
