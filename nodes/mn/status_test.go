@@ -139,7 +139,7 @@ func TestWhatTheMobileDoesOnEachStatusAway(t *testing.T) {
 				}
 				switch want {
 				case binds:
-					if !s.m.registration.bound || s.m.tunnel != s.m.careOf || s.m.registration.waiting != nil {
+					if !s.m.registration.bound || s.m.tunnel.Local != s.m.careOf || s.m.registration.waiting != nil {
 						t.Error("not bound")
 					}
 					return
@@ -162,7 +162,7 @@ func TestWhatTheMobileDoesOnEachStatusAway(t *testing.T) {
 						t.Errorf("sent at %v", sentAt(s))
 					}
 				}
-				if want == never && s.m.tunnel.IsValid() {
+				if want == never && s.m.tunnel.Local.IsValid() {
 					t.Error("goes on with the tunnel")
 				}
 				s.carrier("wlan", false)
@@ -216,7 +216,7 @@ func TestWhatTheMobileDoesOnEachStatusAtHome(t *testing.T) {
 				t.Error("left home")
 			}
 			s.until(2 * time.Minute)
-			if s.count("returned-home") != 1 || s.m.tunnel.IsValid() {
+			if s.count("returned-home") != 1 || s.m.tunnel.Local.IsValid() {
 				t.Error("not home when the binding must have ended")
 			}
 		})
