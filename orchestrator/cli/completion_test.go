@@ -54,7 +54,7 @@ func TestTheWordsThatCouldComeNextAreOffered(t *testing.T) {
 		{"help |sh", []string{"shell"}},
 		{"|super", nil}, // not for people
 		{"run |", scenarios.Shipped()},
-		{"run |lost", []string{"lost-acknowledgement", "lost-binding-update"}},
+		{"run |lost", []string{"lost-acknowledgement", "lost-answers", "lost-binding-update"}},
 		{"run wrong-key |", nil}, // it has the one it takes
 		{"run --repeat |", nil},
 		{"run --repeat 3 |wr", []string{"wrong-key"}},
