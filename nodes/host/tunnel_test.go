@@ -447,8 +447,8 @@ func behindARouter(t *testing.T) (w *world, router *testNode) {
 	return w, router
 }
 
-// join6 opens both ends of the tunnel.
-func (w *world) join6(engine string) {
+// openTunnel opens both ends of the tunnel.
+func (w *world) openTunnel(engine string) {
 	w.atMobile, w.atAgent = w.mobile.tunnel(engine, MobileSide), w.agent.tunnel(engine, AgentSide)
 	w.mobile.must(w.atMobile.Set(Binding{Inner: homeAddress, Local: careOf, Remote: agent}))
 	w.agent.must(w.atAgent.Set(Binding{Inner: homeAddress, Local: agent, Remote: careOf}))
@@ -459,7 +459,7 @@ func TestAPathThatShrinksIsToldToTheInnerSource(t *testing.T) {
 		w, router := behindARouter(t)
 		// The agent does not know of its link's limit either: it is the router's.
 		router.setMTU("core", 1400)
-		w.join6(engine)
+		w.openTunnel(engine)
 		w.mobile.pathIs(homeAddress, peer, 1360)
 	})
 }
@@ -471,7 +471,7 @@ func TestAPathThatShrinksTo1280OctetsCarriesInnerPacketsOf1280(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			w, router := behindARouter(t)
 			router.setMTU("access", 1280)
-			w.join6(engine)
+			w.openTunnel(engine)
 			at := w.mobile.listenUDP(homeAddress)
 			c := w.peer.dial("udp6", netip.AddrPortFrom(homeAddress, 5000))
 			full := bytes.Repeat([]byte{42}, 1280-ipv6.HeaderLen-8)
