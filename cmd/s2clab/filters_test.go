@@ -66,7 +66,7 @@ func selected(t *testing.T, file string, filters []string) []int {
 			continue
 		}
 		cells := strings.Split(strings.TrimSpace(line), "|")
-		for i := 2; i+1 < len(cells); i += 2 { // frames and octets of each filter
+		for i := 2; len(counts) < len(filters) && i < len(cells); i += 2 { // frames and octets of each filter; padding may follow
 			n, err := strconv.Atoi(strings.TrimSpace(cells[i]))
 			if err != nil {
 				t.Fatalf("tshark counted %q in %q", cells[i], line)
