@@ -216,6 +216,8 @@ const (
 	priorityLocal   = 100
 	PriorityRole    = 1000
 	PriorityRoleEnd = 29999
+
+	priorityOptimized = 30000
 )
 
 // orderRules moves the rule of the local table behind those of this package. It

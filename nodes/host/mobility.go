@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -38,6 +39,8 @@ type MobilityPort struct {
 
 	burst     *burst
 	datagrams []Datagram
+
+	optimizer atomic.Pointer[Optimizer] // takes packets of applications; nil: nobody does
 
 	udp    chan UDPDatagram
 	closed chan struct{}
@@ -194,8 +197,10 @@ func (p *MobilityPort) Receive() ([]Datagram, error) {
 	for {
 		n, err := p.burst.receive()
 		if err != nil {
+			p.burst.free()
 			return nil, err
 		}
+		optimizer := p.optimizer.Load()
 		p.datagrams = p.datagrams[:0]
 		p.mu.Lock()
 		for i := range n {
@@ -203,9 +208,15 @@ func (p *MobilityPort) Receive() ([]Datagram, error) {
 			if len(b) < ipv6.HeaderLen || !slices.Contains(p.own, netip.AddrFrom16([16]byte(b[24:]))) {
 				continue
 			}
+			if optimizer != nil && optimizer.take(b) {
+				continue
+			}
 			p.datagrams = append(p.datagrams, Datagram{Dev: p.host.Name(int(p.burst.names[i].Ifindex)), Packet: b})
 		}
 		p.mu.Unlock()
+		if optimizer != nil {
+			optimizer.flush()
+		}
 		if len(p.datagrams) > 0 {
 			return p.datagrams, nil
 		}
@@ -249,14 +260,10 @@ func (p *MobilityPort) bind(index int) error {
 	if index == p.bound {
 		return nil
 	}
-	raw, err := p.out.SyscallConn()
-	if err != nil {
-		return err
-	}
-	failed := raw.Control(func(fd uintptr) {
-		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, index)
+	err := option(p.out, func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, index)
 	})
-	if err = errors.Join(failed, err); err == nil {
+	if err == nil {
 		p.bound = index
 	}
 	return err

@@ -37,7 +37,8 @@ type Rule struct {
 	Table     int
 	Blackhole bool // drop, in silence; no table is asked
 
-	icmp [2]uint16 // type and code of ICMPv6 messages that the kernel itself sends: first and last
+	icmp     [2]uint16 // type and code of ICMPv6 messages that the kernel itself sends: first and last
+	unmarked uint32    // only packets without these bits in their mark
 }
 
 var everywhere, everywhere4 = netip.PrefixFrom(netip.IPv6Unspecified(), 0), netip.PrefixFrom(netip.IPv4Unspecified(), 0)
@@ -215,6 +216,10 @@ func (b *batch) rule(what string, kind uint16, r Rule, tolerated ...unix.Errno) 
 	}
 	if r.icmp[1] != 0 {
 		b.Attribute(unix.FRA_DPORT_RANGE, native.AppendUint16(native.AppendUint16(nil, r.icmp[0]), r.icmp[1]))
+	}
+	if r.unmarked != 0 {
+		b.Number(unix.FRA_FWMARK, 0)
+		b.Attribute(unix.FRA_FWMASK, native.AppendUint32(nil, r.unmarked))
 	}
 	if !r.Blackhole {
 		b.Number(unix.FRA_TABLE, r.Table)

@@ -772,6 +772,25 @@ func (h *Host) sourceTo(dst netip.Addr) (src netip.Addr) {
 	return src
 }
 
+// Send sends whole packets through the tunnel by the binding of a home address,
+// whatever routes there are for applications.
+func (t *Tunnel) Send(inner netip.Addr, packets ...[]byte) error {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	by := t.byInner[inner]
+	if by == nil {
+		return fmt.Errorf("tunnel: send from %v: it has no binding", inner)
+	}
+	var out outboxes
+	var segments cutter
+	for _, b := range packets {
+		if isIP(b) {
+			t.encapsulate(b, offload{}, by, &segments, &out)
+		}
+	}
+	return out.send()
+}
+
 // Close ends the tunnel: its devices, its bindings and their routes go.
 func (t *Tunnel) Close() error {
 	t.host.encapsulated.tunnel.CompareAndSwap(t, nil)

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"s2clab/nodes/rtnetlink"
+	"s2clab/nodes/wire/ipv6"
 )
 
 // virtioHeader is struct virtio_net_hdr, which stands before each packet at the
@@ -230,6 +231,47 @@ func (d *packetDevice) close() {
 
 // prefix is how many octets stand before a packet read from the device.
 func (d *packetDevice) prefix() int { return virtioHeader + d.link }
+
+// readMost is the longest read from the device, together is how many packets are
+// read before what became of them is sent.
+const (
+	readMost = virtioHeader + linkMost + ipv6.HeaderLen + largestInner
+	together = 4
+)
+
+// read calls take with each packet that the node sends into the device, until that
+// is closed. It reads what is there before it calls send, until which the octets
+// stay, so that one system call sends many.
+func (d *packetDevice) read(take func(b []byte, o offload), send func()) {
+	in := make([]byte, together*readMost)
+	var n int
+	var errno error
+	var b []byte
+	wait := true
+	read := func(fd uintptr) bool {
+		n, errno = unix.Read(int(fd), b)
+		return !wait || errno != unix.EAGAIN && errno != unix.EINTR
+	}
+	for {
+		reads := 0
+		for ; reads < together; reads++ {
+			b, wait = in[reads*readMost:(reads+1)*readMost], reads == 0
+			if d.raw.Read(read) != nil {
+				return
+			}
+			if errno != nil {
+				break
+			}
+			if n > d.prefix() {
+				take(b[d.prefix():n], d.parseOffload(b))
+			}
+		}
+		send()
+		if reads == 0 && errno != unix.ENETDOWN {
+			return // the device is gone
+		}
+	}
+}
 
 // parseOffload reads the header before a packet.
 func (d *packetDevice) parseOffload(b []byte) offload {

@@ -79,7 +79,7 @@ func (t *Tunnel) passErrors(family int) {
 		return
 	}
 	var out outgoing
-	pass := allowance{each: 10 * time.Millisecond, most: 50}
+	pass := errorAllowance()
 	for {
 		n, err := in.receive()
 		if err != nil {
@@ -237,15 +237,27 @@ func (c *complaint) toInnerSource(from netip.Addr) []byte {
 	if c.tooBig && ipv6.HeaderLen+int(binary.BigEndian.Uint16(inner[4:])) <= limit {
 		return nil // it fits, in fragments: the next one will be cut
 	}
-	if inner[6] == ipv6.ICMPv6 && len(inner) > ipv6.HeaderLen && inner[ipv6.HeaderLen] < 128 {
+	if isError(inner) {
 		return nil
 	}
-	message := append(make([]byte, icmpHeader), inner[:min(len(inner), smallestMTU-ipv6.HeaderLen-icmpHeader)]...)
-	message[0], message[1] = unreachable, addressUnreachable
 	if c.tooBig {
-		message[0], message[1] = packetTooBig, 0
-		binary.BigEndian.PutUint32(message[4:], uint32(limit))
+		return errorAbout(inner, packetTooBig, 0, uint32(limit), from)
 	}
+	return errorAbout(inner, unreachable, addressUnreachable, 0, from)
+}
+
+// isError says whether an IPv6 packet is an ICMPv6 error, about which none is sent.
+func isError(b []byte) bool {
+	return b[6] == ipv6.ICMPv6 && len(b) > ipv6.HeaderLen && b[ipv6.HeaderLen] < 128
+}
+
+// errorAbout makes an ICMPv6 error about a packet, to its source; word is what
+// follows the checksum.
+func errorAbout(invoking []byte, kind, code uint8, word uint32, from netip.Addr) []byte {
+	src, _ := addresses(invoking)
+	message := append(make([]byte, icmpHeader), invoking[:min(len(invoking), smallestMTU-ipv6.HeaderLen-icmpHeader)]...)
+	message[0], message[1] = kind, code
+	binary.BigEndian.PutUint32(message[4:], word)
 	binary.BigEndian.PutUint16(message[2:], ipv6.Checksum(from, src, ipv6.ICMPv6, message))
 	b, err := ipv6.Append(nil, &ipv6.Packet{Src: from, Dst: src, HopLimit: tunnelHops, Next: ipv6.ICMPv6, Payload: message})
 	if err != nil {
@@ -289,6 +301,9 @@ type allowance struct {
 	since time.Time
 	spent int
 }
+
+// errorAllowance is how many errors a second are passed on.
+func errorAllowance() allowance { return allowance{each: 10 * time.Millisecond, most: 50} }
 
 func (a *allowance) take(now time.Time) bool {
 	if again := int(now.Sub(a.since) / a.each); again >= a.spent {

@@ -79,15 +79,9 @@ func (e *userEngine) start() {
 	}
 }
 
-// readMost is the longest read from the device.
-const readMost = virtioHeader + linkMost + ipv6.HeaderLen + largestInner
-
-// together is how many packets are read from the device before a send; cutRoom is
-// for the headers of their segments, where these have a usual size.
-const (
-	together = 4
-	cutRoom  = 64 << 10
-)
+// cutRoom is for the headers of the segments of packets that are read together,
+// where these have a usual size.
+const cutRoom = 64 << 10
 
 // outboxes hold what is about to be sent, by the socket that sends it.
 type outboxes []*outbox
@@ -110,54 +104,34 @@ func (o *outboxes) to(f *os.File) *outbox {
 }
 
 // send sends all, and forgets sockets that were closed.
-func (o *outboxes) send() {
+func (o *outboxes) send() error {
+	var errs []error
 	open := (*o)[:0]
 	for _, b := range *o {
-		if !errors.Is(b.send(b.file), os.ErrClosed) {
+		err := b.send(b.file)
+		if !errors.Is(err, os.ErrClosed) {
 			open = append(open, b)
+		}
+		if err != nil {
+			errs = append(errs, err)
 		}
 	}
 	clear((*o)[len(open):])
 	*o = open
+	return errors.Join(errs...)
 }
 
-// encapsulate moves packets from the device to the outside. It reads what is
-// there before it sends, so that one system call sends many.
+// encapsulate moves packets from the device to the outside.
 func (e *userEngine) encapsulate() {
-	t := e.tunnel
-	defer t.running.Done()
-	in := make([]byte, together*readMost)
+	defer e.tunnel.running.Done()
 	var segments cutter
 	var out outboxes
-	var n int
-	var errno error
-	var b []byte
-	wait := true
-	read := func(fd uintptr) bool {
-		n, errno = unix.Read(int(fd), b)
-		return !wait || errno != unix.EAGAIN && errno != unix.EINTR
-	}
-	for {
-		reads := 0
-		for ; reads < together; reads++ {
-			b, wait = in[reads*readMost:(reads+1)*readMost], reads == 0
-			if e.dev.raw.Read(read) != nil {
-				return
-			}
-			if errno != nil {
-				break
-			}
-			if n <= e.dev.prefix() {
-				continue
-			}
-			e.encapsulateOne(b[e.dev.prefix():n], e.dev.parseOffload(b), &segments, &out)
-		}
+	e.dev.read(func(b []byte, o offload) {
+		e.encapsulateOne(b, o, &segments, &out)
+	}, func() {
 		out.send()
 		segments.reset()
-		if reads == 0 && errno != unix.ENETDOWN {
-			return // the device is gone
-		}
-	}
+	})
 }
 
 func (e *userEngine) encapsulateOne(b []byte, o offload, segments *cutter, all *outboxes) {
@@ -175,11 +149,16 @@ func (e *userEngine) encapsulateOne(b []byte, o offload, segments *cutter, all *
 		mtu = to.mtu
 	}
 	t.mu.RUnlock()
-	if to == nil {
-		return
+	if to != nil {
+		t.encapsulate(b, o, to, segments, all)
 	}
+}
+
+// encapsulate puts a packet, which isIP, with the outer header of a binding into the
+// outbox for that.
+func (t *Tunnel) encapsulate(b []byte, o offload, to *binding, segments *cutter, all *outboxes) {
 	outer := familyIndex(to.Local)
-	out := all.to(t.socks[outer][familyIndex(inner)])
+	out := all.to(t.socks[outer][versionOf(b)])
 	if to.port != nil {
 		out = all.to(to.port.file)
 	}
