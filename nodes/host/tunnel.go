@@ -140,6 +140,8 @@ type Tunnel struct {
 
 	sentPackets, sentOctets, receivedPackets, receivedOctets, wrongOuter, wrongInner, congested atomic.Uint64
 
+	identification atomic.Uint32 // of the last packet sent in fragments: a counter that begins anywhere, RFC 7739, section 5.3
+
 	refusals chan Refusal
 	running  sync.WaitGroup
 	closing  sync.Once
@@ -785,7 +787,7 @@ func (t *Tunnel) Send(inner netip.Addr, packets ...[]byte) error {
 	var segments cutter
 	for _, b := range packets {
 		if isIP(b) {
-			t.encapsulate(b, offload{}, by, &segments, &out)
+			t.encapsulate(b, offload{}, by, by.mtu, &segments, &out)
 		}
 	}
 	return out.send()

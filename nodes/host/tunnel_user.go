@@ -21,12 +21,10 @@ type userEngine struct {
 	name   string                                   // of the device
 	make   func(name string) (*packetDevice, error) // makes it
 	dev    *packetDevice
-
-	identification uint32 // of the last packet sent in fragments: a counter that begins anywhere, RFC 7739, section 5.3
 }
 
 func (e *userEngine) open() (err error) {
-	e.identification = rand.Uint32()
+	e.tunnel.identification.Store(rand.Uint32())
 	e.dev, err = e.make(e.name)
 	return err
 }
@@ -150,13 +148,13 @@ func (e *userEngine) encapsulateOne(b []byte, o offload, segments *cutter, all *
 	}
 	t.mu.RUnlock()
 	if to != nil {
-		t.encapsulate(b, o, to, segments, all)
+		t.encapsulate(b, o, to, mtu, segments, all)
 	}
 }
 
 // encapsulate puts a packet, which isIP, with the outer header of a binding into the
-// outbox for that.
-func (t *Tunnel) encapsulate(b []byte, o offload, to *binding, segments *cutter, all *outboxes) {
+// outbox for that, in fragments where that is longer than mtu.
+func (t *Tunnel) encapsulate(b []byte, o offload, to *binding, mtu int, segments *cutter, all *outboxes) {
 	outer := familyIndex(to.Local)
 	out := all.to(t.socks[outer][versionOf(b)])
 	if to.port != nil {
@@ -170,9 +168,8 @@ func (t *Tunnel) encapsulate(b []byte, o offload, to *binding, segments *cutter,
 		}
 		if outer == six && ipv6.HeaderLen+len(segment)+len(payload) > mtu {
 			out.send(out.file) // what came before stays ahead
-			e.identification++
 			cut := all.to(t.out[six])
-			for _, f := range outerFragments(slices.Concat(segment, payload), to, class, e.identification) {
+			for _, f := range outerFragments(slices.Concat(segment, payload), to, class, t.identification.Add(1)) {
 				cut.addWhole(f, 0)
 			}
 			cut.send(cut.file)

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"s2clab/nodes/session/dhcp6"
 )
 
 // Constants of RFC 4861, section 10.
@@ -37,6 +39,7 @@ type access struct {
 	home    bool      // it advertises the home prefix; then there is no care-of address
 	address address
 	ipv4    address4
+	dhcp    dynamic
 
 	// previous is the address before, kept while the tunnel still ends there:
 	// RFC 6275, section 11.5.4. Not valid: none.
@@ -69,8 +72,20 @@ func (a *access) deprecated(now time.Time) bool {
 	if a.home || a.router == nil {
 		return false
 	}
-	p := a.router.of(a.address.prefix)
-	return p != nil && due(p.preferred, now)
+	preferred, _ := a.ends(a.router)
+	return due(preferred, now)
+}
+
+// ends is when the care-of address is not preferred any more, and when it is not
+// valid any more, as a router says or the DHCP server; zero: never.
+func (a *access) ends(r *router) (preferred, valid time.Time) {
+	if a.isLeased() {
+		return a.dhcp.leased.Preferred, a.dhcp.leased.Expire
+	}
+	if p := r.of(a.address.prefix); p != nil {
+		return p.preferred, p.valid
+	}
+	return time.Time{}, time.Time{}
 }
 
 func (m *Machine) carrierChanged(now time.Time, a *access, up bool) {
@@ -79,8 +94,10 @@ func (m *Machine) carrierChanged(now time.Time, a *access, up bool) {
 		a.since, a.solicited, a.triedIn = now, 0, netip.Prefix{}
 		m.listen(now, a)
 		m.solicit(now, a)
+		m.startDHCP(now, a)
 		return
 	}
+	m.stopDHCP(now, a)
 	m.event("carrier-lost", map[string]any{"link": a.link})
 	m.listen(now, a)
 	ipv4 := a.ipv4
@@ -127,8 +144,25 @@ func (m *Machine) configure(now time.Time, a *access) {
 			}
 		}
 	}
+	leased := false
+	for _, r := range a.routers {
+		switch {
+		case !r.managed || !a.dhcp.lease.IsValid():
+		case a.isLeased():
+			if keep == nil || r == a.router {
+				keep = r
+			}
+		case form == nil:
+			form, leased = r, true
+		}
+	}
+	deprecated := false
+	if keep != nil {
+		preferred, _ := a.ends(keep)
+		deprecated = due(preferred, now)
+	}
 	switch {
-	case keep != nil && (form == nil || !due(keep.of(a.address.prefix).preferred, now)):
+	case keep != nil && (form == nil || !deprecated):
 		if a.router != keep {
 			a.router = keep
 			m.enter(a)
@@ -140,8 +174,11 @@ func (m *Machine) configure(now time.Time, a *access) {
 		} else {
 			m.dropAddress(a)
 		}
-		a.router = form
-		m.formAddress(a, from)
+		if a.router = form; leased {
+			m.takeAddress(a, a.dhcp.lease, "dhcp")
+		} else {
+			m.formAddress(a, from)
+		}
 	default:
 		a.router = nil
 	}
@@ -172,7 +209,12 @@ func (m *Machine) formAddress(a *access, from netip.Prefix) {
 		id, how = m.rand.Uint64()&^(1<<57), "random" // the universal bit is clear: RFC 4291, section 2.5.1
 	}
 	a.tried++
-	a.address = address{prefix: netip.PrefixFrom(join(from, id), from.Bits()), how: how}
+	m.takeAddress(a, netip.PrefixFrom(join(from, id), from.Bits()), how)
+}
+
+// takeAddress takes a care-of address into use.
+func (m *Machine) takeAddress(a *access, prefix netip.Prefix, how string) {
+	a.address = address{prefix: prefix, how: how}
 	m.enter(a)
 	if dadOf(m.cfg.DAD) != FullDAD {
 		m.configured(a)
@@ -322,6 +364,10 @@ func (m *Machine) addressChanged(now time.Time, a *access, in AddressChanged) {
 		m.configured(a)
 		m.settle(now)
 	case in.State == Duplicate:
+		if a.isLeased() {
+			m.do6(now, a, a.dhcp.six.Step(now, dhcp6.Conflicted{Address: in.Address}))
+			return
+		}
 		m.event("address-failed", map[string]any{"link": a.link, "address": in.Address.String()})
 		from := a.address.prefix.Masked()
 		m.dropAddress(a)
@@ -337,6 +383,7 @@ func (m *Machine) tickAccess(now time.Time, a *access) {
 	if due(a.solicitAt, now) {
 		m.solicit(now, a)
 	}
+	m.tickDHCP(now, a)
 	for _, r := range slices.Clone(a.routers) {
 		switch {
 		case due(r.expires, now):
@@ -367,16 +414,21 @@ func (m *Machine) expirePrefixes(now time.Time, a *access) {
 	for _, r := range a.routers {
 		r.prefixes = slices.DeleteFunc(r.prefixes, func(p prefix) bool { return due(p.valid, now) })
 	}
+	m.reconfigure(now, a)
+}
+
+// reconfigure does with the address of a what is right by now.
+func (m *Machine) reconfigure(now time.Time, a *access) {
 	m.configure(now, a)
+	m.settle(now)
 	if a.router == nil {
-		m.settle(now)
 		m.dropAddress(a)
 		m.dropPrevious(a)
 	}
 }
 
 func (a *access) deadline() time.Time {
-	d := earliest(a.solicitAt, a.radio.turnAt)
+	d := earliest(earliest(a.solicitAt, a.radio.turnAt), a.dhcp.deadline())
 	for _, r := range a.routers {
 		d = earliest(earliest(d, r.expires), r.checkAt)
 		for i := range r.prefixes {

@@ -18,9 +18,10 @@ const ipv6Attempts = 3
 
 // An address4 is the IPv4 address of an access. The zero value is none.
 type address4 struct {
-	prefix netip.Prefix // the address, and the length of the link's prefix
-	router netip.Addr   // not valid: none on the link
-	home   bool         // it is the IPv4 home address, on the home link
+	prefix  netip.Prefix // the address, and the length of the link's prefix
+	router  netip.Addr   // not valid: none on the link
+	home    bool         // it is the IPv4 home address, on the home link
+	expires time.Time    // zero: it has no end
 }
 
 // dualStack is what a mobile node does by RFC 5555 beside the rest.
@@ -51,22 +52,10 @@ func dualStackOf(cfg *control.MobileNode) dualStack {
 	return d
 }
 
-// Configured4 says that DHCP has given an access an IPv4 address, or the same for
-// longer: RFC 2131.
-type Configured4 struct {
-	Dev     string
-	Address netip.Prefix // with the length of the link's prefix
-	Router  netip.Addr   // not valid: none on the link
+// isHome4 says whether an address is of the home link.
+func (m *Machine) isHome4(a netip.Addr) bool {
+	return a == m.dual.home || m.dual.prefix.IsValid() && m.dual.prefix.Contains(a)
 }
-
-// Deconfigured4 says that it may not be used any more.
-type Deconfigured4 struct {
-	Dev    string
-	Reason string // in kebab-case
-}
-
-func (Configured4) input()   {}
-func (Deconfigured4) input() {}
 
 // UseHome4 puts the IPv4 home address on the home link, and sends what
 // applications send by IPv4 there.
@@ -106,13 +95,18 @@ func (m *Machine) careOfAt(a *access) netip.Addr {
 	return a.ipv4.prefix.Addr()
 }
 
-func (m *Machine) configured4(now time.Time, a *access, in *Configured4) {
-	got := address4{prefix: in.Address, router: in.Router, home: m.dual.prefix.IsValid() && m.dual.prefix.Contains(in.Address.Addr())}
-	if !a.carrier || got == a.ipv4 || !got.home && !m.dual.agent.IsValid() { // nobody could be told of it
+// configured4 takes an IPv4 address that DHCP has given an access, or the same for
+// longer.
+func (m *Machine) configured4(now time.Time, a *access, got address4) {
+	got.home = m.isHome4(got.prefix.Addr())
+	if !got.home && !m.dual.agent.IsValid() { // nobody could be told of it
 		return
 	}
 	old := a.ipv4
 	a.ipv4 = got
+	if old.prefix == got.prefix && old.router == got.router {
+		return
+	}
 	m.event("address-configured", map[string]any{"link": a.link, "address": got.prefix.Addr().String(), "how": "dhcp"})
 	if !got.home {
 		m.do(EnterAccess{Dev: a.dev, Address: got.prefix, Router: got.router})
@@ -124,13 +118,14 @@ func (m *Machine) configured4(now time.Time, a *access, in *Configured4) {
 	m.useHome4()
 }
 
-func (m *Machine) deconfigured4(now time.Time, a *access, in *Deconfigured4) {
+// deconfigured4 is for when it may not be used any more.
+func (m *Machine) deconfigured4(now time.Time, a *access, reason string) {
 	old := a.ipv4
 	if !old.prefix.IsValid() {
 		return
 	}
 	a.ipv4 = address4{}
-	m.event("address-lost", map[string]any{"link": a.link, "address": old.prefix.Addr().String(), "reason": in.Reason})
+	m.event("address-lost", map[string]any{"link": a.link, "address": old.prefix.Addr().String(), "reason": reason})
 	m.settle(now) // first: IPv6 or another access may carry us
 	m.leave4(a, old)
 }

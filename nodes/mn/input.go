@@ -25,6 +25,7 @@ type RouterAdvertised struct {
 	Router    netip.Addr    // link-local
 	LinkLayer [6]byte       // of the router; zero: it did not say
 	Lifetime  time.Duration // as default router; 0: it is none
+	Managed   bool          // addresses come by DHCP: RFC 4861, section 4.2, M
 	Retrans   time.Duration // between Neighbor Solicitations; 0: it did not say
 	Interval  time.Duration // Advertisement Interval option: RFC 6275, section 7.3; 0: it did not say
 	Prefixes  []Prefix

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"s2clab/nodes/host"
+	"s2clab/nodes/wire/arp"
 	"s2clab/nodes/wire/icmp6"
 	"s2clab/nodes/wire/udp"
 )
@@ -38,8 +39,10 @@ type kernel struct {
 	host     *host.Host
 	mobility *host.MobilityPort
 	nd       *host.NDPort
-	arp      *host.ARPPort // nil: no IPv4
-	router4  netip.Addr    // of the home link, for IPv4
+	arp      *host.ARPPort             // nil: no IPv4
+	dhcp4    map[string]*host.DHCPPort // by device; none: no IPv4
+	dhcp6    map[string]*host.DHCPPort
+	router4  netip.Addr // of the home link, for IPv4
 	tunnel   tunnel
 	home     netip.Addr // the home address; not valid: none was assigned yet
 	devices  []string
@@ -55,8 +58,12 @@ type kernel struct {
 func (k *kernel) do(o Output) error {
 	err := k.act(o)
 	switch o.(type) {
-	case SolicitRouter, SolicitNeighbor, AdvertiseNeighbor, SendMobility:
+	case SolicitRouter, SolicitNeighbor, AdvertiseNeighbor, SendMobility, ProbeAddress:
 		if errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENETDOWN) {
+			return nil
+		}
+	case SendDHCP: // also before the device has its link-local address
+		if errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENETDOWN) || errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL) {
 			return nil
 		}
 	}
@@ -92,6 +99,10 @@ func (k *kernel) act(o Output) error {
 			return k.mobility.SendUDP(o.Dev, o.From, o.To, o.Octets)
 		}
 		return k.mobility.SendOn(o.Dev, o.Octets)
+	case SendDHCP:
+		return k.sendDHCP(o)
+	case ProbeAddress:
+		return k.arp.Send(o.Dev, arp.Packet{Operation: arp.Request, Sender: netip.IPv4Unspecified(), Target: o.Address})
 	case ExpectTunnel:
 		return k.tunnel.Expect(k.binding(SetTunnel(o)))
 	case ForsakeTunnel:

@@ -81,6 +81,9 @@ func New(cfg *control.Config) (*Machine, error) {
 	}
 	m.setHome(home)
 	m.dual = dualStackOf(cfg.MobileNode)
+	for i, a := range m.accesses {
+		m.newDynamic(a, cfg.Node, i)
+	}
 	if m.security, err = newSecurity(&own); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
@@ -109,13 +112,13 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 		if a := m.access(in.Dev); a != nil {
 			m.addressChanged(now, a, in)
 		}
-	case Configured4:
+	case DHCPReceived:
 		if a := m.access(in.Dev); a != nil {
-			m.configured4(now, a, &in)
+			m.dhcpReceived(now, a, &in)
 		}
-	case Deconfigured4:
+	case AddressClaimed:
 		if a := m.access(in.Dev); a != nil {
-			m.deconfigured4(now, a, &in)
+			m.addressClaimed(now, a, &in)
 		}
 	case SignalChanged:
 		if a := m.access(in.Dev); a != nil {

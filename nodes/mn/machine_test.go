@@ -76,6 +76,9 @@ func (w *world) random(r *rapid.T) {
 			in.Router = rapid.SampledFrom([]netip.Addr{routerLL, netip.MustParseAddr("fe80::2"), netip.MustParseAddr("fe80::3")}).Draw(r, "router")
 			in.Lifetime = rapid.SampledFrom([]time.Duration{0, time.Second, time.Hour}).Draw(r, "lifetime")
 			in.Interval = rapid.SampledFrom([]time.Duration{0, time.Millisecond, time.Second}).Draw(r, "interval")
+			if rapid.Bool().Draw(r, "managed") {
+				managed(in)
+			}
 			p := &in.Prefixes[0]
 			p.Router = rapid.Bool().Draw(r, "router address")
 			p.Valid = rapid.SampledFrom([]time.Duration{0, 10 * time.Second, 3 * time.Hour, Forever}).Draw(r, "valid")
@@ -123,7 +126,11 @@ func (w *world) random(r *rapid.T) {
 	case 10:
 		w.lease(dev, rapid.SampledFrom([]netip.Prefix{wlan4, private4, netip.PrefixFrom(home4, 24)}).Draw(r, "lease"))
 	case 11:
-		w.step(Deconfigured4{Dev: dev, Reason: "expired"})
+		if rapid.Bool().Draw(r, "claimed") {
+			w.step(AddressClaimed{Dev: dev, Address: wlan4.Addr(), LinkLayer: [6]byte{9}})
+		} else {
+			w.lease6(dev, prefix.Addr().Next())
+		}
 	case 9:
 		switch rapid.IntRange(0, 2).Draw(r, "message") {
 		case 0:

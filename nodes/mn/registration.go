@@ -170,10 +170,14 @@ func (m *Machine) lifetime(now time.Time) time.Duration {
 		return 0
 	}
 	l := m.cfg.Lifetime
-	if r := m.here.router; r != nil {
-		if p := r.of(m.here.address.prefix); p != nil && !p.valid.IsZero() {
-			l = min(l, p.valid.Sub(now))
-		}
+	var ends time.Time
+	if r := m.here.router; m.careOf.Is4() {
+		ends = m.here.ipv4.expires
+	} else if r != nil {
+		_, ends = m.here.ends(r)
+	}
+	if !ends.IsZero() {
+		l = min(l, ends.Sub(now))
 	}
 	l = min(max(l, lifetimeUnit), longestLifetime)
 	return l - l%lifetimeUnit

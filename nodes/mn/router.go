@@ -27,6 +27,7 @@ type router struct {
 	silence   time.Duration // after which it is probed; 0: it promised no interval
 	checkAt   time.Time     // when to probe it next; zero: not at all
 	probes    int           // unanswered
+	managed   bool          // it says that addresses come by DHCP
 	prefixes  []prefix
 }
 
@@ -90,6 +91,7 @@ func (m *Machine) routerAdvertised(now time.Time, a *access, in *RouterAdvertise
 	}
 	m.configure(now, a)
 	m.settle(now)
+	m.managed(now, a)
 }
 
 // remember adds a router, in place of one that does not carry us where there
@@ -105,7 +107,7 @@ func (a *access) remember(r *router) {
 // hear takes in what a router advertises: RFC 4861, section 6.3.4. What it does
 // not say stays as it was.
 func (r *router) hear(now time.Time, in *RouterAdvertised) {
-	r.expires = now.Add(in.Lifetime)
+	r.expires, r.managed = now.Add(in.Lifetime), in.Managed
 	if in.LinkLayer != ([6]byte{}) {
 		r.linkLayer = in.LinkLayer
 	}
@@ -231,12 +233,7 @@ func (m *Machine) routerLost(now time.Time, a *access, r *router, reason string)
 	if a.router == r {
 		a.router = nil
 	}
-	m.configure(now, a)
-	m.settle(now)
-	if a.router == nil {
-		m.dropAddress(a)
-		m.dropPrevious(a)
-	}
+	m.reconfigure(now, a)
 	if len(a.routers) == 0 {
 		a.solicited = 0
 		m.solicit(now, a)

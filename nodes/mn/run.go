@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -63,6 +64,7 @@ func openKernel(h *host.Host, cfg *control.Config, t teller) (*kernel, error) {
 	if k.nd, err = h.NDPort(); err != nil {
 		errs = append(errs, err)
 	}
+	errs = append(errs, k.openDHCP6())
 	if cfg.MobileNode.HomeAgent4.IsValid() || cfg.MobileNode.HomeAddress4.IsValid() {
 		errs = append(errs, k.openIPv4())
 	}
@@ -87,6 +89,12 @@ func (k *kernel) listen(ctx context.Context, inputs chan<- Input, fail context.C
 	go k.receive(ctx, inputs, fail)
 	if k.arp != nil {
 		go k.receiveUDP(ctx, inputs, fail)
+		go k.hearARP(ctx, inputs, fail)
+	}
+	for _, ports := range []map[string]*host.DHCPPort{k.dhcp4, k.dhcp6} {
+		for dev, port := range ports {
+			go hearDHCP(ctx, dev, port, inputs, fail)
+		}
 	}
 	go refusals(ctx, k.tunnel.Refusals(), inputs)
 }
@@ -97,6 +105,11 @@ func (k *kernel) close() {
 	}
 	if k.arp != nil {
 		k.arp.Close()
+	}
+	for _, ports := range []map[string]*host.DHCPPort{k.dhcp4, k.dhcp6} {
+		for _, port := range ports {
+			port.Close()
+		}
 	}
 	if k.nd != nil {
 		k.nd.Close()
@@ -162,6 +175,13 @@ func (k *kernel) openIPv4() (err error) {
 	if k.arp, err = k.host.ARPPort(); err != nil {
 		return err
 	}
+	k.dhcp4 = map[string]*host.DHCPPort{}
+	for _, dev := range k.devices {
+		if k.dhcp4[dev], err = k.host.DHCP4Port(dev, host.DHCPClient); err != nil {
+			delete(k.dhcp4, dev)
+			return err
+		}
+	}
 	if k.mobility == nil {
 		return nil // its own error is told
 	}
@@ -201,7 +221,7 @@ func refusals(ctx context.Context, dropped <-chan host.Refusal, inputs chan<- In
 // failed ends the role because a port does not receive any more, unless it was
 // closed since the role ends.
 func failed(fail context.CancelCauseFunc, err error) {
-	if !errors.Is(err, os.ErrClosed) {
+	if !errors.Is(err, os.ErrClosed) && !errors.Is(err, net.ErrClosed) {
 		fail(fmt.Errorf("receive: %w", err))
 	}
 }

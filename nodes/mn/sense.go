@@ -41,7 +41,7 @@ func discovered(d *host.NDMessage) Input {
 	}
 	switch msg := msg.(type) {
 	case *icmp6.RouterAdvertisement:
-		in := RouterAdvertised{Dev: d.Dev, Router: d.Src, Lifetime: msg.Lifetime, Retrans: msg.Retrans}
+		in := RouterAdvertised{Dev: d.Dev, Router: d.Src, Lifetime: msg.Lifetime, Managed: msg.Flags&icmp6.ManagedAddresses != 0, Retrans: msg.Retrans}
 		for _, o := range msg.Options {
 			switch o := o.(type) {
 			case icmp6.SourceLinkAddress:

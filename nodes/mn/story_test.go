@@ -72,6 +72,8 @@ type story struct {
 	events []Event
 	sent   []sent // every Binding Update
 
+	asked4, asked6 map[string][]byte // by device, the last DHCP message, until it is answered
+
 	key *association.Association // the home agent's; nil: it has none
 }
 
@@ -90,7 +92,7 @@ func begin(t *testing.T, cfg *control.Config) *story {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &story{t: t, m: m, now: start}
+	s := &story{t: t, m: m, now: start, asked4: map[string][]byte{}, asked6: map[string][]byte{}}
 	if k := cfg.MobileNode.MNHAKey; len(k) > 0 {
 		s.key = association.New(cfg.MobileNode.MNHASPI, k)
 	}
@@ -105,6 +107,12 @@ func (s *story) take(out []Output) []Output {
 		switch o := o.(type) {
 		case Event:
 			s.events = append(s.events, o)
+		case SendDHCP:
+			if o.To.Addr().Is4() {
+				s.asked4[o.Dev] = o.Octets
+			} else {
+				s.asked6[o.Dev] = o.Octets
+			}
 		case SendMobility:
 			p, err := ipv6.Parse(o.Octets)
 			if err != nil {
@@ -323,6 +331,10 @@ func names(out []Output) []string {
 			n = append(n, "LeaveHome4")
 		case SendMobility:
 			n = append(n, "SendMobility")
+		case SendDHCP:
+			n = append(n, "SendDHCP")
+		case ProbeAddress:
+			n = append(n, "ProbeAddress")
 		case ExpectTunnel:
 			n = append(n, "ExpectTunnel")
 		case ForsakeTunnel:

@@ -38,7 +38,8 @@ type Started struct{ Previous netip.Addr }
 // Stopped says that the link is gone, or will be: then Release gives the lease back.
 type Stopped struct{ Release bool }
 
-// Probed answers a Probe.
+// Probed answers a Probe. That somebody else has the address may also be told later:
+// RFC 5227, section 2.4.
 type Probed struct {
 	Address netip.Addr
 	InUse   bool // somebody else has it
@@ -62,7 +63,7 @@ type Configured struct{ Lease Lease }
 // Deconfigured says that an address is the client's no more.
 type Deconfigured struct {
 	Address netip.Prefix
-	Reason  string // expired, refused, released, link-gone
+	Reason  string // expired, refused, released, link-gone, duplicate
 }
 
 func (Send) clientOutput()         {}
@@ -317,20 +318,24 @@ func (c *Client) lose(reason string) []ClientOutput {
 }
 
 func (c *Client) probed(now time.Time, in Probed) []ClientOutput {
-	if c.state != probing || in.Address != c.lease.Address.Addr() {
+	l, has := c.Lease()
+	if c.state != probing && !has || in.Address != l.Address.Addr() {
 		return nil
 	}
 	if !in.InUse {
+		if has {
+			return nil
+		}
 		return c.take()
 	}
+	out := c.lose("duplicate")
 	m := c.message(now, dhcpv4.MessageTypeDecline)
-	m.UpdateOption(dhcpv4.OptServerIdentifier(ip(c.lease.Server)))
+	m.UpdateOption(dhcpv4.OptServerIdentifier(ip(l.Server)))
 	m.UpdateOption(dhcpv4.OptRequestedIPAddress(ip(in.Address)))
 	c.state, c.retry, c.lease, c.previous = waiting, now.Add(afterProbe), Lease{}, netip.Addr{}
-	return []ClientOutput{
+	return append(out,
 		Send{To: netip.AddrPortFrom(Everybody, ServerPort), Message: m},
-		Event{"address-failed", map[string]any{"address": in.Address.String()}},
-	}
+		Event{"address-failed", map[string]any{"address": in.Address.String()}})
 }
 
 func (c *Client) stop(release bool) []ClientOutput {
