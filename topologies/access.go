@@ -137,7 +137,7 @@ func (r *resolver) accesses() {
 // serverOf is the node that gives addresses on a link: the first that routes.
 func (r *resolver) serverOf(l *linkDraft) *draft {
 	for _, e := range l.link.Ends {
-		if d := r.nodes[e]; routes(d.node) {
+		if d := r.nodes[e]; routes(d.node) && (d.node.HomeAgent == nil || d.node.HomeAgent.StandbyFor == "") {
 			return d
 		}
 	}
@@ -189,6 +189,11 @@ func (r *resolver) homeInfo(l *linkDraft) *HomeNetwork {
 		return nil
 	}
 	ha := d.node.HomeAgent
+	if ha.StandbyFor != "" {
+		v := l.value.Get("home-agent-info")
+		r.complain(v, "write home-agent-info: "+ha.StandbyFor, "%s stands by for %s, which mobile nodes are to know", v.Text, ha.StandbyFor)
+		return nil
+	}
 	h := &HomeNetwork{Identifier: ha.Realm, Prefixes: ha.HomePrefixes}
 	for _, a := range []netip.Addr{ha.Address, ha.Address4} {
 		if a.IsValid() {

@@ -143,3 +143,27 @@ links: {core: {ends: [a, b, aaa, ns]}}
 		}
 	}
 }
+
+// It has nothing of its own to give, and no name, before it takes over.
+func TestAStandbyHasNoNameAndGivesNothing(t *testing.T) {
+	top := parse(t, `
+topology: t
+nodes:
+  ue:  {role: mn, home-agent: a}
+  b:   {role: ha, standby-for: a}
+  a:   {role: ha, dad: none}
+  aaa: {role: aaa}
+  ns:  {role: dns}
+links:
+  far:  {ends: [ue, b, a], prefix: [2001:db8:7::/64, 192.0.2.0/24]}
+  core: {ends: [b, a, aaa, ns]}
+`)
+	if b, a := top.Node("b").Interface("far"), top.Node("a").Interface("far"); b.DHCP4 != nil || a.DHCP4 == nil {
+		t.Errorf("b gives %+v, a gives %+v", b.DHCP4, a.DHCP4)
+	}
+	for _, r := range top.Node("ns").DNS.Records {
+		if len(r.Targets) > 0 && !slices.Equal(r.Targets, []string{"internet.ha-apn.mnc001.mcc001.pub.3gppnetwork.org"}) {
+			t.Errorf("%s is given by %v", r.Name, r.Targets)
+		}
+	}
+}

@@ -70,7 +70,7 @@ func (r *resolver) nameServers() {
 			if len(all) > 0 {
 				add(Record{Name: n.Name + "." + domain, Addresses: all})
 			}
-			if ha := n.HomeAgent; ha != nil {
+			if ha := n.HomeAgent; ha != nil && ha.StandbyFor == "" {
 				agents := slices.DeleteFunc([]netip.Addr{ha.Address, ha.Address4}, func(a netip.Addr) bool { return !a.IsValid() })
 				add(Record{Name: ha.FQDN(), Addresses: agents})
 				for _, zone := range []string{domain, ha.network() + ".pub.3gppnetwork.org"} {
@@ -96,13 +96,19 @@ func (r *resolver) apns() {
 	owner := map[string]string{}
 	many := 0
 	for _, d := range r.order {
-		if d.node.Role == "ha" {
+		if ha := d.node.HomeAgent; ha != nil && ha.StandbyFor == "" {
 			many++
 		}
 	}
 	for _, d := range r.order {
 		ha := d.node.HomeAgent
 		if ha == nil {
+			continue
+		}
+		if ha.StandbyFor != "" { // it has no name before it takes over, and then the other's
+			if v := d.value.Get("apn"); v.Good() {
+				r.complain(v, "leave it out", "%s stands by for %s, and has its name when it takes over", d.node.Name, ha.StandbyFor)
+			}
 			continue
 		}
 		def := "internet"
