@@ -299,6 +299,7 @@ var measures = sync.OnceValue(func() []measure {
 	flow := []string{"node", "flow", "handover"}
 	return []measure{
 		{"interruption", "seconds", handover, "how long no data came, from the last packet before a handover to the first after it"},
+		{"silence", "seconds", []string{"node", "flow"}, "the longest time between two packets of a flow, as they arrived"},
 		{"excess", "seconds", handover, "the part of the interruption that neither the gap nor the round trips of the protocol explain"},
 		{"link-gap", "seconds", phase, "the part of it without any link"},
 		{"movement-detection", "seconds", phase, "the part of it until a router was found"},

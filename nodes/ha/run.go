@@ -73,7 +73,8 @@ func serve(ctx context.Context, t teller, commands <-chan control.Command, cfg *
 		// who was here before.
 		k.records, k.state = after.known.records(), after.known.origin+1
 	} else if r != nil {
-		k.replicator = newReplicator(r, k.life(time.Now()))
+		k.state = k.life(time.Now()) // one for the AAA servers and for the standby
+		k.replicator = newReplicator(r, k.state)
 	}
 	if err := k.open(cfg); err != nil {
 		return err

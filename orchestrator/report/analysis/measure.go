@@ -48,7 +48,7 @@ func (v Value) String() string {
 // Measures gives the name of each measure and its unit.
 func Measures() map[string]string {
 	return map[string]string{
-		"interruption": "seconds", "excess": "seconds",
+		"interruption": "seconds", "excess": "seconds", "silence": "seconds",
 		LinkGap: "seconds", MovementDetection: "seconds", AddressConfiguration: "seconds", Signalling: "seconds", FirstPacket: "seconds", "latency": "seconds",
 		"handovers": "count", "lost": "count", "loss": "share", "duplicates": "count", "reordered": "count", "corrupted": "count",
 		"delay": "seconds", "jitter": "seconds", "throughput": "bit/s", "response": "seconds",
@@ -68,7 +68,7 @@ func (a *Analysis) Values(q Question) ([]Value, error) {
 	switch q.Measure {
 	case "handovers":
 		m.handovers()
-	case "delay", "jitter", "throughput", "response", "corrupted":
+	case "delay", "jitter", "throughput", "response", "corrupted", "silence":
 		m.flows()
 	case "lost", "loss", "duplicates", "reordered":
 		if q.Handover != 0 || q.After != 0 || q.Within != 0 {
@@ -230,6 +230,10 @@ func (m *measuring) flows() {
 			m.add(float64(d.Reordered), of, d.Start)
 		case "corrupted":
 			m.add(float64(d.Corrupted), of, d.Start)
+		case "silence":
+			if longest, at, ok := d.silence(m.inTime); ok {
+				m.add(longest.Seconds(), of, at)
+			}
 		case "throughput":
 			if rate, ok := d.Throughput(); ok {
 				m.add(rate*8, of, d.Start)
@@ -263,6 +267,18 @@ func (h *Handover) Name() string {
 		return fmt.Sprintf("%s returns home from %s to %s", h.Node, h.From, h.To)
 	}
 	return fmt.Sprintf("%s moves from %s to %s", h.Node, h.From, h.To)
+}
+
+// silence is the longest time between two packets as they arrived, of those that
+// begin when they are asked for.
+func (d *Direction) silence(asked func(time.Duration) bool) (longest, at time.Duration, ok bool) {
+	for i := 1; i < len(d.samples); i++ {
+		from, to := d.samples[i-1].received, d.samples[i].received
+		if asked(from) && to-from >= longest {
+			longest, at, ok = to-from, from, true
+		}
+	}
+	return longest, at, ok
 }
 
 // Name says which direction it is, in words.
