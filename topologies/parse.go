@@ -173,6 +173,7 @@ func (r *resolver) resolve(root *strict.Value) {
 	r.linkless()
 	r.checkBeside()
 	r.mobiles()
+	r.optimizers()
 	r.servers()
 	r.translators()
 	r.apns()

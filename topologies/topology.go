@@ -46,6 +46,8 @@ type Node struct {
 	NAT        *NAT
 	DNS        *DNS
 
+	Correspondent *Correspondent
+
 	Line int // in the file
 }
 
@@ -92,6 +94,9 @@ type MobileNode struct {
 	HomePrefix4  netip.Prefix // the home prefix that HomeAddress4 is of
 	ForceUDP     bool         // it asks for UDP by IPv4, NAT or not
 
+	RouteOptimization bool     // it does and answers RFC 6275's
+	Peers             []string // nodes that it does it with, in the order of the file
+
 	NAI      string
 	Lifetime time.Duration // of each binding it asks for
 	DAD      string        // none, optimistic, full
@@ -110,6 +115,11 @@ type Policy struct {
 	Threshold     float64       // signal: dBm
 	Hysteresis    float64       // signal: dB
 	TimeToTrigger time.Duration // signal
+}
+
+// A Correspondent is what role cn adds to a Node.
+type Correspondent struct {
+	RouteOptimization bool // it knows that of RFC 6275
 }
 
 // A HomeAgent is what role ha adds to a Node.

@@ -25,6 +25,8 @@ type Config struct {
 	Router     *Router     `json:"router,omitempty"`
 	NAT        *NAT        `json:"nat,omitempty"`
 	DNS        *DNS        `json:"dns,omitempty"`
+
+	Correspondent *Correspondent `json:"correspondent,omitempty"`
 }
 
 // An Interface is one end of a link, as the node on it sees it.
@@ -113,6 +115,15 @@ type MobileNode struct {
 	HomeAddress4 netip.Addr   `json:"home-address-4,omitzero"` // the IPv4 home address that it will be given where it asks; invalid: it asks for none
 	HomePrefix4  netip.Prefix `json:"home-prefix-4,omitzero"`  // that HomeAddress4 is of
 	ForceUDP     bool         `json:"force-udp,omitempty"`     // it sets the F flag in Binding Updates by IPv4
+
+	RouteOptimization bool         `json:"route-optimization,omitempty"` // it does and answers that of RFC 6275
+	Peers             []netip.Addr `json:"peers,omitempty"`              // addresses of nodes that it does it with
+}
+
+// A Correspondent is the part of a Config for role cn. Its addresses are those of its
+// Interfaces.
+type Correspondent struct {
+	RouteOptimization bool `json:"route-optimization,omitempty"` // it knows that of RFC 6275
 }
 
 // A Policy is how a mobile node chooses among accesses that can carry it. The

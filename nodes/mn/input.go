@@ -82,7 +82,11 @@ type SignalChanged struct {
 type Received struct {
 	Dev    string
 	Octets []byte
-	From   netip.AddrPort // source of the IPv4 and UDP headers that it came in, RFC 5555, section 4.2; not valid: none
+
+	// Tunnelled: it came in the tunnel, whose other end is the home agent.
+	Tunnelled bool
+
+	From netip.AddrPort // source of the IPv4 and UDP headers that it came in, RFC 5555, section 4.2; not valid: none
 }
 
 // Refused is a packet that came by the tunnel and was dropped.

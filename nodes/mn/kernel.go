@@ -29,6 +29,7 @@ type tunnel interface {
 	Forsake() error
 	Set(host.Binding) error
 	Clear(inner netip.Addr) error
+	Send(inner netip.Addr, packets ...[]byte) error
 	Engine() (name, why string)
 	Refusals() <-chan host.Refusal
 	Close() error
@@ -36,18 +37,29 @@ type tunnel interface {
 
 // kernel is the hands of a mobile node over nodes/host.
 type kernel struct {
-	host     *host.Host
-	mobility *host.MobilityPort
-	nd       *host.NDPort
-	arp      *host.ARPPort             // nil: no IPv4
-	dhcp4    map[string]*host.DHCPPort // by device; none: no IPv4
-	dhcp6    map[string]*host.DHCPPort
-	router4  netip.Addr // of the home link, for IPv4
-	tunnel   tunnel
-	home     netip.Addr // the home address; not valid: none was assigned yet
-	devices  []string
-	teller   teller
-	ways     map[netip.Addr]way // in use, by the address that uses it
+	host      *host.Host
+	mobility  *host.MobilityPort
+	nd        *host.NDPort
+	arp       *host.ARPPort             // nil: no IPv4
+	dhcp4     map[string]*host.DHCPPort // by device; none: no IPv4
+	dhcp6     map[string]*host.DHCPPort
+	router4   netip.Addr // of the home link, for IPv4
+	tunnel    tunnel
+	home      netip.Addr // the home address; not valid: none was assigned yet
+	devices   []string
+	teller    teller
+	ways      map[netip.Addr]way // in use, by the address that uses it
+	host      *host.Host
+	mobility  *host.MobilityPort
+	nd        *host.NDPort
+	arp       *host.ARPPort // nil: no IPv4
+	router4   netip.Addr    // of the home link, for IPv4
+	tunnel    tunnel
+	optimizer *host.Optimizer // nil: no route optimization
+	home      netip.Addr      // the home address; not valid: none was assigned yet
+	devices   []string
+	teller    teller
+	ways      map[netip.Addr]way // in use, by the address that uses it
 
 	mu    sync.Mutex
 	ready map[string]bool // devices whose link-local address may be used
@@ -59,6 +71,7 @@ func (k *kernel) do(o Output) error {
 	err := k.act(o)
 	switch o.(type) {
 	case SolicitRouter, SolicitNeighbor, AdvertiseNeighbor, SendMobility, ProbeAddress:
+	case SolicitRouter, SolicitNeighbor, AdvertiseNeighbor, SendMobility, SendTunnelled:
 		if errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENETDOWN) {
 			return nil
 		}
@@ -103,6 +116,12 @@ func (k *kernel) act(o Output) error {
 		return k.sendDHCP(o)
 	case ProbeAddress:
 		return k.arp.Send(o.Dev, arp.Packet{Operation: arp.Request, Sender: netip.IPv4Unspecified(), Target: o.Address})
+	case SendTunnelled:
+		return k.tunnel.Send(k.home, o.Octets)
+	case SetCareOf:
+		return k.optimizer.SetCareOf(o.Own, o.Peer, o.CareOf)
+	case SetPeerCareOf:
+		return k.optimizer.SetPeerCareOf(o.Own, o.Peer, o.CareOf)
 	case ExpectTunnel:
 		return k.tunnel.Expect(k.binding(SetTunnel(o)))
 	case ForsakeTunnel:
@@ -289,6 +308,9 @@ func (k *kernel) toHomeAgent(dev string, homeAgent, router netip.Addr, onLink bo
 func (k *kernel) takeHome(o TakeHome) error {
 	k.home = o.Address.Addr()
 	k.mobility.TakeAnyUDP(false)
+	if k.optimizer != nil {
+		k.optimizer.SetHome(k.home)
+	}
 	err := k.clearHome(o.Address, o.HomeAgent)
 	return errors.Join(err, k.mobility.Listen(k.home), k.tunnel.SetHome(k.home))
 }

@@ -5,8 +5,9 @@
 // Machine holds the rules, as a plain struct over times and octets. Run is the
 // loop that owns one, and the only part that knows sockets, devices and the lab.
 // Formats are in nodes/wire, keys in nodes/keys, what mobile node and home agent
-// share of RFC 4285 in nodes/session/association, the kernel in nodes/host. Route
-// optimization is left out: the S2c reference point does not use it.
+// share of RFC 4285 in nodes/session/association, route optimization, which the S2c
+// reference point does not use, in nodes/session/routability, the kernel in
+// nodes/host.
 package mn
 
 import (
@@ -40,6 +41,8 @@ type Machine struct {
 	transfer     transfer
 
 	dual dualStack
+
+	optimization *optimization // nil: none is done
 
 	tunnel   SetTunnel  // to the home agent; the zero value: none
 	former   SetTunnel  // the one that the home agent has acknowledged, where tunnel is another; the zero value: none
@@ -88,6 +91,7 @@ func New(cfg *control.Config) (*Machine, error) {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
 	m.registration.seq = uint16(m.rand.Uint32())
+	m.optimization = newOptimization(cfg)
 	return m, nil
 }
 
@@ -126,11 +130,14 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 		}
 	case Received:
 		m.received(now, &in)
+	case Unsupported:
+		m.unsupported(now, in.Octets)
 	case Refused:
 		m.ignore(now, in.Reason, map[string]any{"source": in.Outer.String(), "inner": in.Inner.String()})
 	default:
 		panic(fmt.Sprintf("mn: no rule for %T", in))
 	}
+	m.optimize(now)
 	return m.out
 }
 
@@ -143,6 +150,8 @@ func (m *Machine) Tick(now time.Time) []Output {
 	m.settle(now)
 	m.tickHomecoming(now)
 	m.tickRegistration(now)
+	m.optimize(now)
+	m.tickOptimization(now)
 	return m.out
 }
 
@@ -153,6 +162,7 @@ func (m *Machine) Deadline() time.Time {
 		d = earliest(d, a.deadline())
 	}
 	d = earliest(d, m.homecoming.deadline())
+	d = earliest(d, m.optimization.deadline())
 	return earliest(d, m.registration.deadline())
 }
 

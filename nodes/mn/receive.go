@@ -33,8 +33,8 @@ func (m *Machine) received(now time.Time, in *Received) {
 	case ipv6.ESP, ipv6.AH:
 		return // of no concern here
 	default:
-		if p.HomeAddress.IsValid() { // section 9.3.1: no binding is held here
-			m.tellError(now, &p, mh.UnknownBinding)
+		if p.HomeAddress.IsValid() { // section 9.3.1
+			m.stranger(now, &p)
 		}
 		return
 	}
@@ -49,6 +49,9 @@ func (m *Machine) received(now time.Time, in *Received) {
 	}
 	if err := mh.Check(msg); err != nil {
 		m.ignore(now, err.Error(), source)
+		return
+	}
+	if m.optimized(now, in, &p, msg) {
 		return
 	}
 	switch msg := msg.(type) {

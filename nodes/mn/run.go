@@ -34,6 +34,13 @@ func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
 		return err
 	}
 
+	if cfg.MobileNode.RouteOptimization {
+		if k.optimizer, err = k.mobility.Optimize(); err != nil {
+			return err
+		}
+		k.optimizer.SetHome(k.home)
+	}
+
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	inputs := make(chan Input, 64)
@@ -97,6 +104,9 @@ func (k *kernel) listen(ctx context.Context, inputs chan<- Input, fail context.C
 		}
 	}
 	go refusals(ctx, k.tunnel.Refusals(), inputs)
+	if k.optimizer != nil {
+		go k.receiveOptimized(ctx, inputs)
+	}
 }
 
 func (k *kernel) close() {
@@ -116,6 +126,9 @@ func (k *kernel) close() {
 	}
 	if k.mobility != nil {
 		k.mobility.Close()
+	}
+	if k.optimizer != nil {
+		k.optimizer.Close()
 	}
 }
 
@@ -165,7 +178,21 @@ func (k *kernel) receive(ctx context.Context, inputs chan<- Input, fail context.
 			return
 		}
 		for _, p := range packets {
-			give(ctx, inputs, Received{Dev: p.Dev, Octets: slices.Clone(p.Packet)})
+			give(ctx, inputs, Received{Dev: p.Dev, Octets: slices.Clone(p.Packet), Tunnelled: p.IsTunnelled()})
+		}
+	}
+}
+
+// receiveOptimized is receive, for what route optimization hears besides.
+func (k *kernel) receiveOptimized(ctx context.Context, inputs chan<- Input) {
+	for {
+		select {
+		case p := <-k.optimizer.Tunnelled():
+			give(ctx, inputs, Received{Dev: p.Dev, Octets: p.Packet, Tunnelled: true})
+		case b := <-k.optimizer.Refusals():
+			give(ctx, inputs, Unsupported{Octets: b})
+		case <-ctx.Done():
+			return
 		}
 	}
 }

@@ -37,6 +37,9 @@ func configs(t *topologies.Topology, seed uint64) map[string]*control.Config {
 			cfg.NAT = nat(n)
 		case n.DNS != nil:
 			cfg.DNS = nameServer(n.DNS)
+		case n.Correspondent != nil:
+			c := control.Correspondent(*n.Correspondent)
+			cfg.Correspondent = &c
 		}
 	}
 	return all
@@ -87,6 +90,21 @@ func security(t *topologies.Topology) control.Security {
 	return control.Security{Integrity: t.Security.Integrity, Replay: t.Security.Replay, Bootstrap: t.Security.Bootstrap}
 }
 
+// peers are the addresses of a node that route optimization is done with.
+func peers(n *topologies.Node) (all []netip.Addr) {
+	if n.MobileNode != nil {
+		return []netip.Addr{n.MobileNode.HomeAddress}
+	}
+	for _, i := range n.Interfaces {
+		for _, p := range i.Addresses {
+			if p.Addr().Is6() {
+				all = append(all, p.Addr())
+			}
+		}
+	}
+	return all
+}
+
 func mobileNode(t *topologies.Topology, m *topologies.MobileNode) *control.MobileNode {
 	c := &control.MobileNode{
 		HomeAgent:   t.Node(m.HomeAgent).HomeAgent.Address,
@@ -107,6 +125,11 @@ func mobileNode(t *topologies.Topology, m *topologies.MobileNode) *control.Mobil
 		HomeAddress4: m.HomeAddress4,
 		HomePrefix4:  m.HomePrefix4,
 		ForceUDP:     m.ForceUDP,
+
+		RouteOptimization: m.RouteOptimization,
+	}
+	for _, name := range m.Peers {
+		c.Peers = append(c.Peers, peers(t.Node(name))...)
 	}
 	if m.Assigned { // it is for the mobile node to find out
 		c.HomeAddress, c.HomePrefix = netip.Addr{}, netip.Prefix{}

@@ -199,7 +199,7 @@ func (c *Correspondent) bind(now time.Time, key pair, b *binding, careOf netip.A
 	if u.Flags&mh.AckRequested != 0 {
 		c.acknowledge(l, mh.Accepted, u.Seq, lifetime)
 	}
-	c.do(SetRoute{Peer: key.home, Home: key.home, CareOf: careOf})
+	c.do(SetRoute{Own: key.own, Peer: key.home, CareOf: careOf})
 	c.do(Event{Name: "route-optimized", Fields: map[string]any{"home-address": key.home.String(), "care-of": careOf.String(),
 		"seq": u.Seq, "lifetime": lifetime.Seconds()}})
 }
@@ -220,7 +220,7 @@ func (c *Correspondent) delete(now time.Time, key pair, b *binding, seq uint16) 
 }
 
 func (c *Correspondent) ended(key pair, reason string) {
-	c.do(ClearRoute{Peer: key.home})
+	c.do(ClearRoute{Own: key.own, Peer: key.home})
 	c.do(Event{Name: "route-optimization-ended", Fields: map[string]any{"home-address": key.home.String(), "reason": reason}})
 }
 

@@ -14,6 +14,10 @@ import (
 // is made with it.
 const tokenMargin = 5 * time.Second
 
+// unableFor is for how long a peer without the Mobility Header is left alone: RFC
+// 6275, section 11.3.5, wants a period without naming one.
+const unableFor = maxBindingLifetime
+
 // A Mobile is a mobile node's side towards all its correspondent nodes: RFC
 // 6275, sections 11.6 and 11.7.2. It is told where the mobile node is bound at its
 // home agent; packets go by way of that wherever there is no route of its own.
@@ -40,14 +44,16 @@ type peer struct {
 	lifetime  time.Duration // asked for in waiting
 	waiting   bool          // a Binding Update with seq is not answered yet
 	bound     netip.Addr    // the care-of address in its acknowledgement; not valid: none
+	own       netip.Addr    // the home address that bound goes with
 	mayHold   time.Time     // until when the peer may hold a binding; zero: it holds none
 	refreshAt time.Time     // when to begin anew; zero: not
 
 	retryAt  time.Time // when to send again what is not answered; zero: nothing is
 	interval time.Duration
-	attempts int  // to send what is not answered, after the first
-	refusals int  // of Binding Updates that could be put right
-	unable   bool // it does not know the Mobility Header: for ever
+	attempts int // to send what is not answered, after the first
+	refusals int // of Binding Updates that could be put right
+
+	unable time.Time // until when it is taken not to know the Mobility Header; zero: it may
 }
 
 // A test is one half of the return routability procedure.
@@ -133,8 +139,8 @@ func (m *Mobile) Returned(now time.Time, home netip.Addr) []Output {
 // leave ends the route to a peer, which is from another place.
 func (m *Mobile) leave(p *peer) {
 	if p.bound.IsValid() {
+		m.do(ClearRoute{Own: p.own, Peer: p.address})
 		p.bound = netip.Addr{}
-		m.do(ClearRoute{Peer: p.address})
 	}
 }
 
@@ -150,7 +156,7 @@ func (m *Mobile) atHome() bool { return m.careOf == m.home }
 // start begins a correspondent registration.
 func (m *Mobile) start(now time.Time, p *peer) {
 	p.rest()
-	if !p.unable {
+	if !now.Before(p.unable) {
 		p.interval = initialTimeout
 		m.goOn(now, p)
 	}
@@ -246,7 +252,7 @@ func (m *Mobile) Received(now time.Time, octets []byte, tunnelled bool) []Output
 		return nil
 	}
 	p := m.peer(packet.Src)
-	if p == nil || p.unable {
+	if p == nil || now.Before(p.unable) {
 		return nil
 	}
 	switch message := message.(type) {
@@ -345,19 +351,40 @@ func (m *Mobile) accepted(now time.Time, p *peer, granted time.Duration) {
 	p.mayHold = now.Add(granted)
 	p.refreshAt = now.Add(granted * 3 / 4)
 	if p.bound != m.careOf {
-		p.bound = m.careOf
-		m.do(SetRoute{Peer: p.address, Home: m.home, CareOf: m.careOf})
+		p.bound, p.own = m.careOf, m.home
+		m.do(SetRoute{Own: m.home, Peer: p.address, CareOf: m.careOf})
 		m.event("route-optimized", p, map[string]any{"care-of": m.careOf.String(), "lifetime": granted.Seconds()})
 	}
 }
 
 // Unsupported says that a peer has refused the Mobility Header by an ICMPv6
-// Parameter Problem: RFC 6275, section 11.6.2.
-func (m *Mobile) Unsupported(address netip.Addr) []Output {
+// Parameter Problem, code 1: RFC 6275, sections 11.3.5 and 11.6.2. invoking is the
+// packet that it was sent, from its IPv6 header on; what this node has not sent, or
+// not to that peer, is ignored. After a time route optimization is tried anew, with
+// the next binding.
+func (m *Mobile) Unsupported(now time.Time, invoking []byte) []Output {
 	m.begin()
-	if p := m.peer(address); p != nil && !p.unable {
+	packet, _, message, ok := open(invoking)
+	if !ok || !m.careOf.IsValid() {
+		return nil
+	}
+	p := m.peer(packet.Dst)
+	if p == nil || now.Before(p.unable) {
+		return nil
+	}
+	switch message := message.(type) {
+	case *mh.HomeTestInit:
+		ok = p.home.running && message.Cookie == p.home.cookie
+	case *mh.CareOfTestInit:
+		ok = p.careOf.running && message.Cookie == p.careOf.cookie
+	case *mh.BindingUpdate:
+		ok = p.waiting && message.Seq == p.seq && packet.Src == m.careOf
+	default:
+		ok = false
+	}
+	if ok {
 		m.giveUp(p, "the peer has no mobility header")
-		p.unable = true
+		p.unable = now.Add(unableFor)
 	}
 	return m.out
 }

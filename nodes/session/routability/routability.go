@@ -138,18 +138,15 @@ type Send struct {
 	Tunnelled bool // by way of the home agent
 }
 
-// SetRoute sends what goes to a peer directly. At the mobile node that is from
-// CareOf, with a Home Address option that holds Home; at the correspondent node
-// to CareOf, with a type 2 routing header that holds Home. The other way packets
-// are taken with the same two addresses, and no others: RFC 6275, sections 9.3.1,
-// 9.3.2, 11.3.1 and 11.3.3.
-type SetRoute struct {
-	Peer         netip.Addr // at the mobile node the correspondent; at the correspondent node Home
-	Home, CareOf netip.Addr
-}
+// SetRoute sends what goes from Own to Peer directly. At the mobile node Own is its
+// home address, and it goes from CareOf, with a Home Address option that holds Own.
+// At the correspondent node Peer is the home address, and it goes to CareOf, with a
+// type 2 routing header that holds Peer; what has a Home Address option is taken with
+// the same addresses, and no others: RFC 6275, sections 9.3.1, 9.3.2 and 11.3.1.
+type SetRoute struct{ Own, Peer, CareOf netip.Addr }
 
 // ClearRoute ends that.
-type ClearRoute struct{ Peer netip.Addr }
+type ClearRoute struct{ Own, Peer netip.Addr }
 
 // An Event is for the journal.
 type Event struct {

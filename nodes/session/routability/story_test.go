@@ -28,6 +28,7 @@ type world struct {
 	mobile        *Mobile
 	correspondent *Correspondent
 	lose          func(m mh.Message) bool
+	seen          func(octets []byte, m mh.Message)
 	sent          []string // messages in order, by name
 	routes        map[string]SetRoute
 	events        []string
@@ -75,6 +76,9 @@ func (w *world) carry(who string, s Send) {
 		name += fmt.Sprint(" ", a.Status)
 	}
 	w.sent = append(w.sent, name)
+	if w.seen != nil {
+		w.seen(s.Octets, m)
+	}
 	switch {
 	case w.lose != nil && w.lose(m):
 	case who == "mobile":
@@ -121,8 +125,8 @@ func (w *world) wantRoute(careOf netip.Addr) {
 	w.t.Helper()
 	want := map[string]SetRoute{}
 	if careOf.IsValid() {
-		want["mobile"] = SetRoute{Peer: peerAddress, Home: homeAddress, CareOf: careOf}
-		want["correspondent"] = SetRoute{Peer: homeAddress, Home: homeAddress, CareOf: careOf}
+		want["mobile"] = SetRoute{Own: homeAddress, Peer: peerAddress, CareOf: careOf}
+		want["correspondent"] = SetRoute{Own: peerAddress, Peer: homeAddress, CareOf: careOf}
 	}
 	for _, who := range []string{"mobile", "correspondent"} {
 		if w.routes[who] != want[who] {
@@ -265,12 +269,42 @@ func TestWithoutABindingNothingGoesDirectly(t *testing.T) {
 }
 
 func TestAPeerThatKnowsNoMobilityHeaderIsLeftAlone(t *testing.T) {
-	w := newWorld(t)
-	w.lose = func(mh.Message) bool { return true }
-	w.bound(wlan)
-	w.act("mobile", w.mobile.Unsupported(peerAddress))
-	w.sent = nil
-	w.run(time.Minute)
-	w.bound(wimax)
-	w.wantSent()
+	for _, what := range []string{"home-test-init", "care-of-test-init", "binding-update"} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			var refused []byte
+			w.lose = func(m mh.Message) bool { return mh.Name(m) == what }
+			w.seen = func(octets []byte, m mh.Message) {
+				if mh.Name(m) == what {
+					refused = slices.Clone(octets)
+				}
+			}
+			w.bound(wlan)
+			other := slices.Clone(refused)
+			other[len(other)-1] ^= 1 // its checksum does not hold
+			for what, b := range map[string][]byte{"nothing": nil, "half of it": refused[:len(refused)/2], "another": other, "an answer": w.careOfTestTo(refused)} {
+				if out := w.mobile.Unsupported(w.now, b); len(out) != 0 {
+					t.Errorf("%s: %v, want that it is ignored", what, out)
+				}
+			}
+			w.act("mobile", w.mobile.Unsupported(w.now, refused))
+			w.lose, w.sent = nil, nil
+			w.run(time.Minute)
+			w.bound(wimax)
+			w.wantSent()
+			w.run(unableFor)
+			w.bound(wlan)
+			w.wantRoute(wlan)
+		})
+	}
+}
+
+// careOfTestTo is a Care-of Test to where a packet came from.
+func (w *world) careOfTestTo(octets []byte) []byte {
+	w.t.Helper()
+	p, err := ipv6.Parse(octets)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return (&letter{src: p.Dst, dst: p.Src}).packet(&mh.CareOfTest{})
 }
