@@ -26,9 +26,10 @@ type optimization struct {
 
 // whereabouts are what route optimization depends on.
 type whereabouts struct {
-	home   netip.Addr
-	careOf netip.Addr // bound; the home address at home; not valid: neither
-	until  time.Time
+	home     netip.Addr
+	attached netip.Addr // an IPv6 care-of address that is not bound yet; not valid: none
+	careOf   netip.Addr // bound; the home address at home; not valid: neither
+	until    time.Time
 }
 
 func newOptimization(cfg *control.Config) *optimization {
@@ -72,6 +73,8 @@ func (m *Machine) whereabouts() whereabouts {
 		w.careOf = m.home.address
 	case !m.here.home && r.bound && r.boundTo == m.careOf && m.careOf.Is6() && m.tunnel.Local == m.careOf:
 		w.careOf, w.until = m.careOf, r.expires
+	case !m.here.home && m.careOf.Is6():
+		w.attached = m.careOf
 	}
 	return w
 }
@@ -94,6 +97,9 @@ func (m *Machine) optimize(now time.Time) {
 	switch w.careOf {
 	case netip.Addr{}:
 		m.asMobile(o.mobile.Unbound())
+		if w.attached.IsValid() {
+			m.asMobile(o.mobile.Attached(now, w.attached))
+		}
 	case w.home:
 		m.asMobile(o.mobile.Returned(now, w.home))
 	default:

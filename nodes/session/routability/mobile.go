@@ -109,6 +109,21 @@ func (m *Mobile) Bound(now time.Time, home, careOf netip.Addr, until time.Time) 
 	return m.out
 }
 
+// Attached says that the mobile node is at careOf and has told its home agent so,
+// after Unbound. Care-of tests run meanwhile where the home test need not, so that a
+// Binding Update can follow the home agent's acknowledgement at once, which it must
+// not precede: RFC 6275, section 11.7.2.
+func (m *Mobile) Attached(now time.Time, careOf netip.Addr) []Output {
+	m.begin()
+	for _, p := range m.peers {
+		if p.home.good(now) && !now.Before(p.unable) {
+			p.of, p.careOf = careOf, test{}
+			m.testCareOf(p)
+		}
+	}
+	return m.out
+}
+
 // Unbound says that the home agent holds no binding, and that the mobile node is
 // not at home: nothing can be sent but by its old ways.
 func (m *Mobile) Unbound() []Output {
@@ -155,7 +170,9 @@ func (m *Mobile) atHome() bool { return m.careOf == m.home }
 
 // start begins a correspondent registration.
 func (m *Mobile) start(now time.Time, p *peer) {
+	ahead := p.careOf.running && p.of == m.careOf
 	p.rest()
+	p.careOf.running = ahead
 	if !now.Before(p.unable) {
 		p.interval = initialTimeout
 		m.goOn(now, p)
@@ -178,11 +195,17 @@ func (m *Mobile) goOn(now time.Time, p *peer) {
 	}
 	second := m.atHome() || p.careOf.good(now)
 	if !second {
-		m.probe(&p.careOf, &mh.CareOfTestInit{Cookie: m.cookie(&p.careOf)}, letter{src: m.careOf, dst: p.address}, false)
+		if !p.careOf.running || p.attempts > 0 {
+			m.testCareOf(p)
+		}
 	}
 	if first && second {
 		m.update(now, p)
 	}
+}
+
+func (m *Mobile) testCareOf(p *peer) {
+	m.probe(&p.careOf, &mh.CareOfTestInit{Cookie: m.cookie(&p.careOf)}, letter{src: p.of, dst: p.address}, false)
 }
 
 // cookie gives a new cookie, so that an answer to an older test is none.
@@ -248,11 +271,14 @@ func (m *Mobile) peer(a netip.Addr) *peer {
 func (m *Mobile) Received(now time.Time, octets []byte, tunnelled bool) []Output {
 	m.begin()
 	packet, header, message, ok := open(octets)
-	if !ok || packet.HomeAddress.IsValid() || !m.careOf.IsValid() {
+	if !ok || packet.HomeAddress.IsValid() {
 		return nil
 	}
 	p := m.peer(packet.Src)
 	if p == nil || now.Before(p.unable) {
+		return nil
+	}
+	if _, test := message.(*mh.CareOfTest); !m.careOf.IsValid() && !test {
 		return nil
 	}
 	switch message := message.(type) {
@@ -261,7 +287,7 @@ func (m *Mobile) Received(now time.Time, octets []byte, tunnelled bool) []Output
 			m.tested(now, p, &p.home, message.KeygenToken, message.NonceIndex)
 		}
 	case *mh.CareOfTest:
-		if p.careOf.running && packet.Dst == m.careOf && !tunnelled && message.Cookie == p.careOf.cookie {
+		if p.careOf.running && packet.Dst == p.of && !tunnelled && message.Cookie == p.careOf.cookie {
 			m.tested(now, p, &p.careOf, message.KeygenToken, message.NonceIndex)
 		}
 	case *mh.BindingAcknowledgement:
@@ -292,7 +318,7 @@ func (m *Mobile) forUs(p *ipv6.Packet) bool {
 // tested takes a token in.
 func (m *Mobile) tested(now time.Time, p *peer, t *test, token Token, index uint16) {
 	t.running, t.token, t.index, t.got = false, token, index, now
-	if p.home.good(now) && (m.atHome() || p.careOf.good(now)) {
+	if m.careOf.IsValid() && p.home.good(now) && (m.atHome() || p.careOf.good(now)) {
 		p.interval, p.attempts = initialTimeout, 0
 		m.goOn(now, p)
 	}

@@ -308,3 +308,39 @@ func (w *world) careOfTestTo(octets []byte) []byte {
 	}
 	return (&letter{src: p.Dst, dst: p.Src}).packet(&mh.CareOfTest{})
 }
+
+// The care-of test need not wait for the home agent's acknowledgement, and the
+// Binding Update does.
+func TestACareOfTestRunsAheadOfTheHomeRegistration(t *testing.T) {
+	for _, answered := range []bool{true, false} {
+		w := newWorld(t)
+		w.bound(wlan)
+		w.act("mobile", w.mobile.Unbound())
+		w.sent = nil
+		var late []byte
+		w.lose = func(m mh.Message) bool { return !answered && mh.Name(m) == "care-of-test" }
+		w.seen = func(octets []byte, m mh.Message) {
+			if mh.Name(m) == "care-of-test" {
+				late = slices.Clone(octets)
+			}
+		}
+		w.act("mobile", w.mobile.Attached(w.now, wimax))
+		w.wantSent("care-of-test-init", "care-of-test")
+		w.bound(wimax)
+		if !answered {
+			w.wantSent()
+			w.act("mobile", w.mobile.Received(w.now, late, false))
+		}
+		w.wantSent("binding-update 7m0s", "binding-acknowledgement "+mh.Accepted.String())
+		w.wantRoute(wimax)
+	}
+}
+
+func TestNothingIsTestedAheadWithoutAHomeToken(t *testing.T) {
+	w := newWorld(t)
+	w.act("mobile", w.mobile.Unbound())
+	w.act("mobile", w.mobile.Attached(w.now, wlan))
+	w.wantSent()
+	w.bound(wlan)
+	w.wantSent(append(slices.Clone(both), "binding-update 7m0s", "binding-acknowledgement "+mh.Accepted.String())...)
+}
