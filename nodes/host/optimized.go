@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"slices"
@@ -248,7 +249,7 @@ func (o *Optimizer) lead(peer netip.Addr) error {
 // depart sends what applications send to peers.
 func (o *Optimizer) depart() {
 	defer o.running.Done()
-	d := departure{optimizer: o}
+	d := departure{optimizer: o, fragments: rand.Uint32()}
 	o.dev.read(d.take, d.send)
 }
 
@@ -258,7 +259,7 @@ type departure struct {
 	segments  cutter
 	heads     []byte // new headers; those given out stay put
 	out       outgoing
-	fragments uint32 // packets that were cut so far
+	fragments uint32 // identification of the last packet sent in fragments: RFC 7739, section 5.3
 }
 
 func (d *departure) take(b []byte, of offload) {

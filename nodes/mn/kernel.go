@@ -45,16 +45,6 @@ type kernel struct {
 	dhcp6     map[string]*host.DHCPPort
 	router4   netip.Addr // of the home link, for IPv4
 	tunnel    tunnel
-	home      netip.Addr // the home address; not valid: none was assigned yet
-	devices   []string
-	teller    teller
-	ways      map[netip.Addr]way // in use, by the address that uses it
-	host      *host.Host
-	mobility  *host.MobilityPort
-	nd        *host.NDPort
-	arp       *host.ARPPort // nil: no IPv4
-	router4   netip.Addr    // of the home link, for IPv4
-	tunnel    tunnel
 	optimizer *host.Optimizer // nil: no route optimization
 	home      netip.Addr      // the home address; not valid: none was assigned yet
 	devices   []string
@@ -70,8 +60,7 @@ type kernel struct {
 func (k *kernel) do(o Output) error {
 	err := k.act(o)
 	switch o.(type) {
-	case SolicitRouter, SolicitNeighbor, AdvertiseNeighbor, SendMobility, ProbeAddress:
-	case SolicitRouter, SolicitNeighbor, AdvertiseNeighbor, SendMobility, SendTunnelled:
+	case SolicitRouter, SolicitNeighbor, AdvertiseNeighbor, SendMobility, SendTunnelled, ProbeAddress:
 		if errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENETDOWN) {
 			return nil
 		}
