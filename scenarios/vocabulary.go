@@ -44,10 +44,11 @@ var fields = sync.OnceValue(func() []field {
 		{"from", ofNode, "the node that sent it into the link"},
 		{"to", ofNode, "a node that it was meant for, on the link"},
 		{"fate", ofText, "delivered, dropped, duplicated, corrupted or held"},
-		{"src", ofAddress, "the source in the outermost IPv6 header"},
-		{"dst", ofAddress, "the destination in the outermost IPv6 header"},
+		{"src", ofAddress, "the source in the outermost header"},
+		{"dst", ofAddress, "the destination in the outermost header"},
 		{"inner-src", ofAddress, "the source within a tunnel"},
 		{"inner-dst", ofAddress, "the destination within a tunnel"},
+		{"outer", ofText, "udp where it went in UDP over IPv4 (RFC 5555)"},
 		{"length", ofNumber, "octets of the frame"},
 		{"bad-checksum", ofBoolean, "true where the checksum is wrong"},
 		{"malformed", ofText, "what is wrong with it"},
@@ -57,6 +58,12 @@ var fields = sync.OnceValue(func() []field {
 		{"status", ofStatus, "the status of a Binding Acknowledgement: a number or its name; of a revocation: a number"},
 		{"home-address", ofAddress, "the mobile's home address"},
 		{"care-of", ofAddress, "the mobile's care-of address"},
+		{"ipv4-home-address", ofAddress, "the mobile's IPv4 home address; 0.0.0.0 asks for one"},
+		{"ipv4-status", ofNumber, "the status of the IPv4 home address"},
+		{"force-udp", ofBoolean, "whether the home agent wants UDP, NAT or not"},
+		{"nat-keepalive", ofSeconds, "how often the binding is to be refreshed for a NAT"},
+		{"keepalive", ofSeconds, "how often the binding is refreshed for a NAT"},
+		{"attempts", ofNumber, "how many Binding Updates were not answered"},
 		{"options", ofWords, "mobility options that are there"},
 		{"auth", ofWords, "authentication options that are there: mn-ha, mn-aaa"},
 		{"nai", ofText, "the mobile's identifier"},
@@ -115,11 +122,12 @@ var fields = sync.OnceValue(func() []field {
 })
 
 // everyMessage is the fields that all messages have.
-var everyMessage = []string{"link", "from", "to", "fate", "reason", "src", "dst", "inner-src", "inner-dst", "length", "bad-checksum", "malformed"}
+var everyMessage = []string{"link", "from", "to", "fate", "reason", "src", "dst", "inner-src", "inner-dst", "outer", "length", "bad-checksum", "malformed"}
 
 // words is every event and message that a scenario may speak of.
 var words = sync.OnceValue(func() []word {
-	mh := []string{"home-address", "care-of", "options", "auth", "nai", "spi", "service"}
+	mh := []string{"home-address", "ipv4-home-address", "care-of", "options", "auth", "nai", "spi", "service"}
+	dhcp := []string{"address", "client", "lifetime"}
 	diameter := []string{"flags", "nai", "result", "name", "error", "origin-host", "session"}
 	with := func(own ...string) []string { return append(own, mh...) }
 	mn, ha, aaa := []string{"mn"}, []string{"ha"}, []string{"aaa"}
@@ -131,7 +139,7 @@ var words = sync.OnceValue(func() []word {
 	}
 	return []word{
 		message("binding-update", "a mobile node tells where it is", with("seq", "flags", "lifetime")...),
-		message("binding-acknowledgement", "the home agent answers", with("seq", "flags", "lifetime", "status", "name")...),
+		message("binding-acknowledgement", "the home agent answers", with("seq", "flags", "lifetime", "status", "name", "ipv4-status", "force-udp", "nat-keepalive")...),
 		message("binding-error", "a Home Address option without a binding", with("status", "name")...),
 		message("binding-refresh-request", "the home agent asks for a Binding Update", mh...),
 		message("home-test-init", "return routability", mh...),
@@ -146,6 +154,27 @@ var words = sync.OnceValue(func() []word {
 		message("router-advertisement", "a router says that it is there", "flags", "lifetime", "router", "prefix", "options"),
 		message("neighbor-solicitation", "a node asks for a link-layer address", "target", "dad", "options"),
 		message("neighbor-advertisement", "a node tells its link-layer address", "target", "flags", "options"),
+		message("arp-request", "a node asks for the link-layer address of an IPv4 one; with dad, whether somebody has it", "target", "dad"),
+		message("arp-reply", "a node tells its link-layer address", "target"),
+		message("dhcp4-discover", "a node asks for an IPv4 address", dhcp...),
+		message("dhcp4-offer", "a server offers one", append([]string{"router"}, dhcp...)...),
+		message("dhcp4-request", "the node asks for that, or to have its own for longer", dhcp...),
+		message("dhcp4-ack", "the server gives it", append([]string{"router"}, dhcp...)...),
+		message("dhcp4-nak", "the server refuses it", dhcp...),
+		message("dhcp4-decline", "the node has found it in use", dhcp...),
+		message("dhcp4-release", "the node gives it back", dhcp...),
+		message("dhcp4-inform", "a node asks for configuration alone", dhcp...),
+		message("dhcp6-solicit", "a node asks for an IPv6 address", dhcp...),
+		message("dhcp6-advertise", "a server offers one", append([]string{"code"}, dhcp...)...),
+		message("dhcp6-request", "the node asks for that", dhcp...),
+		message("dhcp6-confirm", "a node that comes back asks whether its address is still right", dhcp...),
+		message("dhcp6-renew", "a node asks its server to have its address for longer", dhcp...),
+		message("dhcp6-rebind", "it asks any server", dhcp...),
+		message("dhcp6-reply", "the server answers", append([]string{"code"}, dhcp...)...),
+		message("dhcp6-release", "the node gives its address back", dhcp...),
+		message("dhcp6-decline", "the node has found it in use", dhcp...),
+		message("dhcp6-information-request", "a node asks for configuration alone", dhcp...),
+		message("dhcp-malformed", "a DHCP message that cannot be read"),
 		message("redirect", "a router names a better one", "target", "options"),
 		message("echo-request", "ping", "seq"),
 		message("echo-reply", "the answer to ping", "seq"),
@@ -177,7 +206,12 @@ var words = sync.OnceValue(func() []word {
 		event("router-found", mn, "a new router was heard", "link", "router", "prefix", "home"),
 		event("router-lost", mn, "a router is not heard any more", "link", "router", "reason"),
 		event("address-configured", mn, "a care-of address can be used", "link", "address", "how"),
+		event("address-offered", mn, "a DHCP server was found", "link", "address", "source"),
 		event("address-failed", mn, "an address is a duplicate", "link", "address"),
+		event("address-lost", mn, "an address may not be used any more", "link", "address", "reason"),
+		event("nat-detected", mn, "there is a NAT on the way to the home agent", "link", "keepalive"),
+		event("ipv6-failed", mn, "Binding Updates by IPv6 were not answered: it goes on by IPv4", "link", "attempts"),
+		event("home-address-refused", mn, "the home agent gives no IPv4 home address", "status", "name", "reason"),
 		event("signal-changed", mn, "the radio hears an access better or worse", "link", "signal"),
 		event("access-chosen", mn, "the policy has decided", "link", "instead-of", "reason", "signal"),
 		event("attached", mn, "the mobile has taken to a link", "link", "care-of", "home"),
@@ -236,7 +270,7 @@ var words = sync.OnceValue(func() []word {
 		event("events-suppressed", nil, "events were too many to be told one by one", "event"),
 		event("lease-granted", []string{"router", "nat", "ha"}, "a node was given an address by DHCP", "link", "address", "client", "lifetime"),
 		event("lease-ended", []string{"router", "nat", "ha"}, "it was released, or has expired", "link", "address", "reason"),
-		event("lease-refused", []string{"router", "nat", "ha"}, "a node asked for an address that it cannot have", "link", "address", "client", "reason"),
+		event("lease-refused", []string{"router", "nat", "ha", "mn"}, "a node asked for an address that it cannot have", "link", "address", "client", "reason"),
 		event("address-declined", []string{"router", "nat", "ha"}, "a node found that somebody else has the address it was given", "link", "address", "client"),
 		event("pool-exhausted", []string{"router", "nat", "ha"}, "DHCP has no address left", "link", "addresses"),
 		event("nat-forgot", []string{"nat"}, "a NAT has lost its mappings", "mappings"),

@@ -8,8 +8,10 @@ import (
 
 	"s2clab/nodes/wire/diameter"
 	"s2clab/nodes/wire/icmp6"
+	"s2clab/nodes/wire/ipv4"
 	"s2clab/nodes/wire/ipv6"
 	"s2clab/nodes/wire/mh"
+	"s2clab/nodes/wire/udp"
 )
 
 // A Message is a signalling message that a frame carries.
@@ -19,43 +21,76 @@ type Message struct {
 }
 
 // Decode gives the signalling messages that an Ethernet frame carries by itself:
-// Mobility Headers and ICMPv6, also inside tunnels, and whole Diameter messages.
-// Data gives none. It keeps nothing of frame.
+// Mobility Headers and ICMPv6, also inside tunnels and in UDP over IPv4 (RFC 5555),
+// DHCP, ARP, and whole Diameter messages. Data gives none. It keeps nothing of frame.
 func Decode(frame []byte) []Message {
 	return decode(frame, wholeMessages)
 }
 
 const (
 	ethernetLen  = 14
+	etherIPv4    = 0x0800
+	etherARP     = 0x0806
 	etherIPv6    = 0x86dd
 	portDiameter = diameter.Port
+	portTunnel   = udp.EncapsulationPort
+	udpLen       = 8
 	tunnelsDeep  = 4 // packets within packets
 )
 
 // Signalling says, from its first headers, whether a frame may carry signalling:
 // quickly, and rather once too often.
 func Signalling(frame []byte) bool {
-	if len(frame) < ethernetLen+ipv6.HeaderLen || binary.BigEndian.Uint16(frame[12:]) != etherIPv6 {
+	if len(frame) < ethernetLen+ipv4.HeaderLen {
 		return false
 	}
 	b := frame[ethernetLen:]
-	for range tunnelsDeep {
-		next := b[6]
-		b = b[ipv6.HeaderLen:]
-		switch next {
-		case ipv6.ICMPv6, ipv6.Mobility, ipv6.Destination, ipv6.Routing, ipv6.HopByHop, ipv6.Fragment:
-			return true
-		case ipv6.TCP:
-			return len(b) >= 4 && (binary.BigEndian.Uint16(b) == portDiameter || binary.BigEndian.Uint16(b[2:]) == portDiameter)
-		case ipv6.Encapsulate:
-			if len(b) < ipv6.HeaderLen {
+	switch binary.BigEndian.Uint16(frame[12:]) {
+	case etherARP:
+		return true
+	case etherIPv4, etherIPv6:
+	default:
+		return false
+	}
+	for range tunnelsDeep + 1 {
+		var next uint8
+		four := false
+		switch {
+		case len(b) >= ipv6.HeaderLen && b[0]>>4 == 6:
+			next, b = b[6], b[ipv6.HeaderLen:]
+		case len(b) >= ipv4.HeaderLen && b[0]>>4 == 4:
+			header := int(b[0]&15) * 4
+			if header < ipv4.HeaderLen || header > len(b) || binary.BigEndian.Uint16(b[6:])&0x1fff != 0 { // a later fragment
 				return false
 			}
+			next, b, four = b[9], b[header:], true
+		default:
+			return false
+		}
+		switch next {
+		case ipv6.ICMPv6, ipv6.Mobility, ipv6.Destination, ipv6.Routing, ipv6.HopByHop, ipv6.Fragment:
+			return !four
+		case ipv6.TCP:
+			return len(b) >= 4 && (binary.BigEndian.Uint16(b) == portDiameter || binary.BigEndian.Uint16(b[2:]) == portDiameter)
+		case ipv6.UDP:
+			if isDHCP(b, four) {
+				return true
+			}
+			if !isTunnel(b) {
+				return false
+			}
+			b = b[udpLen:]
+		case ipv6.Encapsulate, ipv4.Encapsulate:
 		default:
 			return false
 		}
 	}
 	return false
+}
+
+// isTunnel says whether a UDP header is that of a tunnel: RFC 5555, section 4.1.
+func isTunnel(b []byte) bool {
+	return len(b) >= udpLen && (binary.BigEndian.Uint16(b) == portTunnel || binary.BigEndian.Uint16(b[2:]) == portTunnel)
 }
 
 // A segment is the part of a TCP stream that one frame carries.
@@ -73,32 +108,67 @@ func decode(frame []byte, messages func(segment) [][]byte) []Message {
 	if !Signalling(frame) {
 		return nil
 	}
-	p, err := ipv6.Parse(frame[ethernetLen:])
-	if err != nil {
+	b := frame[ethernetLen:]
+	if binary.BigEndian.Uint16(frame[12:]) == etherARP {
+		if m, ok := arpMessage(b); ok {
+			return []Message{m}
+		}
 		return nil
 	}
-	outer := map[string]any{"src": p.Src.String(), "dst": p.Dst.String()}
-	for range tunnelsDeep {
-		if p.Next != ipv6.Encapsulate {
-			break
-		}
-		inner, err := ipv6.Parse(p.Payload)
+	outer := map[string]any{}
+	for depth := range tunnelsDeep + 1 {
+		l, err := layerOf(b)
 		if err != nil {
 			return nil
 		}
-		p = inner
-		outer["inner-src"], outer["inner-dst"] = p.Src.String(), p.Dst.String()
-	}
-	var all []Message
-	switch p.Next {
-	case ipv6.Mobility:
-		all = []Message{mobility(&p)}
-	case ipv6.ICMPv6:
-		if m, ok := icmp(&p); ok {
-			all = []Message{m}
+		if depth == 0 {
+			outer["src"], outer["dst"] = l.packet.Src.String(), l.packet.Dst.String()
+		} else {
+			outer["inner-src"], outer["inner-dst"] = l.packet.Src.String(), l.packet.Dst.String()
 		}
-	case ipv6.TCP:
-		s, ok := tcpSegment(&p)
+		p := &l.packet
+		switch {
+		case p.Next == ipv6.Encapsulate, p.Next == ipv4.Encapsulate:
+			b = p.Payload
+		case p.Next == ipv6.UDP && isDHCP(p.Payload, l.four):
+			return with(outer, dhcp(p.Payload, p.Src, p.Dst))
+		case p.Next == ipv6.UDP && isTunnel(p.Payload):
+			outer["outer"] = "udp"
+			b = p.Payload[udpLen:]
+		default:
+			return with(outer, l.messages(outer, messages)...)
+		}
+	}
+	return nil
+}
+
+// A layer is one of the packets within packets.
+type layer struct {
+	packet ipv6.Packet // of IPv4: source, destination, protocol and payload
+	four   bool
+}
+
+func layerOf(b []byte) (layer, error) {
+	if len(b) == 0 || b[0]>>4 != 4 {
+		p, err := ipv6.Parse(b)
+		return layer{packet: p}, err
+	}
+	p, err := ipv4.Parse(b)
+	return layer{ipv6.Packet{Src: p.Src, Dst: p.Dst, Next: p.Protocol, Payload: p.Payload}, true}, err
+}
+
+// messages reads what the innermost packet carries.
+func (l *layer) messages(outer map[string]any, messages func(segment) [][]byte) (all []Message) {
+	p := &l.packet
+	switch {
+	case p.Next == ipv6.Mobility && !l.four:
+		return []Message{mobility(p, outer)}
+	case p.Next == ipv6.ICMPv6 && !l.four:
+		if m, ok := icmp(p); ok {
+			return []Message{m}
+		}
+	case p.Next == ipv6.TCP:
+		s, ok := tcpSegment(p)
 		if !ok || s.flow.src.Port() != portDiameter && s.flow.dst.Port() != portDiameter {
 			return nil
 		}
@@ -106,6 +176,11 @@ func decode(frame []byte, messages func(segment) [][]byte) []Message {
 			all = append(all, diameterMessage(b))
 		}
 	}
+	return all
+}
+
+// with adds the addresses of a frame to its messages.
+func with(outer map[string]any, all ...Message) []Message {
 	for _, m := range all {
 		for k, v := range outer {
 			m.Fields[k] = v
@@ -114,8 +189,10 @@ func decode(frame []byte, messages func(segment) [][]byte) []Message {
 	return all
 }
 
-// mobility reads a Mobility Header.
-func mobility(p *ipv6.Packet) Message {
+// mobility reads a Mobility Header. In UDP the care-of address is outside: RFC 5555,
+// section 4.2.
+func mobility(p *ipv6.Packet, outer map[string]any) Message {
+	inUDP := outer["outer"] != nil
 	m, err := mh.Parse(p.Payload)
 	if err != nil {
 		name := "mobility-malformed"
@@ -133,10 +210,16 @@ func mobility(p *ipv6.Packet) Message {
 	case *mh.BindingUpdate:
 		f["seq"], f["lifetime"], flags = float64(m.Seq), m.Lifetime.Seconds(), m.Flags.Names()
 		f["home-address"], f["care-of"] = p.UpperSrc().String(), p.Src.String()
+		if inUDP {
+			f["care-of"] = outer["src"]
+		}
 	case *mh.BindingAcknowledgement:
 		f["seq"], f["lifetime"], flags = float64(m.Seq), m.Lifetime.Seconds(), m.Flags.Names()
 		f["status"], f["name"] = float64(m.Status), m.Status.String()
 		f["home-address"], f["care-of"] = p.UpperDst().String(), p.Dst.String()
+		if inUDP {
+			f["care-of"] = outer["dst"]
+		}
 	case *mh.BindingError:
 		f["status"], f["name"] = float64(m.Status), m.Status.String()
 		f["home-address"] = m.HomeAddress.String()
@@ -167,6 +250,17 @@ func mobility(p *ipv6.Packet) Message {
 			f["nai"] = o.Identifier
 		case mh.AlternateCareOf:
 			f["care-of"] = o.Address.String()
+		case mh.IPv4CareOf:
+			f["care-of"] = o.Address.String()
+		case mh.IPv4HomeAddress:
+			f["ipv4-home-address"] = o.Address.String()
+		case mh.IPv4AddressAck:
+			f["ipv4-home-address"], f["ipv4-status"] = o.Address.String(), float64(o.Status)
+		case mh.NATDetection:
+			f["force-udp"] = o.ForceUDP
+			if o.Refresh > 0 && o.Refresh < mh.NoKeepalives {
+				f["nat-keepalive"] = o.Refresh.Seconds()
+			}
 		case mh.Authentication:
 			auth = append(auth, o.Subtype.String())
 			f["spi"] = float64(o.SPI)

@@ -1,16 +1,22 @@
 package capture
 
 import (
+	"net"
 	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv6"
 
+	"s2clab/nodes/wire/arp"
 	"s2clab/nodes/wire/diameter"
 	"s2clab/nodes/wire/icmp6"
+	"s2clab/nodes/wire/ipv4"
 	"s2clab/nodes/wire/ipv6"
 	"s2clab/nodes/wire/mh"
+	"s2clab/nodes/wire/udp"
 )
 
 var (
@@ -80,6 +86,84 @@ func tcpFrame(tb testing.TB, seq uint32, data []byte) []byte {
 	return ethernet(tb, &ipv6.Packet{Src: agent, Dst: server, HopLimit: 64, Next: ipv6.TCP, Payload: b})
 }
 
+var (
+	care4    = netip.MustParseAddr("203.0.113.7") // outside a NAT
+	private4 = netip.MustParseAddr("192.168.1.7")
+	agent4   = netip.MustParseAddr("192.0.2.1")
+)
+
+func ethernet4(tb testing.TB, p *ipv4.Packet) []byte {
+	tb.Helper()
+	b := append(append(gwMAC[:len(gwMAC):len(gwMAC)], ueMAC[:]...), 0x08, 0)
+	b, err := ipv4.Append(b, p)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+func inUDP(tb testing.TB, src, dst netip.Addr, p *ipv6.Packet) []byte {
+	tb.Helper()
+	inner, err := ipv6.Append(nil, p)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	b, err := udp.Append(nil, &udp.Datagram{Src: 4191, Dst: 4191, Payload: inner}, src, dst)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return ethernet4(tb, &ipv4.Packet{Src: src, Dst: dst, TTL: 64, Protocol: ipv4.UDP, Payload: b})
+}
+
+func mobilityPacket(tb testing.TB, m mh.Message, src, dst netip.Addr) *ipv6.Packet {
+	tb.Helper()
+	b, err := mh.Append(nil, m, src, dst)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &ipv6.Packet{Src: src, Dst: dst, HopLimit: 64, Next: ipv6.Mobility, Payload: b}
+}
+
+func bindingUpdate4(tb testing.TB) *ipv6.Packet {
+	return mobilityPacket(tb, &mh.BindingUpdate{Seq: 8, Flags: mh.AckRequested | mh.HomeRegistration | mh.ForceUDP, Lifetime: time.Minute,
+		Options: []mh.Option{mh.IPv4CareOf{Address: private4}, mh.IPv4HomeAddress{PrefixLen: 32, Address: netip.IPv4Unspecified()}}}, home, agent)
+}
+
+func bindingAcknowledgement4(tb testing.TB) *ipv6.Packet {
+	return mobilityPacket(tb, &mh.BindingAcknowledgement{Seq: 8, Lifetime: time.Minute,
+		Options: []mh.Option{mh.IPv4AddressAck{PrefixLen: 32, Address: netip.MustParseAddr("198.51.100.16")}, mh.NATDetection{Refresh: 30 * time.Second}}}, agent, home)
+}
+
+var (
+	offer = &dhcpv4.DHCPv4{OpCode: dhcpv4.OpcodeBootReply, HWType: 1, TransactionID: dhcpv4.TransactionID{1, 2, 3, 4}, ClientHWAddr: ueMAC[:], YourIPAddr: net.IPv4(192, 168, 1, 7),
+		Options: dhcpv4.OptionsFromList(dhcpv4.OptMessageType(dhcpv4.MessageTypeOffer), dhcpv4.OptIPAddressLeaseTime(10*time.Minute), dhcpv4.OptRouter(net.IPv4(192, 168, 1, 1)))}
+	reply = &dhcpv6.Message{MessageType: dhcpv6.MessageTypeReply, TransactionID: dhcpv6.TransactionID{1, 2, 3}, Options: dhcpv6.MessageOptions{Options: dhcpv6.Options{
+		dhcpv6.OptClientID(&dhcpv6.DUIDLL{HWType: 1, LinkLayerAddr: ueMAC[:]}),
+		&dhcpv6.OptIANA{Options: dhcpv6.IdentityOptions{Options: dhcpv6.Options{&dhcpv6.OptIAAddress{IPv6Addr: careOf.AsSlice(), ValidLifetime: time.Minute}}}},
+	}}}
+)
+
+func dhcpFrame(tb testing.TB, message []byte, from, to uint16, src, dst netip.Addr) []byte {
+	tb.Helper()
+	b, err := udp.Append(nil, &udp.Datagram{Src: from, Dst: to, Payload: message}, src, dst)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if src.Is4() {
+		return ethernet4(tb, &ipv4.Packet{Src: src, Dst: dst, TTL: 64, Protocol: ipv4.UDP, Payload: b})
+	}
+	return ethernet(tb, &ipv6.Packet{Src: src, Dst: dst, HopLimit: 1, Next: ipv6.UDP, Payload: b})
+}
+
+func arpFrame(tb testing.TB, p arp.Packet) []byte {
+	tb.Helper()
+	b, err := arp.Append(append(append(gwMAC[:len(gwMAC):len(gwMAC)], ueMAC[:]...), 0x08, 0x06), &p)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
 func mip6Request(tb testing.TB) []byte {
 	tb.Helper()
 	b, err := (&diameter.MIP6Request{
@@ -128,6 +212,36 @@ func TestSignallingIsReadFromFrames(t *testing.T) {
 			"src": agent.String(), "dst": server.String(), "hop-by-hop": 11.0, "end-to-end": 12.0, "flags": []any{"R", "P"}, "nai": "ue@example.org",
 			"origin-host": "ha.example.org", "session": "ha;1;2", "spi": 3.0, "home-address": home.String(), "care-of": careOf.String(),
 		}}}},
+		{"a binding update in UDP", inUDP(t, care4, agent4, bindingUpdate4(t)), []Message{{"binding-update", map[string]any{
+			"src": care4.String(), "dst": agent4.String(), "outer": "udp", "inner-src": home.String(), "inner-dst": agent.String(),
+			"seq": 8.0, "flags": []any{"A", "H", "F"}, "lifetime": 60.0, "home-address": home.String(), "care-of": private4.String(), "ipv4-home-address": "0.0.0.0",
+			"options": []any{"ipv4-care-of", "ipv4-home-address"},
+		}}}},
+		{"a binding acknowledgement in UDP", inUDP(t, agent4, care4, bindingAcknowledgement4(t)), []Message{{"binding-acknowledgement", map[string]any{
+			"src": agent4.String(), "dst": care4.String(), "outer": "udp", "inner-src": agent.String(), "inner-dst": home.String(),
+			"seq": 8.0, "lifetime": 60.0, "status": 0.0, "name": "accepted", "home-address": home.String(), "care-of": care4.String(),
+			"ipv4-home-address": "198.51.100.16", "ipv4-status": 0.0, "force-udp": false, "nat-keepalive": 30.0,
+			"options": []any{"ipv4-address-ack", "nat-detection"},
+		}}}},
+		{"a solicitation in IPv4", ethernet4(t, &ipv4.Packet{Src: care4, Dst: agent4, TTL: 64, Protocol: ipv4.IPv6, Payload: icmpFrame(t, ns)[ethernetLen:]}), []Message{{"neighbor-solicitation", map[string]any{
+			"src": care4.String(), "dst": agent4.String(), "inner-src": "fe80::1", "inner-dst": "ff02::1", "target": home.String(),
+		}}}},
+		{"a DHCP offer", dhcpFrame(t, offer.ToBytes(), 67, 68, netip.MustParseAddr("192.168.1.1"), netip.MustParseAddr("255.255.255.255")), []Message{{"dhcp4-offer", map[string]any{
+			"src": "192.168.1.1", "dst": "255.255.255.255", "client": "02:00:00:00:00:01", "id": "01020304", "address": "192.168.1.7", "lifetime": 600.0, "router": "192.168.1.1",
+		}}}},
+		{"a DHCP reply for IPv6", dhcpFrame(t, reply.ToBytes(), 547, 546, netip.MustParseAddr("fe80::1"), netip.MustParseAddr("fe80::2")), []Message{{"dhcp6-reply", map[string]any{
+			"src": "fe80::1", "dst": "fe80::2", "client": "02:00:00:00:00:01", "id": "010203", "address": careOf.String(), "lifetime": 60.0,
+		}}}},
+		{"an ARP probe", arpFrame(t, arp.Packet{Operation: arp.Request, Sender: netip.IPv4Unspecified(), Target: private4}), []Message{{"arp-request", map[string]any{
+			"src": "0.0.0.0", "target": private4.String(), "dad": true,
+		}}}},
+		{"an ARP reply", arpFrame(t, arp.Packet{Operation: arp.Reply, Sender: agent4, Target: private4}), []Message{{"arp-reply", map[string]any{
+			"src": agent4.String(), "dst": private4.String(), "target": agent4.String(),
+		}}}},
+		{"DHCP that is none", dhcpFrame(t, []byte("hello"), 67, 68, care4, agent4), []Message{{"dhcp-malformed", map[string]any{
+			"src": care4.String(), "dst": agent4.String(), "malformed": "buffer too short at position 4: have 1 bytes, want 4 bytes",
+		}}}},
+		{"data in UDP", inUDP(t, care4, agent4, &ipv6.Packet{Src: home, Dst: agent, Next: ipv6.UDP, Payload: make([]byte, 100)}), nil},
 		{"data", ethernet(t, &ipv6.Packet{Src: home, Dst: agent, Next: ipv6.UDP, Payload: make([]byte, 100)}), nil},
 		{"data in a tunnel", tunnelled(t, ethernet(t, &ipv6.Packet{Src: home, Dst: agent, Next: ipv6.UDP, Payload: make([]byte, 100)})), nil},
 		{"a multicast listener report", icmpFrame(t, &icmp6.Unknown{Kind: 143, Body: make([]byte, 4)}), nil},
@@ -194,14 +308,18 @@ func TestADiameterMessageIsPutTogetherFromSegments(t *testing.T) {
 }
 
 func TestDataCostNoAllocation(t *testing.T) {
-	data := tunnelled(t, ethernet(t, &ipv6.Packet{Src: home, Dst: agent, Next: ipv6.UDP, Payload: make([]byte, 100)}))
-	if n := testing.AllocsPerRun(100, func() { Decode(data) }); n != 0 {
-		t.Errorf("%v allocations", n)
+	packet := &ipv6.Packet{Src: home, Dst: agent, Next: ipv6.UDP, Payload: make([]byte, 100)}
+	for _, data := range [][]byte{tunnelled(t, ethernet(t, packet)), inUDP(t, care4, agent4, packet)} {
+		if n := testing.AllocsPerRun(100, func() { Decode(data) }); n != 0 {
+			t.Errorf("%v allocations", n)
+		}
 	}
 }
 
 func FuzzDecode(f *testing.F) {
 	for _, seed := range [][]byte{bindingUpdate(f), bindingAcknowledgement(f), tcpFrame(f, 1, mip6Request(f)), tunnelled(f, bindingUpdate(f)),
+		inUDP(f, care4, agent4, bindingUpdate4(f)), inUDP(f, agent4, care4, bindingAcknowledgement4(f)), arpFrame(f, arp.Announcement(care4, ueMAC)),
+		dhcpFrame(f, offer.ToBytes(), 67, 68, care4, agent4), dhcpFrame(f, reply.ToBytes(), 547, 546, careOf, agent),
 		icmpFrame(f, &icmp6.RouterSolicitation{Options: []icmp6.Option{icmp6.SourceLinkAddress{Address: ueMAC[:]}}})} {
 		f.Add(seed)
 	}

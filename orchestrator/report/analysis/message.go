@@ -46,13 +46,14 @@ type Protocol string
 const (
 	Mobility  Protocol = "mobility"
 	Neighbour Protocol = "neighbour-discovery"
+	DHCP      Protocol = "dhcp"
 	Diameter  Protocol = "diameter"
 	ICMP      Protocol = "icmp"
 	Other     Protocol = "other"
 )
 
 // Protocols are all protocols, in the order in which a page shows them.
-var Protocols = []Protocol{Mobility, Diameter, Neighbour, ICMP, Other}
+var Protocols = []Protocol{Mobility, Diameter, Neighbour, DHCP, ICMP, Other}
 
 // ProtocolOf says what a message of that name is part of.
 func ProtocolOf(message string) Protocol {
@@ -61,7 +62,8 @@ func ProtocolOf(message string) Protocol {
 		p      Protocol
 	}{
 		{"binding-", Mobility}, {"home-test", Mobility}, {"care-of-test", Mobility}, {"home-agent-switch", Mobility}, {"mobility-", Mobility}, {"heartbeat", Mobility},
-		{"router-", Neighbour}, {"neighbor-", Neighbour}, {"redirect", Neighbour},
+		{"router-", Neighbour}, {"neighbor-", Neighbour}, {"redirect", Neighbour}, {"arp-", Neighbour},
+		{"dhcp", DHCP},
 		{"mip6a-", Diameter}, {"capabilities-exchange-", Diameter}, {"device-watchdog-", Diameter}, {"disconnect-peer-", Diameter}, {"diameter-", Diameter},
 		{"icmp6-", ICMP}, {"echo-", ICMP}, {"home-agent-address-discovery-", ICMP}, {"mobile-prefix-", ICMP},
 	} {
@@ -167,11 +169,17 @@ func hopOf(e journal.Event, f fields) Hop {
 	return h
 }
 
-// keyOf is the same for a message on each of its links.
+// keyOf is the same for a message on each of its links, also beyond a NAT that
+// changes the addresses around one in UDP.
 func keyOf(f fields) string {
 	same := make(map[string]any, len(f))
+	inUDP := f.text("outer") == "udp"
 	for k, v := range f {
-		if !slices.Contains(carried, k) || k == "message" || k == "src" || k == "dst" {
+		address := k == "src" || k == "dst"
+		if inUDP && (address || k == "care-of") {
+			continue
+		}
+		if !slices.Contains(carried, k) || k == "message" || address {
 			same[k] = v
 		}
 	}
@@ -196,6 +204,9 @@ var answers = map[string]string{
 	"binding-update":        "binding-acknowledgement",
 	"home-test-init":        "home-test",
 	"care-of-test-init":     "care-of-test",
+	"dhcp4-discover":        "dhcp4-offer",
+	"dhcp4-request":         "dhcp4-ack",
+	"arp-request":           "arp-reply",
 }
 
 // countMessages gives each message to the handover it was sent in, and counts
