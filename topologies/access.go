@@ -16,10 +16,18 @@ import (
 type DHCP4 struct {
 	Address netip.Addr // its own, which is the router's too
 	Prefix  netip.Prefix
-	Pool    Range
+	Pool    Range // invalid: only the reserved ones
 	DNS     []netip.Addr
 	Domain  string
 	Lease   time.Duration
+
+	Reserved []Reservation // on a home link
+}
+
+// A Reservation is the address of one node.
+type Reservation struct {
+	MAC     [6]byte
+	Address netip.Addr
 }
 
 // A DHCP6 is what a node gives on a link by DHCP for IPv6.
@@ -106,12 +114,16 @@ func (r *resolver) accesses() {
 				r.complain(v, "leave it out", "mobile nodes know their addresses on the home link %q", l.link.Name)
 			}
 		}
-		if !mobile || l.agent != nil {
+		if !mobile {
 			continue
 		}
 		server := r.serverOf(l)
-		if server == nil {
-			continue // it has been told that nobody routes there
+		switch {
+		case server == nil: // it has been told that nobody routes there
+			continue
+		case l.agent != nil:
+			r.serveHome(w, l, server)
+			continue
 		}
 		configure := "slaac"
 		if l.link.Prefix.IsValid() {
@@ -179,6 +191,21 @@ func (r *resolver) serve(w *walker, l *linkDraft, server *draft, managed bool, p
 		if a := r.nodes[e].node.Interface(l.link.Name).Advertise; a != nil {
 			a.Managed, a.Other = managed, true
 		}
+	}
+}
+
+// serveHome lets mobile nodes have their IPv4 home addresses on a home link by DHCP
+// too, and nobody else anything.
+func (r *resolver) serveHome(w *walker, l *linkDraft, server *draft) {
+	d := &DHCP4{Address: w.address(server.node.Name, l.link.Name, inet4), Prefix: l.link.Prefix4, Lease: defaultLease}
+	for _, e := range l.link.Ends {
+		n := r.nodes[e].node
+		if m := n.MobileNode; m != nil && m.HomeAddress4.IsValid() && d.Prefix.IsValid() && d.Prefix.Contains(m.HomeAddress4) {
+			d.Reserved = append(d.Reserved, Reservation{n.Interface(l.link.Name).MAC, m.HomeAddress4})
+		}
+	}
+	if d.Address.IsValid() && len(d.Reserved) > 0 {
+		server.node.Interface(l.link.Name).DHCP4 = d
 	}
 }
 

@@ -45,13 +45,21 @@ type Interface struct {
 
 // A DHCP4 is what a DHCP server for IPv4 gives on one link: RFC 2131.
 type DHCP4 struct {
-	Address netip.Addr    `json:"address"` // the server's own, which is the router's too
-	Prefix  netip.Prefix  `json:"prefix"`  // of the link
-	First   netip.Addr    `json:"first"`   // of the pool, both ends included
-	Last    netip.Addr    `json:"last"`
+	Address netip.Addr    `json:"address"`        // the server's own, which is the router's too
+	Prefix  netip.Prefix  `json:"prefix"`         // of the link
+	First   netip.Addr    `json:"first,omitzero"` // of the pool, both ends included; invalid: only the reserved ones
+	Last    netip.Addr    `json:"last,omitzero"`
 	DNS     []netip.Addr  `json:"dns,omitempty"`
 	Domain  string        `json:"domain,omitempty"`
 	Lease   time.Duration `json:"lease"` // whole seconds
+
+	Reserved []Reservation `json:"reserved,omitempty"` // on a home link
+}
+
+// A Reservation is the address of one node.
+type Reservation struct {
+	MAC     string     `json:"mac"`
+	Address netip.Addr `json:"address"`
 }
 
 // A DHCP6 is what a DHCP server for IPv6 gives on one link: RFC 8415.

@@ -165,8 +165,13 @@ func (h *Host) AddressServers(cfg *control.Config) (*AddressServers, error) {
 
 func (s *AddressServers) add4(h *Host, in *control.Interface) error {
 	c := in.DHCP4
+	reserved := make(map[string]netip.Addr, len(c.Reserved))
+	for _, one := range c.Reserved {
+		reserved[one.MAC] = one.Address
+	}
 	m, err := dhcp4.NewServer(dhcp4.ServerConfig{
 		Address: c.Address, Prefix: c.Prefix, First: c.First, Last: c.Last, Router: c.Address, DNS: c.DNS, Domain: c.Domain, MTU: in.MTU, Lease: c.Lease,
+		Reserved: reserved,
 	})
 	if err != nil {
 		return inDevice(in.Name, err)

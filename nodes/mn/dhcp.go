@@ -38,6 +38,7 @@ func (AddressClaimed) input() {}
 // clients. The device may have no address of that family yet.
 type SendDHCP struct {
 	Dev    string
+	From   netip.Addr // of IPv4; unspecified: there is none yet. Not valid: link-local
 	To     netip.AddrPort
 	Octets []byte
 }
@@ -60,6 +61,9 @@ type dynamic struct {
 	running4, running6 bool
 	had4               dhcp4.Lease  // when the carrier went
 	had6               *dhcp6.Lease // nil: none
+
+	router    netip.Addr // that was asked for by ARP; not valid: none
+	routerMAC [6]byte    // its answer; zero: none
 
 	probing netip.Addr // the IPv4 address that was probed for
 	probed  time.Time  // when nobody has it, if nobody says so; zero: not waiting
@@ -94,6 +98,7 @@ func (m *Machine) startDHCP(now time.Time, a *access) {
 		previous = m.dual.home
 	case d.had4.Expire.IsZero() || now.Before(d.had4.Expire):
 		previous = d.had4.Address.Addr()
+		m.findRouter4(a, d.had4.Router)
 	}
 	m.do4(now, a, d.four.Step(now, dhcp4.Started{Previous: previous}))
 }
@@ -112,7 +117,7 @@ func (m *Machine) stopDHCP(now time.Time, a *access) {
 		d.six.Step(now, dhcp6.Stopped{})
 	}
 	d.running4, d.running6 = false, false
-	d.probing, d.probed, d.lease = netip.Addr{}, time.Time{}, netip.Prefix{}
+	d.router, d.probing, d.probed, d.lease = netip.Addr{}, netip.Addr{}, time.Time{}, netip.Prefix{}
 }
 
 // managed starts the client for IPv6 addresses where a router says that they come
@@ -147,7 +152,9 @@ func (m *Machine) do4(now time.Time, a *access, out []dhcp4.ClientOutput) {
 	for _, o := range out {
 		switch o := o.(type) {
 		case dhcp4.Send:
-			m.do(SendDHCP{Dev: a.dev, To: o.To, Octets: o.Message.ToBytes()})
+			m.do(SendDHCP{Dev: a.dev, From: o.From, To: o.To, Octets: o.Message.ToBytes()})
+		case dhcp4.Offered:
+			m.offered4(a, o.Lease)
 		case dhcp4.Probe:
 			m.probe4(now, a, o.Address)
 		case dhcp4.Configured:
@@ -158,6 +165,30 @@ func (m *Machine) do4(now time.Time, a *access, out []dhcp4.ClientOutput) {
 			m.clientEvent(now, a, o.Name, o.Fields)
 		}
 	}
+}
+
+// offered4 is for when a server is found, and asked for what it offers.
+func (m *Machine) offered4(a *access, l dhcp4.Lease) {
+	m.event("address-offered", map[string]any{"link": a.link, "address": l.Address.Addr().String(), "source": l.Server.String()})
+	m.findRouter4(a, l.Router)
+}
+
+// findRouter4 asks for the link-layer address of the router while DHCP goes on, so
+// that the first packet need not wait for it: with IPv6 the advertisement tells it.
+func (m *Machine) findRouter4(a *access, router netip.Addr) {
+	d := &a.dhcp
+	d.router, d.routerMAC = router, [6]byte{}
+	if router.IsValid() {
+		m.do(ProbeAddress{Dev: a.dev, Address: router})
+	}
+}
+
+// router4 is the link-layer address of the router of a lease; zero: not known.
+func (a *access) router4(router netip.Addr) [6]byte {
+	if router == a.dhcp.router {
+		return a.dhcp.routerMAC
+	}
+	return [6]byte{}
 }
 
 // clientEvent tells what a client tells of an access.
@@ -190,6 +221,9 @@ func (m *Machine) probe4(now time.Time, a *access, address netip.Addr) {
 // 2.4. The address is given up at once, as item (a) has it.
 func (m *Machine) addressClaimed(now time.Time, a *access, in *AddressClaimed) {
 	d := &a.dhcp
+	if in.Address == d.router && d.routerMAC == ([6]byte{}) {
+		d.routerMAC = in.LinkLayer
+	}
 	if !d.running4 || in.LinkLayer == a.mac || d.probing != in.Address || m.isHome4(in.Address) {
 		return
 	}

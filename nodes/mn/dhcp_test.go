@@ -133,7 +133,7 @@ func TestOnTheHomeLinkTheHomeAddressIsAskedFor(t *testing.T) {
 		t.Errorf("asks %v, %v", m, err)
 	}
 	all := s.lease("lte", netip.PrefixFrom(home4, 24))
-	if _, ok := find[ProbeAddress](all); ok {
+	if slices.Contains(all, Output(ProbeAddress{"lte", home4})) {
 		t.Error("asks who has it, which the home agent answers while it holds the binding")
 	}
 }
@@ -145,8 +145,8 @@ func TestAnAddressThatIsSomebodysIsNotUsed(t *testing.T) {
 	s := begin(t, full(dual()))
 	s.carrier("wlan", true)
 	all := s.lease("wlan", wlan4)
-	if p, ok := find[ProbeAddress](all); !ok || p.Address != wlan4.Addr() || s.m.here != nil {
-		t.Fatalf("probed %v, %v; attached %v", p, ok, s.m.here != nil)
+	if !slices.Contains(all, Output(ProbeAddress{"wlan", wlan4.Addr()})) || s.m.here != nil {
+		t.Fatalf("outputs %v; attached %v", names(all), s.m.here != nil)
 	}
 	s.step(AddressClaimed{Dev: "wlan", Address: gateway4, LinkLayer: other}) // of no concern
 	s.until(999 * time.Millisecond)
@@ -179,6 +179,28 @@ func TestAnAddressThatIsSomebodysIsNotUsed(t *testing.T) {
 	s.step(claim)
 	if s.asks("wlan") != dhcpv4.MessageTypeDecline || s.m.here != nil || s.m.tunnel.Local.IsValid() {
 		t.Errorf("goes on with an address that is another's: says %v", s.asks("wlan"))
+	}
+}
+
+func TestTheRouterIsFoundWhileDHCPGoesOn(t *testing.T) {
+	s := begin(t, dual())
+	s.carrier("wlan", true)
+	all := s.lease("wlan", wlan4)
+	if !slices.Contains(all, Output(ProbeAddress{"wlan", gateway4})) {
+		t.Fatalf("outputs %v", names(all))
+	}
+	if e, _ := find[EnterAccess](all); e.LinkLayer != ([6]byte{}) {
+		t.Errorf("has %x from nobody", e.LinkLayer)
+	}
+	s.carrier("wlan", false)
+	s.carrier("wlan", true)
+	if !slices.Contains(s.out, Output(ProbeAddress{"wlan", gateway4})) {
+		t.Fatalf("on return outputs %v", names(s.out))
+	}
+	s.step(AddressClaimed{Dev: "wlan", Address: gateway4, LinkLayer: routerMAC})
+	s.lease("wlan", wlan4)
+	if e, ok := find[EnterAccess](s.out); !ok || e.LinkLayer != routerMAC {
+		t.Errorf("entered %+v, %v", e, ok)
 	}
 }
 

@@ -40,8 +40,8 @@ type kernel struct {
 	host      *host.Host
 	mobility  *host.MobilityPort
 	nd        *host.NDPort
-	arp       *host.ARPPort             // nil: no IPv4
-	dhcp4     map[string]*host.DHCPPort // by device; none: no IPv4
+	arp       *host.ARPPort                   // nil: no IPv4
+	dhcp4     map[string]*host.DHCPClientPort // by device; none: no IPv4
 	dhcp6     map[string]*host.DHCPPort
 	router4   netip.Addr // of the home link, for IPv4
 	tunnel    tunnel

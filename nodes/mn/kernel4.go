@@ -14,6 +14,7 @@ func (k *kernel) enterAccess4(o EnterAccess, table int) error {
 	c.AddAddress(o.Dev, o.Address, host.AddressFlags{NoPrefixRoute: true})
 	c.ReplaceRoute(host.Route{To: o.Address.Masked(), Dev: o.Dev, Src: o.Address.Addr(), Table: table})
 	if o.Router.IsValid() {
+		neighbor(c, o.Dev, o.Router, o.LinkLayer)
 		c.ReplaceRoute(host.Route{To: anywhere4, Dev: o.Dev, Via: o.Router, Src: o.Address.Addr(), Table: table})
 	}
 	c.AddRule(rule(o.Address.Addr(), table))

@@ -20,11 +20,10 @@ func (k *kernel) openDHCP6() (err error) {
 }
 
 func (k *kernel) sendDHCP(o SendDHCP) error {
-	ports := k.dhcp6
 	if o.To.Addr().Is4() {
-		ports = k.dhcp4
+		return k.dhcp4[o.Dev].Send(o.Octets, o.From, o.To)
 	}
-	return ports[o.Dev].Send(o.Octets, o.To)
+	return k.dhcp6[o.Dev].Send(o.Octets, o.To)
 }
 
 // hearDHCP tells the loop of messages of DHCP servers.

@@ -39,7 +39,7 @@ type EnterAccess struct {
 	Dev       string
 	Address   netip.Prefix // the care-of address and the length of its prefix
 	DAD       DAD
-	Router    netip.Addr // link-local
+	Router    netip.Addr // link-local, or of IPv4; not valid: none, with IPv4
 	LinkLayer [6]byte    // of the router; zero: to be resolved
 }
 

@@ -98,10 +98,11 @@ func (k *kernel) listen(ctx context.Context, inputs chan<- Input, fail context.C
 		go k.receiveUDP(ctx, inputs, fail)
 		go k.hearARP(ctx, inputs, fail)
 	}
-	for _, ports := range []map[string]*host.DHCPPort{k.dhcp4, k.dhcp6} {
-		for dev, port := range ports {
-			go hearDHCP(ctx, dev, port, inputs, fail)
-		}
+	for dev, port := range k.dhcp4 {
+		go hearDHCP(ctx, dev, port.DHCPPort, inputs, fail)
+	}
+	for dev, port := range k.dhcp6 {
+		go hearDHCP(ctx, dev, port, inputs, fail)
 	}
 	go refusals(ctx, k.tunnel.Refusals(), inputs)
 	if k.optimizer != nil {
@@ -116,10 +117,11 @@ func (k *kernel) close() {
 	if k.arp != nil {
 		k.arp.Close()
 	}
-	for _, ports := range []map[string]*host.DHCPPort{k.dhcp4, k.dhcp6} {
-		for _, port := range ports {
-			port.Close()
-		}
+	for _, port := range k.dhcp4 {
+		port.Close()
+	}
+	for _, port := range k.dhcp6 {
+		port.Close()
 	}
 	if k.nd != nil {
 		k.nd.Close()
@@ -202,9 +204,9 @@ func (k *kernel) openIPv4() (err error) {
 	if k.arp, err = k.host.ARPPort(); err != nil {
 		return err
 	}
-	k.dhcp4 = map[string]*host.DHCPPort{}
+	k.dhcp4 = map[string]*host.DHCPClientPort{}
 	for _, dev := range k.devices {
-		if k.dhcp4[dev], err = k.host.DHCP4Port(dev, host.DHCPClient); err != nil {
+		if k.dhcp4[dev], err = k.host.DHCP4ClientPort(dev); err != nil {
 			delete(k.dhcp4, dev)
 			return err
 		}

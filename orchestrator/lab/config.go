@@ -263,6 +263,9 @@ func dhcp(i *topologies.Interface) (*control.DHCP4, *control.DHCP6) {
 	var six *control.DHCP6
 	if d := i.DHCP4; d != nil {
 		four = &control.DHCP4{Address: d.Address, Prefix: d.Prefix, First: d.Pool.First, Last: d.Pool.Last, DNS: d.DNS, Domain: d.Domain, Lease: d.Lease}
+		for _, one := range d.Reserved {
+			four.Reserved = append(four.Reserved, control.Reservation{MAC: net.HardwareAddr(one.MAC[:]).String(), Address: one.Address})
+		}
 	}
 	if d := i.DHCP6; d != nil {
 		six = &control.DHCP6{Prefix: d.Prefix, First: d.Pool.First, Last: d.Pool.Last, DNS: d.DNS, Domain: d.Domain, Lease: d.Lease}

@@ -50,8 +50,12 @@ func (Stopped) clientInput()  {}
 func (Received) clientInput() {}
 func (Probed) clientInput()   {}
 
-// A ClientOutput is one of Send, Probe, Configured, Deconfigured and Event.
+// A ClientOutput is one of Send, Offered, Probe, Configured, Deconfigured and Event.
 type ClientOutput interface{ clientOutput() }
+
+// Offered says what a server offers, which the client asks for with the Send that
+// follows.
+type Offered struct{ Lease Lease }
 
 // Probe asks the client's owner to find out whether an address is somebody's:
 // RFC 5227. It answers with Probed.
@@ -68,6 +72,7 @@ type Deconfigured struct {
 
 func (Send) clientOutput()         {}
 func (Event) clientOutput()        {}
+func (Offered) clientOutput()      {}
 func (Probe) clientOutput()        {}
 func (Configured) clientOutput()   {}
 func (Deconfigured) clientOutput() {}
@@ -188,7 +193,7 @@ func (c *Client) message(now time.Time, kind dhcpv4.MessageType) *dhcpv4.DHCPv4 
 
 // send sends what the state asks for, and sets when to send it again.
 func (c *Client) send(now time.Time) []ClientOutput {
-	to := Everybody
+	from, to := netip.IPv4Unspecified(), Everybody
 	var m *dhcpv4.DHCPv4
 	if c.state == selecting {
 		m = c.message(now, dhcpv4.MessageTypeDiscover)
@@ -205,14 +210,15 @@ func (c *Client) send(now time.Time) []ClientOutput {
 		to = c.lease.Server
 		fallthrough
 	case rebinding:
-		m.ClientIPAddr = ip(c.lease.Address.Addr())
+		from = c.lease.Address.Addr()
+		m.ClientIPAddr = ip(from)
 	}
 	if c.state != renewing && c.state != rebinding {
 		m.SetBroadcast() // it cannot hear what is sent to an address that it has not got
 	}
 	c.tries++
 	c.retry = now.Add(c.wait(now))
-	return []ClientOutput{Send{To: netip.AddrPortFrom(to, ServerPort), Message: m}}
+	return []ClientOutput{Send{From: from, To: netip.AddrPortFrom(to, ServerPort), Message: m}}
 }
 
 // wait is how long to wait for an answer.
@@ -239,11 +245,12 @@ func (c *Client) receive(now time.Time, m *dhcpv4.DHCPv4) []ClientOutput {
 	server := address(m.ServerIdentifier())
 	switch kind := m.MessageType(); c.state {
 	case selecting:
-		if _, err := c.read(now, m); kind != dhcpv4.MessageTypeOffer || err != nil {
+		l, err := c.read(now, m)
+		if kind != dhcpv4.MessageTypeOffer || err != nil {
 			return c.unread(kind == dhcpv4.MessageTypeOffer, server, err)
 		}
 		c.offer, c.state, c.tries, c.began = m, requesting, 0, now
-		return c.send(now)
+		return append([]ClientOutput{Offered{l}}, c.send(now)...)
 	case requesting, rebooting, renewing, rebinding:
 		if c.state == requesting && server != address(c.offer.ServerIdentifier()) {
 			return nil
@@ -334,7 +341,7 @@ func (c *Client) probed(now time.Time, in Probed) []ClientOutput {
 	m.UpdateOption(dhcpv4.OptRequestedIPAddress(ip(in.Address)))
 	c.state, c.retry, c.lease, c.previous = waiting, now.Add(afterProbe), Lease{}, netip.Addr{}
 	return append(out,
-		Send{To: netip.AddrPortFrom(Everybody, ServerPort), Message: m},
+		Send{From: netip.IPv4Unspecified(), To: netip.AddrPortFrom(Everybody, ServerPort), Message: m},
 		Event{"address-failed", map[string]any{"address": in.Address.String()}})
 }
 
@@ -346,7 +353,7 @@ func (c *Client) stop(release bool) []ClientOutput {
 		m := c.message(c.began, dhcpv4.MessageTypeRelease)
 		m.ClientIPAddr = ip(l.Address.Addr())
 		m.UpdateOption(dhcpv4.OptServerIdentifier(ip(l.Server)))
-		out = append(out, Send{To: netip.AddrPortFrom(l.Server, ServerPort), Message: m})
+		out = append(out, Send{From: l.Address.Addr(), To: netip.AddrPortFrom(l.Server, ServerPort), Message: m})
 	}
 	out = append(out, c.lose(reason)...)
 	c.state, c.retry, c.lease, c.offer = stopped, time.Time{}, Lease{}, nil

@@ -37,6 +37,7 @@ type Event struct {
 // Send sends a message: a server from its port to a client's, a client from its
 // own to a server's.
 type Send struct {
+	From    netip.Addr     // of a client; unspecified: it has no address yet (RFC 2131, section 4.1)
 	To      netip.AddrPort // Everybody: to all on the link
 	Message *dhcpv4.DHCPv4
 }

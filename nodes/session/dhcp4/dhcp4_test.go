@@ -214,9 +214,34 @@ func TestAnAddressThatSomebodyHasIsDeclined(t *testing.T) {
 		t.Error("the declined address is given again")
 	}
 	l.pass(now, l.client.Step(now, Probed{Address: other}))
-	if lease, has := l.client.Lease(); !has || lease.Address.Addr() != other {
+	lease, has := l.client.Lease()
+	if !has || lease.Address.Addr() != other {
 		t.Errorf("has %v %v", lease, has)
 	}
+	l.taken()
+	l.pass(now, l.client.Step(now, Probed{Address: other})) // said already
+	l.pass(now, l.client.Step(now, Probed{Address: taken, InUse: true}))
+	l.pass(now, l.client.Step(now, Probed{Address: other, InUse: true})) // somebody has come who has it too
+	sent, did = l.taken()
+	want(t, "sent", sent, []string{"DECLINE to all"})
+	want(t, "did", did, []string{"lost " + lease.Address.String() + " duplicate", "server address-declined", "address-failed"})
+}
+
+func TestAServerWithoutAPoolGivesWhatIsReserved(t *testing.T) {
+	s := newServer(t, func(c *ServerConfig) {
+		c.First, c.Last = netip.Addr{}, netip.Addr{}
+		c.Reserved = map[string]netip.Addr{"02:00:00:00:00:01": addr("192.0.2.7")}
+	})
+	l := &link{t: t, server: s, client: newClient(1)}
+	l.pass(start, l.client.Step(start, Started{}))
+	if lease, has := l.client.Lease(); !has || lease.Address.Addr() != addr("192.0.2.7") {
+		t.Errorf("has %v %v", lease, has)
+	}
+	l.client = newClient(2)
+	l.taken()
+	l.pass(start, l.client.Step(start, Started{}))
+	_, did := l.taken()
+	want(t, "did of a stranger", did, []string{"server pool-exhausted"})
 }
 
 func TestAReleasedAddressIsFree(t *testing.T) {
@@ -307,7 +332,7 @@ func TestAnUnexpectedServerIsNotHeard(t *testing.T) {
 	evil := newServer(t, func(c *ServerConfig) { c.Address = addr("192.0.2.66"); c.Router = addr("192.0.2.66") })
 	discover := out[0].(Send).Message
 	offer := l.server.Step(start, Received{Message: discover})[0].(Send).Message
-	request := l.client.Step(start, Received{Message: offer})[0].(Send).Message
+	request := l.client.Step(start, Received{Message: offer})[1].(Send).Message
 	if len(evil.Step(start, Received{Message: request})) != 0 {
 		t.Error("a server answers a request that is another's")
 	}
@@ -360,7 +385,7 @@ func TestWhoIsRefusedAgainAndAgainAsksMoreSeldom(t *testing.T) {
 				continue
 			}
 			offer := s.Step(now, Received{Message: send.Message})[0].(Send).Message
-			request := c.Step(now, Received{Message: offer})[0].(Send).Message
+			request := c.Step(now, Received{Message: offer})[1].(Send).Message
 			nak := s.refuse(now, request, addr("192.0.2.100"), "no")[0].(Send).Message
 			out = c.Step(now, Received{Message: nak})
 			break
@@ -381,7 +406,7 @@ func FuzzMessages(f *testing.F) {
 	discover := c.Step(start, Started{})[0].(Send).Message
 	s := newServer(f)
 	offer := s.Step(start, Received{Message: discover})[0].(Send).Message
-	request := c.Step(start, Received{Message: offer})[0].(Send).Message
+	request := c.Step(start, Received{Message: offer})[1].(Send).Message
 	for _, m := range []*dhcpv4.DHCPv4{discover, offer, request, s.Step(start, Received{Message: request})[0].(Send).Message} {
 		f.Add(m.ToBytes())
 	}

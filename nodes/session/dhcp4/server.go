@@ -14,7 +14,7 @@ import (
 type ServerConfig struct {
 	Address     netip.Addr            // its own on the link, which identifies it
 	Prefix      netip.Prefix          // of the link
-	First, Last netip.Addr            // the pool, both ends included
+	First, Last netip.Addr            // the pool, both ends included; invalid: only the reserved ones
 	Reserved    map[string]netip.Addr // by hardware address, as net.HardwareAddr writes it; none of the pool
 	Router      netip.Addr            // invalid: there is none
 	DNS         []netip.Addr
@@ -84,15 +84,19 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		return nil, fmt.Errorf("dhcp4: prefix %v: want an IPv4 prefix", cfg.Prefix)
 	case !cfg.Prefix.Contains(cfg.Address):
 		return nil, fmt.Errorf("dhcp4: server %v is not in %v", cfg.Address, cfg.Prefix)
-	case !cfg.Prefix.Contains(cfg.First) || !cfg.Prefix.Contains(cfg.Last) || cfg.Last.Less(cfg.First):
+	case cfg.First.IsValid() != cfg.Last.IsValid() || cfg.First.IsValid() && (!cfg.Prefix.Contains(cfg.First) || !cfg.Prefix.Contains(cfg.Last) || cfg.Last.Less(cfg.First)):
 		return nil, fmt.Errorf("dhcp4: pool %v to %v: want addresses of %v, the lesser one first", cfg.First, cfg.Last, cfg.Prefix)
-	case number(cfg.Last)-number(cfg.First) >= maxPool:
+	case cfg.First.IsValid() && number(cfg.Last)-number(cfg.First) >= maxPool:
 		return nil, fmt.Errorf("dhcp4: pool %v to %v has more than %d addresses", cfg.First, cfg.Last, maxPool)
 	case cfg.Lease < time.Second || cfg.Lease >= infinite || cfg.Lease%time.Second != 0:
 		return nil, fmt.Errorf("dhcp4: lease %v: want whole seconds", cfg.Lease)
 	}
+	size := uint32(0)
+	if cfg.First.IsValid() {
+		size = number(cfg.Last) - number(cfg.First) + 1
+	}
 	return &Server{
-		cfg: cfg, size: number(cfg.Last) - number(cfg.First) + 1,
+		cfg: cfg, size: size,
 		leases: map[netip.Addr]lease{}, byClient: map[string]netip.Addr{}, declined: map[netip.Addr]time.Time{}, told: map[string]quietness{},
 	}, nil
 }
@@ -179,7 +183,7 @@ func (s *Server) reserved(m *dhcpv4.DHCPv4) (netip.Addr, bool) {
 
 // free says whether a is of the pool and nobody's.
 func (s *Server) free(now time.Time, a netip.Addr) bool {
-	if a.Less(s.cfg.First) || s.cfg.Last.Less(a) || a == s.cfg.Address {
+	if s.size == 0 || a.Less(s.cfg.First) || s.cfg.Last.Less(a) || a == s.cfg.Address {
 		return false
 	}
 	_, leased := s.leases[a]
