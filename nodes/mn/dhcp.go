@@ -43,15 +43,15 @@ type SendDHCP struct {
 	Octets []byte
 }
 
-// ProbeAddress asks the nodes of a link by ARP who of them has an IPv4 address: RFC
-// 5227, section 2.1.1.
-type ProbeAddress struct {
-	Dev     string
-	Address netip.Addr
+// SolicitARP asks the nodes of a link by ARP who of them has an IPv4 address: RFC 826.
+type SolicitARP struct {
+	Dev    string
+	Source netip.Addr // our own, which the one that has Target learns; unspecified: a probe, RFC 5227, section 2.1.1
+	Target netip.Addr
 }
 
-func (SendDHCP) output()     {}
-func (ProbeAddress) output() {}
+func (SendDHCP) output()   {}
+func (SolicitARP) output() {}
 
 // A dynamic is what gives an access its addresses by DHCP.
 type dynamic struct {
@@ -179,7 +179,7 @@ func (m *Machine) findRouter4(a *access, router netip.Addr) {
 	d := &a.dhcp
 	d.router, d.routerMAC = router, [6]byte{}
 	if router.IsValid() {
-		m.do(ProbeAddress{Dev: a.dev, Address: router})
+		m.do(SolicitARP{Dev: a.dev, Source: netip.IPv4Unspecified(), Target: router})
 	}
 }
 
@@ -189,6 +189,14 @@ func (a *access) router4(router netip.Addr) [6]byte {
 		return a.dhcp.routerMAC
 	}
 	return [6]byte{}
+}
+
+// greet4 tells the router of an address before it has something for it, which would
+// else wait until it has asked, as greet does with IPv6.
+func (m *Machine) greet4(a *access, l address4) {
+	if l.router.IsValid() {
+		m.do(SolicitARP{Dev: a.dev, Source: l.prefix.Addr(), Target: l.router})
+	}
 }
 
 // clientEvent tells what a client tells of an access.
@@ -208,7 +216,7 @@ func (m *Machine) clientEvent(now time.Time, a *access, name string, fields map[
 func (m *Machine) probe4(now time.Time, a *access, address netip.Addr) {
 	d := &a.dhcp
 	if !m.isHome4(address) {
-		m.do(ProbeAddress{Dev: a.dev, Address: address})
+		m.do(SolicitARP{Dev: a.dev, Source: netip.IPv4Unspecified(), Target: address})
 		if d.probing = address; dadOf(m.cfg.DAD) == FullDAD {
 			d.probed = now.Add(probeWait)
 			return

@@ -14,6 +14,8 @@ import (
 	"s2clab/nodes/wire/mh"
 )
 
+var unspecified = netip.IPv4Unspecified()
+
 // leaseTime is how long the servers of stories give an address.
 const leaseTime = 20 * time.Minute
 
@@ -133,7 +135,7 @@ func TestOnTheHomeLinkTheHomeAddressIsAskedFor(t *testing.T) {
 		t.Errorf("asks %v, %v", m, err)
 	}
 	all := s.lease("lte", netip.PrefixFrom(home4, 24))
-	if slices.Contains(all, Output(ProbeAddress{"lte", home4})) {
+	if slices.Contains(all, Output(SolicitARP{"lte", unspecified, home4})) {
 		t.Error("asks who has it, which the home agent answers while it holds the binding")
 	}
 }
@@ -145,7 +147,7 @@ func TestAnAddressThatIsSomebodysIsNotUsed(t *testing.T) {
 	s := begin(t, full(dual()))
 	s.carrier("wlan", true)
 	all := s.lease("wlan", wlan4)
-	if !slices.Contains(all, Output(ProbeAddress{"wlan", wlan4.Addr()})) || s.m.here != nil {
+	if !slices.Contains(all, Output(SolicitARP{"wlan", unspecified, wlan4.Addr()})) || s.m.here != nil {
 		t.Fatalf("outputs %v; attached %v", names(all), s.m.here != nil)
 	}
 	s.step(AddressClaimed{Dev: "wlan", Address: gateway4, LinkLayer: other}) // of no concern
@@ -186,15 +188,18 @@ func TestTheRouterIsFoundWhileDHCPGoesOn(t *testing.T) {
 	s := begin(t, dual())
 	s.carrier("wlan", true)
 	all := s.lease("wlan", wlan4)
-	if !slices.Contains(all, Output(ProbeAddress{"wlan", gateway4})) {
+	if !slices.Contains(all, Output(SolicitARP{"wlan", unspecified, gateway4})) {
 		t.Fatalf("outputs %v", names(all))
+	}
+	if got := names(all); !slices.Contains(all, Output(SolicitARP{"wlan", wlan4.Addr(), gateway4})) || got[len(got)-1] != "ExpectTunnel" {
+		t.Errorf("does not tell the router of its address before the binding update: %v", got)
 	}
 	if e, _ := find[EnterAccess](all); e.LinkLayer != ([6]byte{}) {
 		t.Errorf("has %x from nobody", e.LinkLayer)
 	}
 	s.carrier("wlan", false)
 	s.carrier("wlan", true)
-	if !slices.Contains(s.out, Output(ProbeAddress{"wlan", gateway4})) {
+	if !slices.Contains(s.out, Output(SolicitARP{"wlan", unspecified, gateway4})) {
 		t.Fatalf("on return outputs %v", names(s.out))
 	}
 	s.step(AddressClaimed{Dev: "wlan", Address: gateway4, LinkLayer: routerMAC})

@@ -110,6 +110,7 @@ func (m *Machine) configured4(now time.Time, a *access, got address4) {
 	m.event("address-configured", map[string]any{"link": a.link, "address": got.prefix.Addr().String(), "how": "dhcp"})
 	if !got.home {
 		m.do(EnterAccess{Dev: a.dev, Address: got.prefix, Router: got.router, LinkLayer: a.router4(got.router)})
+		m.greet4(a, got)
 	}
 	m.settle(now)
 	if old.prefix != got.prefix {

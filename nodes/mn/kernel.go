@@ -60,7 +60,7 @@ type kernel struct {
 func (k *kernel) do(o Output) error {
 	err := k.act(o)
 	switch o.(type) {
-	case SolicitRouter, SolicitNeighbor, AdvertiseNeighbor, SendMobility, SendTunnelled, ProbeAddress:
+	case SolicitRouter, SolicitNeighbor, AdvertiseNeighbor, SendMobility, SendTunnelled, SolicitARP:
 		if errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENETDOWN) {
 			return nil
 		}
@@ -103,14 +103,14 @@ func (k *kernel) act(o Output) error {
 		return k.mobility.SendOn(o.Dev, o.Octets)
 	case SendDHCP:
 		return k.sendDHCP(o)
-	case ProbeAddress:
-		return k.arp.Send(o.Dev, arp.Packet{Operation: arp.Request, Sender: netip.IPv4Unspecified(), Target: o.Address})
 	case SendTunnelled:
 		return k.tunnel.Send(k.home, o.Octets)
 	case SetCareOf:
 		return k.optimizer.SetCareOf(o.Own, o.Peer, o.CareOf)
 	case SetPeerCareOf:
 		return k.optimizer.SetPeerCareOf(o.Own, o.Peer, o.CareOf)
+	case SolicitARP:
+		return k.arp.Send(o.Dev, arp.Packet{Operation: arp.Request, Sender: o.Source, Target: o.Target})
 	case ExpectTunnel:
 		return k.tunnel.Expect(k.binding(SetTunnel(o)))
 	case ForsakeTunnel:

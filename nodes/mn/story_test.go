@@ -333,8 +333,8 @@ func names(out []Output) []string {
 			n = append(n, "SendMobility")
 		case SendDHCP:
 			n = append(n, "SendDHCP")
-		case ProbeAddress:
-			n = append(n, "ProbeAddress")
+		case SolicitARP:
+			n = append(n, "SolicitARP")
 		case ExpectTunnel:
 			n = append(n, "ExpectTunnel")
 		case ForsakeTunnel:

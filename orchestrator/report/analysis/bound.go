@@ -47,7 +47,20 @@ func (r *reading) bound(m *move) {
 		b.add("link gap", m.up.switched()-m.End) // the old link was never lost
 	}
 	if m.up != nil { // else the router is known
-		b.add("router solicitation and advertisement", r.net.across(m.To, m.Node)+r.net.across(m.To, router))
+		trip := func(to string) time.Duration { return r.net.across(m.To, m.Node) + r.net.across(m.To, to) }
+		if !m.four {
+			b.add("router solicitation and advertisement", trip(router))
+		}
+		if server, ok := r.net.addressServer(m.To, m.four); ok {
+			switch {
+			case m.knownLease:
+				b.add("DHCP: request and acknowledgement", trip(server))
+			case m.four:
+				b.add("DHCP: discovery and offer, request and acknowledgement", 2*trip(server))
+			case m.managed:
+				b.add("DHCP: solicitation and reply", trip(server))
+			}
+		}
 	}
 	home := r.net.links[m.To].Home
 	mobile := r.net.nodes[m.Node].MobileNode
@@ -58,12 +71,12 @@ func (r *reading) bound(m *move) {
 		b.settle()
 		return // no binding is needed
 	}
-	trip, ok := r.net.roundTrip(m.Node, m.To, ha.Name)
+	there, ok := r.net.roundTrip(m.Node, m.To, ha.Name)
 	if !ok {
 		*b = Bound{}
 		return
 	}
-	b.add("binding update and acknowledgement", trip)
+	b.add("binding update and acknowledgement", there)
 	if m.First && len(ha.HomeAgent.AAA) > 0 {
 		if trip, ok := r.net.roundTrip(ha.Name, "", ha.HomeAgent.AAA[0]); ok {
 			b.add("AAA request and answer", trip)

@@ -3,6 +3,7 @@ package analysis
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -60,8 +61,8 @@ const (
 // The phases of a handover, in the order in which they follow.
 const (
 	LinkGap              = "link-gap"              // old carrier lost until new one gained; negative: both were there
-	MovementDetection    = "movement-detection"    // carrier gained until a router was found
-	AddressConfiguration = "address-configuration" // router found until the address could be used
+	MovementDetection    = "movement-detection"    // carrier gained until a router was found, or with IPv4 a DHCP server
+	AddressConfiguration = "address-configuration" // from then until the address could be used
 	Signalling           = "signalling"            // first Binding Update until it was acknowledged
 	FirstPacket          = "first-packet"          // acknowledgement until a packet arrived
 )
@@ -160,6 +161,15 @@ type move struct {
 	Handover
 	up   *change // of the new link; nil: it had been up all the time
 	down *change // of the old link; nil: none, or it stayed up
+
+	four       bool // the new care-of address is of IPv4
+	knownLease bool // and was asked for at once
+	managed    bool // it is of IPv6, and by DHCP
+}
+
+func isIPv4(address string) bool {
+	a, err := netip.ParseAddr(address)
+	return err == nil && a.Is4()
 }
 
 // movesOf tells the moves of one mobile apart.
@@ -234,7 +244,9 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 	if m.up != nil {
 		begin = m.up.at
 	}
-	var router, address, sent, bound time.Duration = -1, -1, -1, -1
+	var router, offered, sent, bound time.Duration = -1, -1, -1, -1
+	address := map[bool]time.Duration{} // by whether it is of IPv4
+	how := ""                           // the IPv6 one came
 	seqs := map[float64]bool{}
 	failure, reason := Outcome(""), ""
 	home := false
@@ -249,9 +261,17 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 				router = e.At
 				home = home || f.flag("home")
 			}
+		case "address-offered":
+			if offered < 0 && f.text("link") == m.To {
+				offered = e.At
+			}
 		case "address-configured":
-			if address < 0 && f.text("link") == m.To {
-				address = e.At
+			four := isIPv4(f.text("address"))
+			if _, had := address[four]; !had && f.text("link") == m.To {
+				address[four] = e.At
+				if !four {
+					how = f.text("how")
+				}
 			}
 		case "address-failed":
 			if f.text("link") == m.To {
@@ -271,6 +291,7 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 			m.Attempts++
 			if sent < 0 {
 				sent = e.At
+				m.four = isIPv4(f.text("care-of"))
 			}
 			if n, ok := f.number("seq"); ok {
 				seqs[n] = true
@@ -299,12 +320,20 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 	if home && m.Kind == Soft {
 		m.Kind = Return
 	}
-	at := gained
-	if router >= 0 {
-		m.phase(MovementDetection, at, max(router, at))
-		at = max(router, at)
-		if address >= 0 {
-			m.phase(AddressConfiguration, at, max(address, at))
+	at, found := gained, router
+	configured, had := address[m.four]
+	m.managed = !m.four && how == "dhcp"
+	if m.four {
+		m.knownLease = offered < 0
+		if found = offered; m.knownLease && had { // its server was heard when it gave it
+			found = configured
+		}
+	}
+	if found >= 0 {
+		m.phase(MovementDetection, at, max(found, at))
+		at = max(found, at)
+		if had {
+			m.phase(AddressConfiguration, at, max(configured, at))
 		}
 	}
 	if sent >= 0 && bound >= sent {

@@ -140,7 +140,26 @@ func (m *netmap) roundTrip(from, link, to string) (time.Duration, bool) {
 	return there + back, ok
 }
 
-// router is the node that advertises itself on a link, the nearest one.
+// addressServer is the node that gives IPv4 or IPv6 addresses on a link by DHCP.
+func (m *netmap) addressServer(link string, four bool) (string, bool) {
+	l := m.links[link]
+	if l == nil {
+		return "", false
+	}
+	for _, end := range l.Ends {
+		if n := m.nodes[end]; n != nil {
+			for _, in := range n.Interfaces {
+				if in.Link == link && (four && in.DHCP4 != nil || !four && in.DHCP6 != nil) {
+					return end, true
+				}
+			}
+		}
+	}
+	return "", false
+}
+
+// router is the node that advertises itself on a link, or gives IPv4 addresses
+// there, the nearest one.
 func (m *netmap) router(link, mobile string) (string, bool) {
 	l := m.links[link]
 	if l == nil {
@@ -153,7 +172,7 @@ func (m *netmap) router(link, mobile string) (string, bool) {
 			continue
 		}
 		for _, in := range n.Interfaces {
-			if in.Link == link && in.Advertise != nil && (!found || m.across(link, end) < m.across(link, best)) {
+			if in.Link == link && (in.Advertise != nil || in.DHCP4 != nil) && (!found || m.across(link, end) < m.across(link, best)) {
 				best, found = end, true
 			}
 		}
