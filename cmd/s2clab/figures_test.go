@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"s2clab/orchestrator/cli"
+	"s2clab/orchestrator/journal"
 	"s2clab/orchestrator/lab/bare"
 	"s2clab/orchestrator/report"
 	"s2clab/topologies"
@@ -300,4 +301,70 @@ func BenchmarkHandoverInterruption(b *testing.B) {
 	b.ReportMetric(median(excess), "excess-median-ms")
 	b.ReportMetric(percentile(excess, 95), "excess-p95-ms")
 	b.ReportMetric(median(bound), "bound-ms")
+}
+
+// BenchmarkCrowd is how long after their links have gone the last of 200 mobile
+// nodes is bound elsewhere, by one home agent that asks the AAA server about each,
+// against one mobile node alone. Binding Updates that were sent again say how much
+// got lost or was late.
+func BenchmarkCrowd(b *testing.B) {
+	path, runs := program(b), b.TempDir()
+	var ours, reference []float64
+	again := 0
+	for range 3 {
+		for _, count := range []int{1, 200} {
+			out, err := exec.Command(path, "run", "--quiet", "--json", "--runs", runs, "--set", fmt.Sprintf("nodes.ue.count=%d", count), "testdata/crowd.yaml").Output()
+			var result report.Result
+			if e := json.Unmarshal(out, &result); e != nil {
+				b.Fatalf("%v, %v: %q", err, e, out)
+			}
+			bound, last := 0, 0.0
+			for _, h := range result.Handovers {
+				if h.Kind != "attach" && h.Done != nil {
+					bound++
+					last = max(last, 1e3*float64(*h.Done-h.Start))
+					if count > 1 {
+						again += h.Updates - 1
+					}
+				}
+			}
+			if bound != count {
+				b.Fatalf("%d of %d mobile nodes are bound again", bound, count)
+			}
+			if count == 1 {
+				reference = append(reference, last)
+			} else {
+				ours = append(ours, last)
+			}
+		}
+	}
+	b.ReportMetric(float64(again)/float64(len(ours)), "sent-again")
+	figure(b, "ms", ours, reference)
+}
+
+// BenchmarkTakeover is how long a standby home agent takes from the last sign of
+// life of the other until it serves in its place, against the five heartbeats that
+// it must miss.
+func BenchmarkTakeover(b *testing.B) {
+	const heartbeats = 500 // ms
+	path, runs := program(b), b.TempDir()
+	var ours, reference []float64
+	for seed := 1; seed <= 3; seed++ {
+		out, err := exec.Command(path, "run", "--quiet", "--json", "--runs", runs, "--seed", strconv.Itoa(seed), "ha-standby").Output()
+		var result report.Result
+		if e := json.Unmarshal(out, &result); e != nil {
+			b.Fatalf("%v, %v: %q", err, e, out)
+		}
+		events, err := journal.Read(filepath.Join(runs, result.Run.ID, "journal.jsonl"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		at := slices.IndexFunc(events, func(e journal.Event) bool { return e.Name == "took-over" })
+		if at < 0 {
+			b.Fatal("no home agent took over")
+		}
+		latency, _ := events[at].Fields["latency"].(float64)
+		ours, reference = append(ours, 1e3*latency), append(reference, heartbeats)
+	}
+	figure(b, "ms", ours, reference)
 }
