@@ -114,16 +114,12 @@ func (r *resolver) accesses() {
 				r.complain(v, "leave it out", "mobile nodes know their addresses on the home link %q", l.link.Name)
 			}
 		}
-		if !mobile {
+		if !mobile || l.agent != nil {
 			continue
 		}
 		server := r.serverOf(l)
-		switch {
-		case server == nil: // it has been told that nobody routes there
-			continue
-		case l.agent != nil:
-			r.serveHome(w, l, server)
-			continue
+		if server == nil {
+			continue // it has been told that nobody routes there
 		}
 		configure := "slaac"
 		if l.link.Prefix.IsValid() {
@@ -194,13 +190,26 @@ func (r *resolver) serve(w *walker, l *linkDraft, server *draft, managed bool, p
 	}
 }
 
-// serveHome lets mobile nodes have their IPv4 home addresses on a home link by DHCP
-// too, and nobody else anything.
+// homeAccesses lets mobile nodes have their IPv4 home addresses on home links by
+// DHCP too, and nobody else anything.
+func (r *resolver) homeAccesses() {
+	r.finish()
+	w := newWalker(r.t)
+	for _, l := range r.links {
+		if l.agent == nil || !l.link.Prefix4.IsValid() {
+			continue
+		}
+		if server := r.serverOf(l); server != nil {
+			r.serveHome(w, l, server)
+		}
+	}
+}
+
 func (r *resolver) serveHome(w *walker, l *linkDraft, server *draft) {
 	d := &DHCP4{Address: w.address(server.node.Name, l.link.Name, inet4), Prefix: l.link.Prefix4, Lease: defaultLease}
 	for _, e := range l.link.Ends {
 		n := r.nodes[e].node
-		if m := n.MobileNode; m != nil && m.HomeAddress4.IsValid() && d.Prefix.IsValid() && d.Prefix.Contains(m.HomeAddress4) {
+		if m := n.MobileNode; m != nil && m.HomeAddress4.IsValid() && d.Prefix.Contains(m.HomeAddress4) {
 			d.Reserved = append(d.Reserved, Reservation{n.Interface(l.link.Name).MAC, m.HomeAddress4})
 		}
 	}

@@ -49,8 +49,10 @@ func TestTheFirstRouterOfAnAccessGivesAddresses(t *testing.T) {
 	if home.DHCP4 == nil || home.DHCP4.Pool != (Range{addr("192.168.4.50"), addr("192.168.4.59")}) || home.DHCP6 != nil {
 		t.Errorf("at home %+v and %+v", home.DHCP4, home.DHCP6)
 	}
-	if lte := top.Node("pgw").Interface("lte"); lte.DHCP4 != nil || lte.DHCP6 != nil {
-		t.Errorf("on the home link %+v and %+v", lte.DHCP4, lte.DHCP6)
+	lte, ue := top.Node("pgw").Interface("lte"), top.Node("ue")
+	only := &DHCP4{Address: addr("198.51.100.1"), Prefix: prefix("198.51.100.0/24"), Lease: defaultLease, Reserved: []Reservation{{ue.Interface("lte").MAC, ue.MobileNode.HomeAddress4}}}
+	if !reflect.DeepEqual(lte.DHCP4, only) || lte.DHCP6 != nil {
+		t.Errorf("on the home link %+v and %+v, want %+v", lte.DHCP4, lte.DHCP6, only)
 	}
 	for link, flags := range map[string][2]bool{"wlan": {true, true}, "six": {false, true}} {
 		if a := top.Node("gw").Interface(link).Advertise; a.Managed != flags[0] || a.Other != flags[1] {

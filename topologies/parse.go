@@ -181,6 +181,7 @@ func (r *resolver) resolve(root *strict.Value) {
 	r.authorities()
 	r.subscriberLists()
 	r.homeAddresses()
+	r.homeAccesses()
 	r.nameServers()
 	r.routes()
 	r.reachable()

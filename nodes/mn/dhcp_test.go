@@ -164,8 +164,8 @@ func TestAnAddressThatIsSomebodysIsNotUsed(t *testing.T) {
 	s.carrier("wlan", true)
 	s.lease("wlan", wlan4)
 	s.step(claim)
-	if s.asks("wlan") != dhcpv4.MessageTypeDecline || s.m.here != nil {
-		t.Errorf("says %v to an address that is another's", s.asks("wlan"))
+	if got := names(s.out); !slices.Equal(got, []string{"SendDHCP", "address-failed", "SendDHCP"}) || s.asks("wlan") != dhcpv4.MessageTypeDiscover || s.m.here != nil {
+		t.Errorf("outputs %v: want to decline and to discover", got)
 	}
 	s.mustHappen("address-failed")
 
@@ -179,7 +179,7 @@ func TestAnAddressThatIsSomebodysIsNotUsed(t *testing.T) {
 		t.Fatal("gives up what it has itself")
 	}
 	s.step(claim)
-	if s.asks("wlan") != dhcpv4.MessageTypeDecline || s.m.here != nil || s.m.tunnel.Local.IsValid() {
+	if s.asks("wlan") != dhcpv4.MessageTypeDiscover || s.m.here != nil || s.m.tunnel.Local.IsValid() {
 		t.Errorf("goes on with an address that is another's: says %v", s.asks("wlan"))
 	}
 }

@@ -42,6 +42,14 @@ type dualStack struct {
 	bound bool // the home agent has bound the IPv4 home address
 	udp   bool // the tunnel goes in UDP
 	used  *access
+
+	nat natFound // the last one
+}
+
+// A natFound is a NAT on the way to the home agent.
+type natFound struct {
+	careOf    netip.Addr
+	keepalive time.Duration
 }
 
 func dualStackOf(cfg *control.MobileNode) dualStack {
@@ -238,13 +246,18 @@ func (m *Machine) acknowledged4(u *update, ba *mh.BindingAcknowledgement) (keepa
 	n, ok := mh.Find[mh.NATDetection](ba.Options)
 	d.udp = ok && u.overIPv4() && (n.ForceUDP || n.Refresh != mh.NoKeepalives)
 	if !d.udp || n.Refresh == mh.NoKeepalives {
+		d.nat = natFound{}
 		return 0
 	}
-	m.event("nat-detected", map[string]any{"link": m.here.link, "keepalive": n.Refresh.Seconds()})
+	keepalive = n.Refresh
 	if n.Refresh == 0 {
-		return natKeepalive
+		keepalive = natKeepalive
 	}
-	return n.Refresh
+	if found := (natFound{u.careOf, keepalive}); found != d.nat {
+		d.nat = found
+		m.event("nat-detected", map[string]any{"link": m.here.link, "keepalive": keepalive.Seconds()})
+	}
+	return keepalive
 }
 
 // refusesUDP says whether an acknowledgement refuses the F flag: it has the status

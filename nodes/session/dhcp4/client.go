@@ -15,7 +15,7 @@ const (
 	lastRetry  = 64 * time.Second
 	spread     = time.Second
 	leastWait  = 60 * time.Second // section 4.4.5: between requests of one who renews
-	afterProbe = 10 * time.Second // section 3.1, step 5: after a DHCPDECLINE
+	afterProbe = 10 * time.Second // section 3.1, step 5: after a DHCPDECLINE that is not the first
 
 	requestTries = 4 // section 3.1, step 5: then from the beginning
 	rebootTries  = 2
@@ -108,7 +108,8 @@ const (
 // Step for each input, and Tick at the time Deadline gives.
 //
 // Differs from section 4.4.1: it does not wait before its first message. A mobile
-// that comes does so alone.
+// that comes does so alone. Nor does it wait after its first DHCPDECLINE, which is
+// against clients that loop (section 3.1, step 5).
 type Client struct {
 	cfg  ClientConfig
 	rand *rand.Rand
@@ -122,6 +123,7 @@ type Client struct {
 	previous netip.Addr
 	lease    Lease // while probing, bound, renewing or rebinding
 	refusals int   // since an address was had
+	declines int   // since it was started
 }
 
 // NewClient makes a Client. Random choices come from r.
@@ -139,7 +141,7 @@ func (c *Client) Step(now time.Time, in ClientInput) []ClientOutput {
 		if c.state != stopped {
 			return nil
 		}
-		c.refusals = 0
+		c.refusals, c.declines = 0, 0
 		if in.Previous.Is4() && !in.Previous.IsUnspecified() {
 			c.previous = in.Previous
 			c.begin(now, rebooting)
@@ -340,9 +342,13 @@ func (c *Client) probed(now time.Time, in Probed) []ClientOutput {
 	m.UpdateOption(dhcpv4.OptServerIdentifier(ip(l.Server)))
 	m.UpdateOption(dhcpv4.OptRequestedIPAddress(ip(in.Address)))
 	c.state, c.retry, c.lease, c.previous = waiting, now.Add(afterProbe), Lease{}, netip.Addr{}
-	return append(out,
+	out = append(out,
 		Send{From: netip.IPv4Unspecified(), To: netip.AddrPortFrom(Everybody, ServerPort), Message: m},
 		Event{"address-failed", map[string]any{"address": in.Address.String()}})
+	if c.declines++; c.declines == 1 {
+		return append(out, c.discover(now)...)
+	}
+	return out
 }
 
 func (c *Client) stop(release bool) []ClientOutput {

@@ -201,18 +201,15 @@ func TestAnAddressThatSomebodyHasIsDeclined(t *testing.T) {
 	taken := addr(did[0][7:])
 	l.pass(start, l.client.Step(start, Probed{Address: taken, InUse: true}))
 	sent, did := l.taken()
-	want(t, "sent", sent, []string{"DECLINE to all"})
-	want(t, "did", did, []string{"server address-declined", "address-failed"})
-	now := l.client.Deadline()
-	if d := now.Sub(start); d != 10*time.Second {
-		t.Errorf("begins again after %v", d)
+	want(t, "sent", sent, []string{"DECLINE to all", "DISCOVER to all", "REQUEST to all"})
+	if len(did) != 4 || did[0] != "server address-declined" || did[1] != "address-failed" || did[2][:6] != "probes" {
+		t.Fatalf("did %q", did)
 	}
-	l.pass(now, l.client.Tick(now))
-	_, did = l.taken()
-	other := addr(did[0][7:])
+	other := addr(did[2][7:])
 	if other == taken {
 		t.Error("the declined address is given again")
 	}
+	now := start
 	l.pass(now, l.client.Step(now, Probed{Address: other}))
 	lease, has := l.client.Lease()
 	if !has || lease.Address.Addr() != other {
@@ -225,6 +222,14 @@ func TestAnAddressThatSomebodyHasIsDeclined(t *testing.T) {
 	sent, did = l.taken()
 	want(t, "sent", sent, []string{"DECLINE to all"})
 	want(t, "did", did, []string{"lost " + lease.Address.String() + " duplicate", "server address-declined", "address-failed"})
+	if d := l.client.Deadline().Sub(now); d != 10*time.Second {
+		t.Errorf("begins again after %v, the second time", d)
+	}
+	now = l.client.Deadline()
+	l.pass(now, l.client.Tick(now))
+	if _, did := l.taken(); len(did) == 0 || did[0] == "probes "+taken.String() || did[0] == "probes "+other.String() {
+		t.Errorf("did %q", did)
+	}
 }
 
 func TestAServerWithoutAPoolGivesWhatIsReserved(t *testing.T) {
