@@ -21,7 +21,7 @@ import (
 // tshark would take for a retransmission that is not worth dissecting.
 func tshark(t *testing.T, file, filter string, fields ...string) (lines []string) {
 	t.Helper()
-	args := []string{"-n", "-r", file, "-Y", filter, "-T", "fields", "-o", "tcp.analyze_sequence_numbers:FALSE",
+	args := []string{"-n", "-r", file, "-d", "udp.port==4191,ip", "-Y", filter, "-T", "fields", "-o", "tcp.analyze_sequence_numbers:FALSE",
 		"-o", "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"}
 	for _, f := range append([]string{"frame.number"}, fields...) {
 		args = append(args, "-e", f)
@@ -291,4 +291,40 @@ func mobilityHeader(t *testing.T, file []byte) int {
 	}
 	t.Fatal("no Binding Update with a Home Address option in the capture")
 	return 0
+}
+
+// inUDPOnTheWire holds that others read a run with Binding Updates in UDP as it is
+// meant, also beyond a NAT that has changed what is around them.
+func inUDPOnTheWire(t *testing.T, run played) {
+	file, keys := filepath.Join(run.dir, "capture.pcapng"), filepath.Join(run.dir, "subscribers.yaml")
+	none(t, file, "ip.checksum.status == 0 || udp.checksum.status == 0 || tcp.checksum.status == 0 || icmpv6.checksum.status == 0")
+	none(t, file, "mip6.mhtype == 5 && !mip6.options.auth")
+	none(t, file, "mip6.mhtype == 5 && udp.port == 4191 && (!mip6.options.ipv4coa || ipv6.opt.mipv6.home_address)")
+	said, status := checkAuthenticators(t, file, keys)
+	if status != 0 {
+		t.Fatalf("exit status %d:\n%s", status, said)
+	}
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// An IPv4 Care-of Address option: type, length, reserved, and an address of the
+	// accesses there.
+	at := -1
+	for _, begin := range [][]byte{{32, 6, 0, 0, 192, 0, 2}, {32, 6, 0, 0, 192, 168, 1}} {
+		if at < 0 {
+			at = bytes.Index(whole, begin)
+		}
+	}
+	if at < 0 {
+		t.Fatal("no IPv4 Care-of Address option in the capture")
+	}
+	whole[at+7] ^= 1
+	bad := filepath.Join(t.TempDir(), "flipped.pcapng")
+	if err := os.WriteFile(bad, whole, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if said, status := checkAuthenticators(t, bad, keys); status != 1 || !strings.Contains(said, "WRONG  binding-update") {
+		t.Errorf("one bit of an IPv4 care-of address is another: exit status %d, want 1 and what is wrong:\n%s", status, said)
+	}
 }

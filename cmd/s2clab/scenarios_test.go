@@ -142,7 +142,10 @@ func TestEveryShippedScenarioHolds(t *testing.T) {
 }
 
 // further is what else must hold of the runs of scenarios, by name.
-var further = map[string]func(*testing.T, played){"address-assigned": assignedOnTheWire}
+var further = map[string]func(*testing.T, played){
+	"address-assigned": assignedOnTheWire,
+	"ipv4-access":      inUDPOnTheWire, "nat": inUDPOnTheWire, "dual-stack": inUDPOnTheWire, "force-udp-refused": inUDPOnTheWire,
+}
 
 func TestAnOrdinaryUserPlaysScenarios(t *testing.T) {
 	for _, name := range []string{scenarios.Default, "make-before-break", "wrong-key"} {
