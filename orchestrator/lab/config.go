@@ -197,10 +197,11 @@ func replication(t *topologies.Topology, name string) *control.Replication {
 			continue
 		}
 		standby, active := &t.Nodes[i], t.Node(h.StandbyFor)
+		link := replicationLink(t, active, standby)
 		r := &control.Replication{
 			IsStandby: standby.Name == name,
-			Active:    netip.AddrPortFrom(t.AddressFrom(standby.Name, active.Name), replicationPort),
-			Standby:   t.AddressFrom(active.Name, standby.Name),
+			Active:    netip.AddrPortFrom(active.Interface(link).Addresses[0].Addr(), replicationPort),
+			Standby:   standby.Interface(link).Addresses[0].Addr(),
 			Key:       h.ReplicationKey,
 			Heartbeat: h.Heartbeat,
 		}
@@ -214,6 +215,25 @@ func replication(t *topologies.Topology, name string) *control.Replication {
 		return r
 	}
 	return nil
+}
+
+// replicationLink is the link over which a home agent tells its standby all: the
+// first in the file that nobody else is on, else the first that both are on. A
+// standby is on every link of the other, so there is one.
+func replicationLink(t *topologies.Topology, active, standby *topologies.Node) string {
+	var first string
+	for _, l := range t.Links {
+		if active.Interface(l.Name) == nil || standby.Interface(l.Name) == nil {
+			continue
+		}
+		if len(l.Ends) == 2 {
+			return l.Name
+		}
+		if first == "" {
+			first = l.Name
+		}
+	}
+	return first
 }
 
 // shared says whether another home agent serves the home links of one.

@@ -81,6 +81,26 @@ func TestStaticKeysReachBothEnds(t *testing.T) {
 	}
 }
 
+func TestAStandbyIsToldAllOverALinkOfTheirOwn(t *testing.T) {
+	top := load(t, "standby")
+	for node, isStandby := range map[string]bool{"pgw": false, "standby": true} {
+		r := configs(top, 7)[node].HomeAgent.Replication
+		if r == nil || r.IsStandby != isStandby {
+			t.Fatalf("%s is told %+v", node, r)
+		}
+		if pair := top.Link("pair").Prefix; !pair.Contains(r.Active.Addr()) || !pair.Contains(r.Standby) {
+			t.Errorf("%s: %v and %v meet, want addresses of %v, which is after others in the file", node, r.Active, r.Standby, pair)
+		}
+	}
+	none, _, err := topologies.Load("standby", topologies.Override{Path: "links.pair.ends", Value: "[pgw, standby, aaa]"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := configs(none, 7)["pgw"].HomeAgent.Replication; !none.Link("lte").Prefix.Contains(r.Standby) {
+		t.Errorf("without such a link the standby is at %v, want the first that they share, lte", r.Standby)
+	}
+}
+
 func TestSeedsDifferByNodeAndRepeatByRun(t *testing.T) {
 	top := load(t, "eps-s2c")
 	first, again, other := configs(top, 7), configs(top, 7), configs(top, 8)
