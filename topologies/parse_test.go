@@ -85,6 +85,28 @@ func TestRoutesFollowTheShortestPathAndHomePrefixesTheHomeAgent(t *testing.T) {
 	}
 }
 
+// Two home agents of the same home prefixes do not send each other what neither
+// knows, and packets come to the one that has them as its own.
+func TestSharedHomePrefixesLeadToTheHomeAgentThatHasThem(t *testing.T) {
+	for name, homeAgent := range map[string]string{"two-home-agents": "pgw-1", "standby": "pgw"} {
+		top := load(t, name)
+		first := top.Node(homeAgent).Interface("sgi").Addresses[0].Addr()
+		for _, n := range top.Nodes {
+			for _, r := range n.Routes {
+				if !r.To.Overlaps(prefix("2001:db8:100::/48")) {
+					continue
+				}
+				if n.HomeAgent != nil {
+					t.Errorf("%s: %s has a route %+v for what it serves itself", name, n.Name, r)
+				}
+				if n.Name == "cn" && r.Via != first {
+					t.Errorf("%s: cn sends to %v, want %v of %s", name, r.Via, first, homeAgent)
+				}
+			}
+		}
+	}
+}
+
 // Every node of a line reaches every link, also where its routes are joined.
 func TestJoinedRoutesLeadWhereTheSingleOnesLed(t *testing.T) {
 	top := load(t, "line-50")

@@ -264,15 +264,16 @@ func routesOf(w *walker, t *Topology, n *Node, f family) []Route {
 		}
 	}
 	for _, ha := range t.Nodes {
-		if ha.HomeAgent == nil {
-			continue
+		if ha.HomeAgent == nil || ha.HomeAgent.Beside != "" {
+			continue // its prefixes are those of the other, which they lead to
 		}
+		serves := ha.Name == n.Name || n.HomeAgent != nil && n.HomeAgent.Beside == ha.Name
 		h, ok := reach.nodes[ha.Name]
 		for _, p := range ha.HomeAgent.prefixes(f) {
-			if ok && !connected(w, n, p, f) {
-				routes = append(routes, Route{p, h.via, h.dev})
-			} else if ha.Name == n.Name {
+			if serves {
 				own = append(own, Route{To: p}) // its own: no joined route may cover them
+			} else if ok && !connected(w, n, p, f) {
+				routes = append(routes, Route{p, h.via, h.dev})
 			}
 		}
 	}
