@@ -186,6 +186,27 @@ func TestTheCarrierOfAPortIsSeenInTheSpaceAtOnce(t *testing.T) {
 	}
 }
 
+// What a Redirect does to a connection does not depend on the machine's settings.
+func TestDevicesOfASpaceBelieveNeitherAdvertisementsNorRedirects(t *testing.T) {
+	s := space(t, "cn")
+	p, err := s.OpenPort(PortConfig{Name: "sgi", Index: 2, MAC: [6]byte{2, 0, 0, 0, 0, 2}, MTU: 1500})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for _, name := range []string{"accept_ra", "accept_redirects", "autoconf"} {
+		if err := s.Do(func() error {
+			value, err := os.ReadFile("/proc/sys/net/ipv6/conf/sgi/" + name)
+			if string(value) != "0\n" {
+				t.Errorf("%s of a device is %q, want 0", name, value)
+			}
+			return err
+		}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestABatchNamesEachRequestThatFailed(t *testing.T) {
 	s := space(t, "ue")
 	var b Batch
