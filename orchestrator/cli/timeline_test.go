@@ -52,6 +52,9 @@ func TestEventsReadAsAPersonWouldSayThem(t *testing.T) {
 		{"binding-acknowledged", map[string]any{"seq": 7.0, "status": 0.0}, "has Binding Acknowledgement 7: accepted"},
 		{"binding-update-sent", map[string]any{"seq": 7.0, "care-of": "::1", "attempt": 1.0}, "sends Binding Update 7 for ::1"},
 		{"binding-update-sent", map[string]any{"seq": 8.0, "care-of": "::1", "auth": "mn-ha", "attempt": 2.0}, "sends Binding Update 8 for ::1, authenticated by mn-ha, attempt 2"},
+		{"binding-update-sent", map[string]any{"seq": 9.0, "care-of": "::1", "auth": "return-routability", "attempt": 1.0, "peer": "::2"}, "sends ::2 Binding Update 9 for ::1, authenticated by return-routability"},
+		{"route-optimized", map[string]any{"peer": "::2", "care-of": "::1"}, "goes directly to ::2, from ::1"},
+		{"route-optimized", map[string]any{"home-address": "::3", "care-of": "::1"}, "goes directly to ::3, at ::1"},
 		{"aim-hit", map[string]any{"action": "drop", "message": "binding-update", "link": "wlan"}, "binding-update on wlan is dropped"},
 		{"node-died", map[string]any{"exit": "\x1b[2J"}, "died: �[2J"},
 	} {

@@ -234,11 +234,18 @@ func (r *Report) marks(d *pageData, index map[string]int) {
 		"bound":              func(f map[string]any) string { return "is bound to " + analysis.Show(f["care-of"]) },
 		"returned-home":      func(map[string]any) string { return "is home" },
 		"binding-refused":    func(f map[string]any) string { return "refused: " + analysis.Show(f["name"]) },
-		"association-made":   func(f map[string]any) string { return "has a key, SPI " + analysis.Show(f["spi"]) },
-		"aaa-failed":         func(f map[string]any) string { return "has no answer from the AAA server" },
-		"update-discarded":   func(f map[string]any) string { return "discards a Binding Update: " + analysis.Show(f["reason"]) },
-		"node-died":          func(f map[string]any) string { return "dies: " + analysis.Show(f["exit"]) },
-		"node-stopped":       func(map[string]any) string { return "is stopped" },
+		"route-optimized": func(f map[string]any) string {
+			if peer, at := f["peer"]; at {
+				return "goes directly to " + analysis.Show(peer)
+			}
+			return "goes directly to " + analysis.Show(f["home-address"])
+		},
+		"route-optimization-ended": func(map[string]any) string { return "does not go directly any more" },
+		"association-made":         func(f map[string]any) string { return "has a key, SPI " + analysis.Show(f["spi"]) },
+		"aaa-failed":               func(f map[string]any) string { return "has no answer from the AAA server" },
+		"update-discarded":         func(f map[string]any) string { return "discards a Binding Update: " + analysis.Show(f["reason"]) },
+		"node-died":                func(f map[string]any) string { return "dies: " + analysis.Show(f["exit"]) },
+		"node-stopped":             func(map[string]any) string { return "is stopped" },
 	}
 	for _, e := range r.Events {
 		say, ok := words[e.Name]

@@ -102,7 +102,7 @@ func (m *Mobile) Bound(now time.Time, home, careOf netip.Addr, until time.Time) 
 	m.home, m.careOf, m.until = home, careOf, until
 	for _, p := range m.peers {
 		if moved {
-			m.leave(p)
+			m.leave(p, "another care-of address")
 			m.start(now, p)
 		}
 	}
@@ -130,7 +130,7 @@ func (m *Mobile) Unbound() []Output {
 	m.begin()
 	m.careOf = netip.Addr{}
 	for _, p := range m.peers {
-		m.leave(p)
+		m.leave(p, "no binding at the home agent")
 		p.rest()
 	}
 	return m.out
@@ -142,7 +142,7 @@ func (m *Mobile) Returned(now time.Time, home netip.Addr) []Output {
 	m.begin()
 	m.home, m.careOf, m.until = home, home, time.Time{}
 	for _, p := range m.peers {
-		m.leave(p)
+		m.leave(p, "at home")
 		p.rest()
 		if now.Before(p.mayHold) {
 			m.start(now, p)
@@ -151,10 +151,11 @@ func (m *Mobile) Returned(now time.Time, home netip.Addr) []Output {
 	return m.out
 }
 
-// leave ends the route to a peer, which is from another place.
-func (m *Mobile) leave(p *peer) {
+// leave ends the route to a peer.
+func (m *Mobile) leave(p *peer, reason string) {
 	if p.bound.IsValid() {
 		m.do(ClearRoute{Own: p.own, Peer: p.address})
+		m.event("route-optimization-ended", p, map[string]any{"care-of": p.bound.String(), "reason": reason})
 		p.bound = netip.Addr{}
 	}
 }
@@ -253,7 +254,7 @@ func (m *Mobile) update(now time.Time, p *peer) {
 
 func (m *Mobile) giveUp(p *peer, reason string) {
 	p.rest()
-	m.leave(p)
+	m.leave(p, reason)
 	m.event("route-optimization-failed", p, map[string]any{"reason": reason})
 }
 
@@ -296,7 +297,7 @@ func (m *Mobile) Received(now time.Time, octets []byte, tunnelled bool) []Output
 		}
 	case *mh.BindingError: // section 11.3.6
 		if message.Status == mh.UnknownBinding && message.HomeAddress == m.home && p.bound.IsValid() {
-			m.leave(p)
+			m.leave(p, "the peer has no binding")
 			m.start(now, p)
 		}
 	case *mh.BindingRefreshRequest: // section 11.7.4
@@ -326,7 +327,7 @@ func (m *Mobile) tested(now time.Time, p *peer, t *test, token Token, index uint
 
 // acknowledged takes the answer to a Binding Update: RFC 6275, section 11.7.3.
 func (m *Mobile) acknowledged(now time.Time, p *peer, header []byte, a *mh.BindingAcknowledgement) {
-	fields := map[string]any{"seq": a.Seq, "status": uint8(a.Status)}
+	fields := map[string]any{"seq": a.Seq, "status": uint8(a.Status), "name": a.Status.String()}
 	switch a.Status {
 	case mh.ExpiredHomeNonce, mh.ExpiredCareOfNonce, mh.ExpiredNonces:
 		// Not signed: the nonces are gone that could do it. Anybody can say so, and
@@ -366,7 +367,7 @@ func (m *Mobile) acknowledged(now time.Time, p *peer, header []byte, a *mh.Bindi
 	case m.atHome():
 		p.rest()
 		p.mayHold = time.Time{}
-		m.event("route-optimization-ended", p, map[string]any{"reason": "returned home"})
+		m.event("peer-deregistered", p, map[string]any{"seq": a.Seq, "status": uint8(a.Status)})
 	default:
 		m.accepted(now, p, min(a.Lifetime, p.lifetime))
 	}
@@ -420,7 +421,7 @@ func (m *Mobile) Tick(now time.Time) []Output {
 	m.begin()
 	for _, p := range m.peers {
 		if p.bound.IsValid() && !now.Before(p.mayHold) {
-			m.leave(p) // the peer takes no more packets with our home address
+			m.leave(p, "expired") // the peer takes no more packets with our home address
 		}
 		switch {
 		case !p.retryAt.IsZero() && !now.Before(p.retryAt):

@@ -115,6 +115,9 @@ func (r *reading) boundOf(m *move, d *Direction) Bound {
 		b.add(t.Name, t.Length)
 	}
 	ha, _ := r.net.homeAgent(m.Node)
+	if r.goesDirectly(m, d) {
+		return r.boundOfDirect(m, d, b, ha.Name)
+	}
 	if d.To == m.Node {
 		b.add("first packet, beside the acknowledgement", 0)
 		b.settle()

@@ -285,8 +285,8 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 				}
 			}
 		case "binding-update-sent":
-			if bound >= 0 {
-				continue // a refresh
+			if bound >= 0 || f.text("peer") != "" {
+				continue // a refresh, or for a correspondent
 			}
 			m.Attempts++
 			if sent < 0 {
@@ -308,6 +308,9 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 				bound = e.At
 			}
 		case "binding-refused":
+			if f.text("peer") != "" {
+				continue // by a correspondent: packets go by way of the home agent
+			}
 			failure = Refused
 			status, _ := f.number("status")
 			reason = fmt.Sprintf("status %.0f %s", status, f.text("name"))
