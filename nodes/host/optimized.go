@@ -1,6 +1,7 @@
 package host
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
 	"s2clab/nodes/wire/ipv6"
@@ -45,9 +47,9 @@ type Optimizer struct {
 	host   *Host
 	port   *MobilityPort
 	dev    *packetDevice
-	raw    *os.File // sends whole packets, past tableOptimized
-	errors *os.File // ICMPv6 errors
-	inner  *os.File // mobility headers that came in a tunnel of the kernel engine
+	raw    *os.File    // sends whole packets, past tableOptimized
+	errors *os.File    // ICMPv6 errors
+	inner  [2]*os.File // what the kernel delivers: mobility headers, destination options
 
 	mu     sync.RWMutex // of the fields below
 	closed bool
@@ -55,7 +57,7 @@ type Optimizer struct {
 	routes map[between]*optimized
 
 	in        joiner // of the goroutine in Receive
-	tunnelled chan Datagram
+	delivered chan Datagram
 	refusals  chan []byte
 	running   sync.WaitGroup
 }
@@ -104,16 +106,18 @@ func (p *MobilityPort) Optimize() (*Optimizer, error) {
 
 func (p *MobilityPort) optimize(device func(name string) (*packetDevice, error)) (*Optimizer, error) {
 	o := &Optimizer{host: p.host, port: p, routes: map[between]*optimized{},
-		tunnelled: make(chan Datagram, mobilityBurst), refusals: make(chan []byte, mobilityBurst)}
+		delivered: make(chan Datagram, mobilityBurst), refusals: make(chan []byte, mobilityBurst)}
 	if err := o.open(device); err != nil {
 		o.Close()
 		return nil, fmt.Errorf("route optimization: %w", err)
 	}
 	p.optimizer.Store(o)
-	o.running.Add(3)
+	o.running.Add(2 + len(delivered))
 	go o.depart()
 	go o.passErrors()
-	go o.hearTunnelled()
+	for i, protocol := range delivered {
+		go o.hear(o.inner[i], protocol)
+	}
 	return o, nil
 }
 
@@ -133,7 +137,12 @@ func (o *Optimizer) open(device func(name string) (*packetDevice, error)) (err e
 	if o.errors, err = openErrors(); err != nil {
 		return err
 	}
-	if o.inner, err = openMobility(); err != nil {
+	for i, protocol := range delivered {
+		if o.inner[i], err = openDelivered(protocol); err != nil {
+			return err
+		}
+	}
+	if err := option(o.inner[1], func(fd int) error { return attach(fd, []bpf.Instruction{bpf.RetConstant{Val: 0}}) }); err != nil {
 		return err
 	}
 	for _, f := range []*os.File{o.raw, o.port.out} { // which pass tableOptimized by
@@ -166,27 +175,54 @@ func option(f *os.File, set func(fd int) error) error {
 	return errors.Join(failed, err)
 }
 
-// openMobility opens a socket for mobility headers that the kernel delivers. The
-// rules of the port drop all that were not in a tunnel which the kernel itself has
-// taken them out of: see kernelEngine.
-func openMobility() (*os.File, error) {
-	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, ipv6.Mobility)
+// delivered are the headers that sockets of o.inner take from the kernel. Nothing else
+// sees what the kernel engine of a tunnel takes out of that.
+//
+// The rules of the port drop all mobility headers but those, also behind destination
+// options. Other destination options to the home address come by their socket alone,
+// by whichever way they came.
+var delivered = [2]int{ipv6.Mobility, ipv6.Destination}
+
+func openDelivered(protocol int) (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
 	if err != nil {
 		return nil, err
 	}
-	f := os.NewFile(uintptr(fd), "mobility in tunnel")
-	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1); err != nil {
+	f := os.NewFile(uintptr(fd), fmt.Sprintf("protocol %d", protocol))
+	if err := allOf(
+		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1),
+		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, 1),
+	); err != nil {
 		f.Close()
 		return nil, err
 	}
+	largeBuffer(fd, 8<<20)
 	return f, nil
 }
 
 // SetHome says which home address this node has as a mobile node.
-func (o *Optimizer) SetHome(home netip.Addr) {
+func (o *Optimizer) SetHome(home netip.Addr) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.closed {
+		return os.ErrClosed
+	}
 	o.home = home
+	return option(o.inner[1], func(fd int) error { return attach(fd, onlyTo(home)) })
+}
+
+// onlyTo lets IPv6 packets to an address pass, at a socket that is given what follows
+// their header.
+func onlyTo(a netip.Addr) []bpf.Instruction {
+	const network, destination = 1<<32 - 0x100000, 24 // SKF_NET_OFF
+	octets := a.As16()
+	var all []bpf.Instruction
+	for i := 0; i < len(octets); i += 4 {
+		all = append(all,
+			bpf.LoadAbsolute{Off: uint32(network + destination + i), Size: 4},
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: binary.BigEndian.Uint32(octets[i:]), SkipTrue: uint8(len(octets)/2 - i/2 - 1)})
+	}
+	return append(all, bpf.RetConstant{Val: 1 << 16}, bpf.RetConstant{Val: 0})
 }
 
 // SetCareOf makes what goes from own, a home address of this node, to peer leave
@@ -405,21 +441,32 @@ func (d *departure) refuse(b []byte, limit int) {
 	}
 }
 
-// take takes a packet that came to the port, and gives it to applications; false: it
-// is not for them. It stays as it is until flush.
+// take takes a packet that came to the port; false: it is for others. It stays as it
+// is until flush.
 func (o *Optimizer) take(b []byte) bool {
 	p, err := ipv6.Parse(b)
-	if err != nil || p.Next == ipv6.Mobility || !p.HomeAddress.IsValid() && !p.RoutingHome.IsValid() {
+	if err != nil {
 		return false
 	}
 	o.mu.RLock()
 	defer o.mu.RUnlock()
-	e := between{p.UpperDst(), p.UpperSrc()}
+	if b[6] == ipv6.Destination && p.Dst == o.home && p.Next != ipv6.Mobility {
+		return true // which the kernel delivers too
+	}
+	return o.give(b, &p, &o.in)
+}
+
+// give gives applications a packet by in, where it is for them and as it must be; it
+// stays as it is until that is flushed. The caller holds mu.
+func (o *Optimizer) give(b []byte, p *ipv6.Packet, in *joiner) bool {
+	if p.Next == ipv6.Mobility || !p.HomeAddress.IsValid() && !p.RoutingHome.IsValid() {
+		return false
+	}
 	if p.RoutingHome.IsValid() && (p.SegmentsLeft != 1 || p.RoutingHome != o.home) { // section 6.4
 		return false
 	}
 	mtu := o.host.path
-	r := o.routes[e]
+	r := o.routes[between{p.UpperDst(), p.UpperSrc()}]
 	if p.HomeAddress.IsValid() && (r == nil || r.peerCareOf != p.Src) { // section 9.3.1
 		return false
 	}
@@ -427,7 +474,7 @@ func (o *Optimizer) take(b []byte) bool {
 		mtu = r.mtu
 	}
 	if !o.closed {
-		o.in.add(plain(b, &p), mtu)
+		in.add(plain(b, p), mtu)
 	}
 	return true
 }
@@ -537,36 +584,52 @@ func (o *Optimizer) complaint(b []byte, from netip.Addr) []byte {
 	return errorAbout(inner, kind, code, word, e.own)
 }
 
-// hearTunnelled reads mobility headers that came in a tunnel of the kernel engine.
-func (o *Optimizer) hearTunnelled() {
+// hear reads what the kernel delivers behind a header of delivered.
+func (o *Optimizer) hear(f *os.File, protocol int) {
 	defer o.running.Done()
-	in, err := newBurst(o.inner, 8, mobilityPacket, 64)
+	in, err := newBurst(f, 16, ipv6.HeaderLen+largestInner, 64)
 	if err != nil {
 		return
 	}
+	defer in.free()
+	applications := joiner{dev: o.dev}
 	for {
 		n, err := in.receive()
 		if err != nil {
 			return
 		}
+		o.mu.RLock()
 		for i := range n {
 			h := in.outer(i)
-			b, err := ipv6.Append(nil, &ipv6.Packet{Src: h.from.Addr(), Dst: h.to, HopLimit: tunnelHops, Next: ipv6.Mobility, Payload: in.octets(i)})
+			if protocol == ipv6.Destination && h.to != o.home {
+				continue // by the port
+			}
+			b, err := ipv6.Append(nil, &ipv6.Packet{Src: h.from.Addr(), Dst: h.to, TrafficClass: h.class, HopLimit: tunnelHops, Next: uint8(protocol), Payload: in.octets(i)})
 			if err != nil {
 				continue
 			}
+			d := Datagram{Packet: b}
+			if protocol == ipv6.Mobility {
+				d.Dev = TunnelDevice
+			} else if p, err := ipv6.Parse(b); err != nil || o.give(b, &p, &applications) {
+				continue
+			}
 			select {
-			case o.tunnelled <- Datagram{Dev: TunnelDevice, Packet: b}:
+			case o.delivered <- d:
 			default: // as by a full socket
 			}
 		}
+		if !o.closed {
+			applications.flush()
+		}
+		o.mu.RUnlock()
 	}
 }
 
-// Tunnelled gives the packets with a mobility header that the kernel has taken out of
-// the tunnel; those that the user engine has taken out come by Receive. It is never
-// closed.
-func (o *Optimizer) Tunnelled() <-chan Datagram { return o.tunnelled }
+// Delivered gives packets that Receive does not: those with a mobility header that
+// the kernel has taken out of the tunnel, and those with a Home Address option to the
+// home address that are not for applications. It is never closed.
+func (o *Optimizer) Delivered() <-chan Datagram { return o.delivered }
 
 // Refusals gives packets with a mobility header that their receiver has answered with
 // an ICMPv6 Parameter Problem, code 1: it does not know that header. Each is as much
@@ -584,7 +647,7 @@ func (o *Optimizer) Close() error {
 	o.closed = true
 	clear(o.routes)
 	o.mu.Unlock()
-	for _, f := range []*os.File{o.raw, o.errors, o.inner} {
+	for _, f := range []*os.File{o.raw, o.errors, o.inner[0], o.inner[1]} {
 		if f != nil {
 			f.Close()
 		}

@@ -81,8 +81,8 @@ func (w *world) optimize(engine string) (mobile, correspondent *optimizing) {
 		ofMobile, ofPeer = w.mobile.openVethDevice, w.peer.openVethDevice
 	}
 	mobile, correspondent = w.mobile.optimizes(ofMobile, homeAddress, careOf), w.peer.optimizes(ofPeer, peer)
-	mobile.SetHome(homeAddress)
 	w.mobile.must(
+		mobile.SetHome(homeAddress),
 		mobile.SetCareOf(homeAddress, peer, careOf),
 		correspondent.SetPeerCareOf(peer, homeAddress, careOf))
 	return mobile, correspondent
@@ -304,7 +304,7 @@ func TestMobilityHeadersInTheTunnelAreToldFromOthers(t *testing.T) {
 			if !got.IsTunnelled() {
 				t.Errorf("by %s, want the tunnel", got.Dev)
 			}
-		case got = <-mobile.Tunnelled():
+		case got = <-mobile.Delivered():
 			if engine != "kernel" {
 				t.Error("taken out of the tunnel by the kernel")
 			}
@@ -329,7 +329,7 @@ func TestMobilityHeadersInTheTunnelAreToldFromOthers(t *testing.T) {
 			t.Error("what came to the care-of address is told as tunnelled")
 		}
 		select {
-		case <-mobile.Tunnelled():
+		case <-mobile.Delivered():
 			t.Error("the kernel has delivered it too")
 		default:
 		}
@@ -406,9 +406,7 @@ func TestTwoMobileNodesTalkDirectly(t *testing.T) {
 	})
 	t.Cleanup(func() { second.Close() })
 	a, b := w.mobile.optimizes(nil, homeAddress, careOf), w.peer.optimizes(nil, home2, careOf2)
-	a.SetHome(homeAddress)
-	b.SetHome(home2)
-	w.mobile.must(a.SetCareOf(homeAddress, home2, careOf), a.SetPeerCareOf(homeAddress, home2, careOf2),
+	w.mobile.must(a.SetHome(homeAddress), b.SetHome(home2), a.SetCareOf(homeAddress, home2, careOf), a.SetPeerCareOf(homeAddress, home2, careOf2),
 		b.SetCareOf(home2, homeAddress, careOf2), b.SetPeerCareOf(home2, homeAddress, careOf))
 	w.mobile.pathTo(homeAddress, home2, 1500-2*mobilityLen)
 	for _, way := range []struct {
@@ -470,4 +468,44 @@ func TestACorrespondentHasARouteForEachOfItsAddresses(t *testing.T) {
 		t.Fatalf("got %q from %v, %v", b[:n], from, err)
 	}
 	wire.until(func(b []byte) bool { return b[0]>>4 == 6 && b[6] == ipv6.Encapsulate }, nil)
+}
+
+// What another mobile node sends by way of the home agent, as it has a Home Address
+// option for a peer that is mobile too.
+func TestAHomeAddressOptionInTheTunnelIsTaken(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		w := newWorld(t)
+		w.atMobile, w.atAgent = w.mobile.tunnel(engine, MobileSide), w.agent.tunnel(engine, AgentSide)
+		w.bind(outsides[0])
+		mobile := w.mobile.optimizes(nil, homeAddress, careOf)
+		home2 := netip.MustParseAddr("2001:db8:101::20")
+		w.mobile.must(mobile.SetHome(homeAddress), mobile.SetPeerCareOf(homeAddress, home2, peer))
+		at, send := w.mobile.listenUDP(homeAddress), w.peer.rawSocket()
+		for range 2 { // and no more than once
+			send(packet(t, ipv6.Packet{Src: peer, Dst: homeAddress, HomeAddress: home2, Next: ipv6.UDP, Payload: datagram(t, home2, homeAddress, "good")[ipv6.HeaderLen:]}))
+			b := make([]byte, 100)
+			if n, from, err := at.ReadFromUDPAddrPort(b); err != nil || string(b[:n]) != "good" || from.Addr() != home2 {
+				t.Fatalf("got %q from %v, %v", b[:n], from, err)
+			}
+		}
+		for what, b := range map[string][]byte{
+			"an update":  packet(t, ipv6.Packet{Src: peer, Dst: homeAddress, HomeAddress: home2, Next: ipv6.Mobility, Payload: mobilityMessage(home2, homeAddress, 5)}),
+			"a stranger": packet(t, ipv6.Packet{Src: peer, Dst: homeAddress, HomeAddress: peer, Next: ipv6.UDP, Payload: datagram(t, peer, homeAddress, "bad")[ipv6.HeaderLen:]}),
+		} {
+			send(b)
+			select {
+			case got := <-mobile.Delivered():
+				if !bytes.Equal(got.Packet[8:], b[8:]) || got.IsTunnelled() {
+					t.Errorf("%s: got %x, want %x", what, got.Packet, b)
+				}
+			case <-time.After(patience):
+				t.Errorf("%s: nothing came", what)
+			}
+		}
+		select {
+		case d := <-mobile.left:
+			t.Errorf("the port has %x too", d.Packet)
+		default:
+		}
+	})
 }

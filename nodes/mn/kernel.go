@@ -297,11 +297,12 @@ func (k *kernel) toHomeAgent(dev string, homeAgent, router netip.Addr, onLink bo
 func (k *kernel) takeHome(o TakeHome) error {
 	k.home = o.Address.Addr()
 	k.mobility.TakeAnyUDP(false)
+	var failed error
 	if k.optimizer != nil {
-		k.optimizer.SetHome(k.home)
+		failed = k.optimizer.SetHome(k.home)
 	}
 	err := k.clearHome(o.Address, o.HomeAgent)
-	return errors.Join(err, k.mobility.Listen(k.home), k.tunnel.SetHome(k.home))
+	return errors.Join(failed, err, k.mobility.Listen(k.home), k.tunnel.SetHome(k.home))
 }
 
 // clearHome takes the home address off every device of a link.

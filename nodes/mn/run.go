@@ -38,7 +38,11 @@ func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
 		if k.optimizer, err = k.mobility.Optimize(); err != nil {
 			return err
 		}
-		k.optimizer.SetHome(k.home)
+		if k.home.IsValid() {
+			if err := k.optimizer.SetHome(k.home); err != nil {
+				return err
+			}
+		}
 	}
 
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -189,8 +193,8 @@ func (k *kernel) receive(ctx context.Context, inputs chan<- Input, fail context.
 func (k *kernel) receiveOptimized(ctx context.Context, inputs chan<- Input) {
 	for {
 		select {
-		case p := <-k.optimizer.Tunnelled():
-			give(ctx, inputs, Received{Dev: p.Dev, Octets: p.Packet, Tunnelled: true})
+		case p := <-k.optimizer.Delivered():
+			give(ctx, inputs, Received{Dev: p.Dev, Octets: p.Packet, Tunnelled: p.IsTunnelled()})
 		case b := <-k.optimizer.Refusals():
 			give(ctx, inputs, Unsupported{Octets: b})
 		case <-ctx.Done():
