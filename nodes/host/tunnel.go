@@ -153,6 +153,7 @@ type binding struct {
 	mtu   int        // of the path of outer packets, octets
 	table int        // of the kernel engine, for what comes out of the tunnel
 	port  *udpSocket // its UDP port; nil: none
+	ways  *ways      // of which it is one; nil: it is the only way
 }
 
 // Indexes by family.
@@ -461,6 +462,8 @@ func (t *Tunnel) EngineOf(home netip.Addr) (name, why string) {
 	switch {
 	case of == nil || t.kernel == nil || t.kernel.carries(of, home):
 		return t.Engine()
+	case of.ways != nil:
+		return "user", "seg6 sorts no flows"
 	case of.Local.Is4():
 		return "user", "seg6 puts no IPv4 header before a packet"
 	}
@@ -513,43 +516,56 @@ func (t *Tunnel) set(want Binding) error {
 	if err := t.another(want); err != nil {
 		return err
 	}
-	old := t.byInner[want.Inner]
 	var b batch
 	new, err := t.expected, error(nil)
 	if new == nil || new.Binding != want {
-		if new, err = t.prepare(&b, want); err != nil {
+		if new, err = t.prepare(&b, want, nil); err != nil {
 			return err
 		}
 	} else {
 		t.expected = nil
 	}
+	return t.replace(&b, new, want.Inner)
+}
+
+// replace puts a binding that is prepared in the place of the one that there is of a
+// home address, if any.
+func (t *Tunnel) replace(b *batch, new *binding, home netip.Addr) error {
+	old := t.byInner[home]
 	if t.former != nil {
-		t.discard(&b, t.former)
+		t.discard(b, t.former)
 		t.former = nil
 	}
-	if want.Inner4.IsValid() && t.cfg.Side == MobileSide {
-		t.hold4(&b, want.Inner4)
+	if new.Inner4.IsValid() && t.cfg.Side == MobileSide {
+		t.hold4(b, new.Inner4)
 	}
-	t.install(&b, new, old)
+	t.install(b, new, old)
 	if old != nil {
 		t.forget(old)
-		if t.cfg.Side == MobileSide && old.source() != new.source() {
+		if t.cfg.Side == MobileSide && old.ways == nil && new.from(old.source(), netip.Addr{}) == nil {
 			t.former = old
 		} else {
-			t.discard(&b, old)
+			t.discardAll(b, old)
 		}
 	}
-	if err := t.host.nl.do(&b); err != nil {
-		b = batch{}
-		t.remove(&b, new)
-		t.discard(&b, new)
-		t.host.nl.do(&b)
-		return fmt.Errorf("tunnel: binding of %v: %w", want.Inner, err)
+	if err := t.host.nl.do(b); err != nil {
+		var undo batch
+		t.remove(&undo, new)
+		t.discardAll(&undo, new)
+		t.host.nl.do(&undo)
+		return fmt.Errorf("tunnel: binding of %v: %w", home, err)
 	}
 	for _, inner := range new.inners() {
 		t.byInner[inner] = new
 	}
 	return nil
+}
+
+// discardAll is discard, of all the ways of a binding.
+func (t *Tunnel) discardAll(b *batch, old *binding) {
+	for _, of := range old.all() {
+		t.discard(b, of)
+	}
 }
 
 func (t *Tunnel) forget(old *binding) {
@@ -585,7 +601,7 @@ func (t *Tunnel) Expect(want Binding) error {
 		return err
 	}
 	var b batch
-	new, err := t.prepare(&b, want)
+	new, err := t.prepare(&b, want, nil)
 	if err != nil {
 		return err
 	}
@@ -633,9 +649,10 @@ func (t *Tunnel) another(want Binding) error {
 	return nil
 }
 
-// prepare makes a binding of which packets are taken. The caller holds mu.
-func (t *Tunnel) prepare(b *batch, want Binding) (*binding, error) {
-	new := &binding{Binding: want, mtu: t.host.pathMTU(want.Local, want.Remote)}
+// prepare makes a binding of which packets are taken; among is the ways that it is
+// one of, nil where it is the only one. The caller holds mu.
+func (t *Tunnel) prepare(b *batch, want Binding, among *ways) (*binding, error) {
+	new := &binding{Binding: want, mtu: t.host.pathMTU(want.Local, want.Remote), ways: among}
 	if want.UDP.Local != 0 {
 		var err error
 		if new.port, err = t.host.useUDP(want.UDP.Local); err != nil {
@@ -680,7 +697,7 @@ func (t *Tunnel) Clear(inner netip.Addr) error {
 func (t *Tunnel) clear(b *batch, inner netip.Addr) {
 	if old := t.byInner[inner]; old != nil {
 		t.remove(b, old)
-		t.discard(b, old)
+		t.discardAll(b, old)
 		t.forget(old)
 	}
 	if t.former != nil && t.former.Inner == inner {
@@ -702,7 +719,7 @@ func (b *binding) innerMTU(family int) int {
 // tunnel. At the agent side, which forwards them, nothing but Set changes its MTU; at
 // the mobile side, which sends them, there may be narrower places behind the tunnel.
 func (t *Tunnel) wanted(b *binding, inner netip.Addr) Route {
-	r := Route{Metric: tunnelMetric, MTU: b.innerMTU(familyIndex(inner))}
+	r := Route{Metric: tunnelMetric, MTU: b.fits(familyIndex(inner))}
 	if t.cfg.Side == MobileSide {
 		r.Src = inner
 	} else {
@@ -787,7 +804,7 @@ func (t *Tunnel) Send(inner netip.Addr, packets ...[]byte) error {
 	var segments cutter
 	for _, b := range packets {
 		if isIP(b) {
-			t.encapsulate(b, offload{}, by, by.mtu, &segments, &out)
+			t.encapsulate(b, offload{}, []*binding{by}, by.mtu, &segments, &out)
 		}
 	}
 	return out.send()

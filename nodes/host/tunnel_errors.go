@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -196,13 +197,16 @@ func (t *Tunnel) about(c *complaint, by Binding, rest []byte) *complaint {
 	} else {
 		// RFC 792: eight octets are enough to come. The next packet is answered here.
 		for _, of := range t.byInner {
-			if of.Remote == by.Remote && of.UDP == by.UDP {
+			if of.by(by) != nil {
 				c.of = of
 				break
 			}
 		}
 	}
-	if c.of == nil || c.of.Remote != by.Remote || c.of.Local != by.Local || c.of.UDP != by.UDP {
+	if c.of != nil {
+		c.of = c.of.by(by)
+	}
+	if c.of == nil {
 		return nil
 	}
 	return c
@@ -212,10 +216,11 @@ func (t *Tunnel) about(c *complaint, by Binding, rest []byte) *complaint {
 func (t *Tunnel) shrink(c *complaint) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if of := c.of; t.byInner[of.Inner] == of && c.mtu < of.mtu {
+	of, now := c.of, t.byInner[c.of.Inner]
+	if now != nil && slices.Contains(now.all(), of) && c.mtu < of.mtu {
 		of.mtu = c.mtu
 		var b batch
-		t.install(&b, of, of)
+		t.install(&b, now, now)
 		t.host.nl.do(&b)
 	}
 }

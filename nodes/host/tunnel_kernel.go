@@ -63,10 +63,10 @@ var (
 // tunnelFar is the other end of TunnelDevice.
 var tunnelFar = farOf(TunnelDevice)
 
-// carries is true for IPv6 in IPv6. For End.DT4, which takes IPv4 out of IPv6, the
+// carries is true for IPv6 in IPv6 by a single way: a route knows no flows. For End.DT4, which takes IPv4 out of IPv6, the
 // kernel wants a VRF; and there is no outer header of IPv4: RFC 8986, section 4.7.
 func (e *kernelEngine) carries(of *binding, inner netip.Addr) bool {
-	return inner.Is6() && of.Local.Is6()
+	return inner.Is6() && of.Local.Is6() && of.ways == nil
 }
 
 // encapsulate is for a route whose packets get an outer header to dst. The

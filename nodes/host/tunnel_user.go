@@ -123,16 +123,17 @@ func (o *outboxes) send() error {
 func (e *userEngine) encapsulate() {
 	defer e.tunnel.running.Done()
 	var segments cutter
+	var ways sorter
 	var out outboxes
 	e.dev.read(func(b []byte, o offload) {
-		e.encapsulateOne(b, o, &segments, &out)
+		e.encapsulateOne(b, o, &segments, &ways, &out)
 	}, func() {
 		out.send()
 		segments.reset()
 	})
 }
 
-func (e *userEngine) encapsulateOne(b []byte, o offload, segments *cutter, all *outboxes) {
+func (e *userEngine) encapsulateOne(b []byte, o offload, segments *cutter, ways *sorter, all *outboxes) {
 	t := e.tunnel
 	if !isIP(b) {
 		return
@@ -143,45 +144,29 @@ func (e *userEngine) encapsulateOne(b []byte, o offload, segments *cutter, all *
 	}
 	t.mu.RLock()
 	to, mtu := t.byInner[inner], 0
+	var by []*binding
 	if to != nil {
-		mtu = to.mtu
+		by = ways.sort(to, b, t.cfg.Side == AgentSide)
+	}
+	for i, way := range by {
+		if i == 0 || way.mtu < mtu {
+			mtu = way.mtu
+		}
 	}
 	t.mu.RUnlock()
 	if to != nil {
-		t.encapsulate(b, o, to, mtu, segments, all)
+		t.encapsulate(b, o, by, mtu, segments, all)
 	}
 }
 
-// encapsulate puts a packet, which isIP, with the outer header of a binding into the
-// outbox for that, in fragments where that is longer than mtu.
-func (t *Tunnel) encapsulate(b []byte, o offload, to *binding, mtu int, segments *cutter, all *outboxes) {
-	outer := familyIndex(to.Local)
-	out := all.to(t.socks[outer][versionOf(b)])
-	if to.port != nil {
-		out = all.to(to.port.file)
-	}
+// encapsulate puts a packet, which isIP, with the outer header of each of some bindings
+// into the outbox for that, in fragments where that is longer than mtu.
+func (t *Tunnel) encapsulate(b []byte, o offload, by []*binding, mtu int, segments *cutter, all *outboxes) {
 	class := classOf(b) // RFC 6040, section 4.1
 	packets, octets := 0, 0
 	if !segments.cut(b, o, func(segment, payload []byte) {
-		if out.full() {
-			out.send(out.file)
-		}
-		if outer == six && ipv6.HeaderLen+len(segment)+len(payload) > mtu {
-			out.send(out.file) // what came before stays ahead
-			cut := all.to(t.out[six])
-			for _, f := range outerFragments(slices.Concat(segment, payload), to, class, t.identification.Add(1)) {
-				cut.addWhole(f, 0)
-			}
-			cut.send(cut.file)
-		} else {
-			if outer == six {
-				out.add(segment, to.Local, to.Remote, 0, class)
-			} else {
-				out.add4(segment, to.Local, to.source(), 0, class)
-			}
-			if len(payload) > 0 {
-				out.attach(payload)
-			}
+		for _, to := range by {
+			t.put(all, to, mtu, segment, payload, class)
 		}
 		packets++
 		octets += len(segment) + len(payload)
@@ -220,6 +205,36 @@ func outerFragments(inner []byte, of *binding, class byte, identification uint32
 		all = append(all, p)
 	}
 	return all
+}
+
+// put lays a packet, in one or two pieces, where it is sent from by a binding.
+func (t *Tunnel) put(all *outboxes, to *binding, mtu int, segment, payload []byte, class uint8) {
+	outer := familyIndex(to.Local)
+	file := t.socks[outer][versionOf(segment)]
+	if to.port != nil {
+		file = to.port.file
+	}
+	out := all.to(file)
+	if out.full() {
+		out.send(out.file)
+	}
+	if outer == six && ipv6.HeaderLen+len(segment)+len(payload) > mtu {
+		out.send(out.file) // what came before stays ahead
+		cut := all.to(t.out[six])
+		for _, f := range outerFragments(slices.Concat(segment, payload), to, class, t.identification.Add(1)) {
+			cut.addWhole(f, 0)
+		}
+		cut.send(cut.file)
+		return
+	}
+	if outer == six {
+		out.add(segment, to.Local, to.Remote, 0, class)
+	} else {
+		out.add4(segment, to.Local, to.source(), 0, class)
+	}
+	if len(payload) > 0 {
+		out.attach(payload)
+	}
 }
 
 // decapsulate moves packets of a family behind outer headers of a family from the
@@ -333,18 +348,21 @@ func (t *Tunnel) takes(b []byte, o outerHeader) *binding {
 	if t.cfg.Side == AgentSide {
 		inner = src
 	}
-	of := t.byInner[inner]
-	for _, other := range [...]*binding{t.expected, t.former} {
-		if (of == nil || of.source() != o.from) && other != nil && (other.Inner == inner || other.Inner4 == inner) {
-			of = other
+	to := netip.Addr{}
+	if t.cfg.Side == AgentSide {
+		to = o.to
+	}
+	for _, of := range [...]*binding{t.byInner[inner], t.expected, t.former} {
+		if of == nil || of.Inner != inner && of.Inner4 != inner {
+			continue
+		}
+		if way := of.from(o.from, to); way != nil {
+			return way
 		}
 	}
-	if of == nil || of.source() != o.from || t.cfg.Side == AgentSide && of.Local != o.to {
-		refusal.Reason = "wrong-inner-address"
-		t.refuse(&t.wrongInner, refusal)
-		return nil
-	}
-	return of
+	refusal.Reason = "wrong-inner-address"
+	t.refuse(&t.wrongInner, refusal)
+	return nil
 }
 
 const (

@@ -34,6 +34,9 @@ type List struct {
 	entries []Entry
 }
 
+// Of is a List of flow bindings that are in the order of their priorities.
+func Of(entries []Entry) List { return List{entries: entries} }
+
 // Entries gives the flow bindings in the order in which they are matched. They
 // are the List's own.
 func (l *List) Entries() []Entry { return l.entries }

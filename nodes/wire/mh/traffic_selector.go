@@ -31,6 +31,20 @@ type TrafficSelector struct {
 	Protocol    *Range // or next header, 8 bits
 }
 
+// Equal says whether two selectors say the same, field by field.
+func (s *TrafficSelector) Equal(o *TrafficSelector) bool {
+	same := s.Format == o.Format && equal(s.Source, o.Source) && equal(s.Destination, o.Destination)
+	return same && equal(s.SPI, o.SPI) && equal(s.FlowLabel, o.FlowLabel) && equal(s.SourcePort, o.SourcePort) &&
+		equal(s.DestPort, o.DestPort) && equal(s.Class, o.Class) && equal(s.Protocol, o.Protocol)
+}
+
+func equal[T comparable](a, b *T) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
+}
+
 // A Range goes from Start to End, both in it. End may be left out: then
 // Ranged is false, and Start alone is in it.
 type Range struct {
