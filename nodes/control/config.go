@@ -126,12 +126,29 @@ type MobileNode struct {
 
 	RouteOptimization bool         `json:"route-optimization,omitempty"` // it does and answers that of RFC 6275
 	Peers             []netip.Addr `json:"peers,omitempty"`              // addresses of nodes that it does it with
+
+	AllAccesses bool          `json:"all-accesses,omitempty"` // RFC 5648: it binds all its care-of addresses at once
+	Flows       []FlowBinding `json:"flows,omitempty"`        // RFC 6089: what goes by which, the first that matches
 }
 
 // A Correspondent is the part of a Config for role cn. Its addresses are those of its
 // Interfaces.
 type Correspondent struct {
 	RouteOptimization bool `json:"route-optimization,omitempty"` // it knows that of RFC 6275
+}
+
+// A FlowBinding says which accesses a flow may go by.
+type FlowBinding struct {
+	Name     string   `json:"name"`
+	Protocol uint8    `json:"protocol,omitempty"` // 0: any
+	Ports    Ports    `json:"ports,omitzero"`     // of the correspondent node; zero: any
+	To       []string `json:"to"`                 // links, the preferred one first
+}
+
+// A MoveFlow makes a flow prefer an access: command flow, to a mobile node.
+type MoveFlow struct {
+	Flow string `json:"flow"`
+	Link string `json:"link"`
 }
 
 // A Policy is how a mobile node chooses among accesses that can carry it. The
@@ -156,6 +173,8 @@ type HomeAgent struct {
 	HomeAddresses4 []HomeAddress4 `json:"home-addresses-4,omitempty"` // who is given which
 	UDP            string         `json:"udp,omitempty"`              // RFC 5555, UDP that no NAT asks for: accept, refuse, always; empty: accept
 	NATKeepalive   time.Duration  `json:"nat-keepalive,omitempty"`    // how often mobile nodes behind a NAT are to be heard of; 0: 110 s
+
+	MultipleCareOf bool `json:"multiple-care-of,omitempty"` // RFC 5648: mobile nodes may bind several care-of addresses at once
 
 	MaxLifetime  time.Duration `json:"max-lifetime"` // longest binding granted
 	MaxBindings  int           `json:"max-bindings"`

@@ -99,7 +99,7 @@ func (m *Machine) acknowledge(now time.Time, r *request, status mh.Status, seq u
 		}
 		a.message.Options = append(a.message.Options, &a.timestamp)
 	}
-	a.message.Options = m.options4(a.message.Options, r, status)
+	a.message.Options = r.multiOptions(m.options4(a.message.Options, r, status), status)
 	home, to := r.home, r.home // that are proven, and that the checksum is over
 	if r.asks && !status.Accepts() {
 		home, to = netip.IPv6Unspecified(), r.src

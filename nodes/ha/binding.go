@@ -37,13 +37,14 @@ type binding struct {
 	seq        uint16
 	timestamps bool // the Binding Update was protected by timestamp, not by seq
 
-	// While bound.
-	careOf      netip.Addr // an IPv4 one as the mobile node has it
-	outer       outer      // where packets go by IPv4
-	udp         bool       // in UDP
-	home4       netip.Addr // the IPv4 home address; not valid: none
-	tunnel      SetTunnel  // the last
-	linkLocal   netip.Addr // defended too, with the L flag; else not valid
+	// While bound. Of several care-of addresses these are the first's.
+	careOf      netip.Addr   // an IPv4 one as the mobile node has it
+	outer       outer        // where packets go by IPv4
+	udp         bool         // in UDP
+	home4       netip.Addr   // the IPv4 home address; not valid: none
+	tunnel      SetTunnel    // the last
+	multi       *multihoming // nil: a single care-of address, without a BID
+	linkLocal   netip.Addr   // defended too, with the L flag; else not valid
 	lifetime    time.Duration
 	since       time.Time
 	expires     time.Time
@@ -97,6 +98,7 @@ func (m *Machine) bind(now time.Time, r *request) {
 		others = b != nil && b.subscriber != r.subscriber
 	}
 	status4, reason4 := m.dual.overIPv4(r)
+	statusMulti, reasonMulti := m.mayBeMulti(r, b)
 	switch {
 	case !m.isHome(r.home):
 		m.refuse(now, r, mh.NotHomeSubnet, "not-in-a-home-prefix")
@@ -110,7 +112,11 @@ func (m *Machine) bind(now time.Time, r *request) {
 		without := *r // the timestamp, which tells 144 of RFC 5555 from that of RFC 4285
 		without.stamped = without.stamped && status4 != mh.ForceUDPRefused
 		m.refuse(now, &without, status4, reason4)
-	case !m.isCareOf(r):
+	case reasonMulti != "":
+		m.refuse(now, r, statusMulti, reasonMulti)
+	case r.multi.are() && !m.judge(r, b):
+		m.refuseAll(now, r)
+	case !r.multi.are() && !m.isCareOf(r):
 		m.refuse(now, r, mh.InvalidCareOf, "care-of-address-loops")
 	case b != nil && b.handoff != nil:
 		m.refuseWhileSwitching(now, r, b.handoff)
@@ -222,7 +228,7 @@ func (m *Machine) accept(now time.Time, r *request, b *binding) {
 	b.state, b.since = bound, now
 	m.store(now, r, b)
 	m.setTunnel(b)
-	m.acknowledge(now, r, mh.Accepted, r.seq, b.lifetime)
+	m.acknowledge(now, r, r.status(), r.seq, b.lifetime)
 	if b.link != nil {
 		for _, a := range b.addresses() {
 			m.do(SetProxy{Dev: b.link.dev, Address: a})
@@ -239,7 +245,7 @@ func (m *Machine) refresh(now time.Time, r *request, b *binding) {
 	m.endRevocation(b) // RFC 5846, section 7: the mobile node was only out of sync, and is no more
 	m.store(now, r, b)
 	m.setTunnel(b)
-	m.acknowledge(now, r, mh.Accepted, r.seq, b.lifetime)
+	m.acknowledge(now, r, r.status(), r.seq, b.lifetime)
 	m.schedule(b)
 	m.tellAccepted(now, r, b, false)
 }
@@ -257,6 +263,7 @@ func (m *Machine) store(now time.Time, r *request, b *binding) {
 	if r.association != nil {
 		b.spi = r.association.SPI
 	}
+	m.storeMulti(now, r, b)
 	m.changedBinding(b)
 }
 
@@ -278,6 +285,7 @@ func (m *Machine) tellAccepted(now time.Time, r *request, b *binding, first bool
 			"nai": r.name(), "home-address": text(b.home), "care-of": text(b.careOf), "assigner": r.assigner,
 		})
 	}
+	m.tellBIDs(now, r, b)
 	if !m.tells(now, bindingAccepted) {
 		return
 	}
@@ -286,6 +294,7 @@ func (m *Machine) tellAccepted(now time.Time, r *request, b *binding, first bool
 		"lifetime": b.lifetime.Seconds(), "spi": b.spi, "new": first,
 	}
 	b.tell4(fields)
+	b.tellMulti(fields)
 	m.tell(bindingAccepted, fields)
 }
 
@@ -293,11 +302,16 @@ func (m *Machine) tellAccepted(now time.Time, r *request, b *binding, first bool
 // refuses a Binding Update that was sent before and comes after. A mobile node
 // that has not heard the answer may ask again.
 func (m *Machine) deregister(now time.Time, r *request, b *binding, others bool) {
+	statusMulti, reasonMulti := m.mayBeMulti(r, b)
 	switch {
 	case b == nil || others:
 		m.refuse(now, r, mh.NotHomeAgent, "no-binding")
 	case !b.inOrder(r):
 		m.outOfWindow(now, r, b)
+	case reasonMulti != "":
+		m.refuse(now, r, statusMulti, reasonMulti)
+	case r.multi.are() && b.state == bound:
+		m.deregisterBIDs(now, r, b)
 	case b.state == detecting:
 		b.known, b.seq = true, r.seq
 		m.endDetection(b)
@@ -323,7 +337,7 @@ func (m *Machine) deregister(now time.Time, r *request, b *binding, others bool)
 // under way has come to its end, whatever the reason.
 func (m *Machine) release(now time.Time, b *binding) {
 	m.do(ClearTunnel{Home: b.home})
-	b.tunnel = SetTunnel{}
+	b.tunnel, b.multi = SetTunnel{}, nil
 	m.defend4(b, netip.Addr{})
 	m.endSwitch(now, b.handoff)
 	if v := b.revocation; v != nil {
@@ -379,6 +393,7 @@ func (b *binding) due(m *Machine, now time.Time) {
 		m.endDetection(b)
 		m.accept(now, &r, b)
 		return
+	case b.multi != nil && !now.Before(b.ends()) && m.expireBIDs(now, b):
 	case b.state == bound && !now.Before(b.expires):
 		m.release(now, b)
 		if s := b.subscriber; s != nil && s.bindings == 1 {
@@ -406,7 +421,7 @@ func (m *Machine) end(now time.Time, b *binding) {
 
 // schedule sets the timer of a binding.
 func (m *Machine) schedule(b *binding) {
-	at := b.expires
+	at := b.ends()
 	switch b.state {
 	case detecting:
 		at = b.decided

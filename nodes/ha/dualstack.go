@@ -187,6 +187,10 @@ func (b *binding) wanted() SetTunnel {
 
 // setTunnel puts the tunnel of a binding in place, or changes it.
 func (m *Machine) setTunnel(b *binding) {
+	if b.multi != nil {
+		m.setWays(b)
+		return
+	}
 	if want := b.wanted(); want != b.tunnel {
 		b.tunnel = want
 		m.do(want)

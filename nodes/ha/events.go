@@ -33,6 +33,9 @@ const (
 	sessionAborted
 	sessionTerminated
 	switchSent
+	bidRegistered
+	bidDeleted
+	flowBindingChanged
 	eventKinds
 )
 
@@ -57,6 +60,9 @@ var eventNames = [eventKinds]string{
 	sessionAborted:      "session-aborted",
 	sessionTerminated:   "session-terminated",
 	switchSent:          "switch-sent",
+	bidRegistered:       "care-of-registered",
+	bidDeleted:          "care-of-deleted",
+	flowBindingChanged:  "flow-bound",
 }
 
 // events counts what was told in the second that began at since.

@@ -39,6 +39,8 @@ func (k *kernel) do(o Output) error {
 	switch o := o.(type) {
 	case SetTunnel:
 		return k.tunnel.Set(k.binding(o))
+	case SetWays:
+		return k.tunnel.SetWays(k.ways(o))
 	case ClearTunnel:
 		return k.tunnel.Clear(o.Home)
 	case SetProxy:
@@ -89,6 +91,16 @@ func (k *kernel) defend(o SetProxy) error {
 		}
 	}
 	return k.host.AddProxyNeighbor(o.Dev, o.Address)
+}
+
+// ways are the several tunnels that the machine wants, as the host has them.
+func (k *kernel) ways(o SetWays) host.Ways {
+	w := host.Ways{Inner: o.Home, Inner4: o.Home4, Flows: o.Flows}
+	for _, way := range o.Ways {
+		b := k.binding(SetTunnel{Home: o.Home, CareOf: way.CareOf, Port: way.Port})
+		w.Each = append(w.Each, host.Way{BID: way.BID, Local: b.Local, Remote: b.Remote, UDP: b.UDP})
+	}
+	return w
 }
 
 func (k *kernel) advertise(o AdvertiseNeighbor) error {

@@ -160,6 +160,8 @@ func actionName(o Output) string {
 		return "send-mobility"
 	case SetTunnel:
 		return "set-tunnel"
+	case SetWays:
+		return "set-ways"
 	case ClearTunnel:
 		return "clear-tunnel"
 	case SetProxy:

@@ -41,6 +41,7 @@ type Machine struct {
 	timestamps     bool // policy: a timestamp is mandatory
 	asks           bool // an AAA can be asked
 	revoking       control.Revocation
+	multihoming    bool // several care-of addresses at once are permitted
 
 	bindings    map[netip.Addr]*binding    // by home address: the binding cache
 	held        int                        // of these, bound or about to be
@@ -95,6 +96,7 @@ func New(cfg *control.Config) (*Machine, error) {
 		window:         h.ReplayWindow,
 		clock:          cfg.Clock,
 		asks:           len(h.AAA) > 0,
+		multihoming:    h.MultipleCareOf,
 		bindings:       make(map[netip.Addr]*binding),
 		subscribers:    make(map[string]*subscriber),
 		owners:         make(map[netip.Addr]*subscriber),

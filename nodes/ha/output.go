@@ -3,6 +3,7 @@ package ha
 import (
 	"net/netip"
 
+	"s2clab/nodes/session/flows"
 	"s2clab/nodes/wire/replica"
 )
 
@@ -73,7 +74,23 @@ type SetTunnel struct {
 	Port   uint16     // in UDP over IPv4, to this port there; 0: without UDP
 }
 
-// ClearTunnel ends SetTunnel.
+// SetWays is SetTunnel, to several care-of addresses at once: RFC 5648, with flow
+// bindings that say what goes to which, RFC 6089.
+type SetWays struct {
+	Home  netip.Addr
+	Home4 netip.Addr    // the IPv4 home address; not valid: none
+	Ways  []Way         // one at least; the first has what no flow binding takes
+	Flows []flows.Entry // in the order in which they are matched
+}
+
+// A Way is one of several care-of addresses.
+type Way struct {
+	BID    uint16
+	CareOf netip.Addr // as in SetTunnel
+	Port   uint16     // as in SetTunnel
+}
+
+// ClearTunnel ends SetTunnel and SetWays.
 type ClearTunnel struct {
 	Home netip.Addr
 }
@@ -124,6 +141,7 @@ func (AdvertiseNeighbor) output() {}
 func (SetProxy) output()          {}
 func (ClearProxy) output()        {}
 func (SetTunnel) output()         {}
+func (SetWays) output()           {}
 func (ClearTunnel) output()       {}
 func (*AskAAA) output()           {}
 func (AnswerAbort) output()       {}

@@ -16,7 +16,7 @@ type request struct {
 	arrived   time.Time
 	src       netip.Addr // of the IPv6 header: where the answer goes
 	home      netip.Addr // of the Home Address option, else src; the one assigned once that is settled
-	careOf    netip.Addr // of the Alternate Care-of Address option, or the IPv4 Care-of Address option (IPv4-mapped), else src
+	careOf    netip.Addr // that authenticators are over: of the Alternate Care-of Address option, or the IPv4 Care-of Address option (IPv4-mapped), else src
 	option    bool       // it had a Home Address option
 	asks      bool       // for a home address: it had the unspecified one there
 	assigner  string     // where asks: who has chosen home, once that is settled
@@ -28,6 +28,7 @@ type request struct {
 	outer     outer
 	home4     home4Request
 	status4   mh.IPv4Status // what became of home4
+	multi     multiRequest
 
 	subscriber  *subscriber // who sent it; nil: nobody is asked, or it is not known
 	association *mobilitySA // by which it was authenticated; nil: by none
@@ -98,7 +99,7 @@ func destination(octets []byte) netip.Addr {
 // homeAddressOption takes a packet with a Home Address option and anything but
 // signalling: it needs a binding, RFC 6275, section 9.3.1.
 func (m *Machine) homeAddressOption(now time.Time, p *ipv6.Packet) {
-	if b := m.bindings[p.HomeAddress]; b != nil && b.state == bound && b.careOf == p.Src {
+	if b := m.bindings[p.HomeAddress]; b != nil && b.state == bound && b.has(p.Src) {
 		return
 	}
 	m.bindingError(now, p.Src, mh.UnknownBinding, p.HomeAddress)
@@ -204,6 +205,9 @@ func (m *Machine) bindingUpdate(now time.Time, p *ipv6.Packet, b []byte) {
 		stamped:   u.HasTimestamp,
 		timestamp: u.Timestamp,
 		home4:     home4Request{there: u.HasIPv4Home, option: u.IPv4Home},
+	}
+	if r.multi = readMulti(u); r.multi.are() {
+		r.careOf = r.multi.proven(r.careOf, m.from.IsValid())
 	}
 	if m.from.IsValid() {
 		r.outer = outer{from: m.from, nat: m.from.Addr() != r.careOf.Unmap()}

@@ -23,6 +23,25 @@ type BindingEntry struct {
 	Outer        netip.AddrPort `json:"outer,omitzero"` // by IPv4: where packets go
 	NAT          bool           `json:"nat,omitempty"`  // there is one before that
 	UDP          bool           `json:"udp,omitempty"`
+
+	CareOfs []CareOfEntry `json:"care-ofs,omitempty"` // of several at once, the first has what no flow takes
+	Flows   []FlowEntry   `json:"flows,omitempty"`    // in the order in which they are matched
+}
+
+// A CareOfEntry is one of the care-of addresses of a binding: RFC 5648.
+type CareOfEntry struct {
+	BID       uint16     `json:"bid"`
+	Priority  uint8      `json:"priority,omitempty"` // BID-PRI: RFC 6089, section 4.1
+	CareOf    netip.Addr `json:"care-of"`
+	Remaining float64    `json:"remaining"` // s
+}
+
+// A FlowEntry is a flow binding: RFC 6089, section 4.3.
+type FlowEntry struct {
+	FID      uint16   `json:"fid"`
+	Priority uint16   `json:"priority"`
+	BIDs     []uint16 `json:"bids"`
+	Active   bool     `json:"active"` // one of the BIDs is registered
 }
 
 // Bindings gives the binding cache, by home address.
@@ -38,6 +57,7 @@ func (m *Machine) Bindings(now time.Time) []BindingEntry {
 			e.CareOf, e.SPI, e.Lifetime = b.careOf, b.spi, b.lifetime.Seconds()
 			e.Remaining, e.Since = b.expires.Sub(now).Seconds(), now.Sub(b.since).Seconds()
 			e.HomeAddress4, e.Outer, e.NAT, e.UDP = b.home4, b.outer.from, b.outer.nat, b.udp
+			e.CareOfs, e.Flows = b.multi.entries(now)
 		case invalid:
 			e.Remaining = b.removal.Sub(now).Seconds()
 		case detecting:
@@ -47,6 +67,20 @@ func (m *Machine) Bindings(now time.Time) []BindingEntry {
 	}
 	slices.SortFunc(list, func(a, b BindingEntry) int { return a.HomeAddress.Compare(b.HomeAddress) })
 	return list
+}
+
+// entries are the care-of addresses and the flow bindings; c may be nil.
+func (c *multihoming) entries(now time.Time) (careOfs []CareOfEntry, bindings []FlowEntry) {
+	for _, a := range c.all() {
+		careOfs = append(careOfs, CareOfEntry{BID: a.bid, Priority: a.priority, CareOf: a.address, Remaining: a.expires.Sub(now).Seconds()})
+	}
+	if c == nil {
+		return nil, nil
+	}
+	for _, f := range c.flows.Entries() {
+		bindings = append(bindings, FlowEntry{FID: f.FID, Priority: f.Priority, BIDs: f.BIDs, Active: slices.ContainsFunc(f.BIDs, c.knows)})
+	}
+	return careOfs, bindings
 }
 
 // Counts are how much a home agent holds, each bounded.

@@ -143,6 +143,7 @@ type announcement struct {
 	mnaaa                []byte
 	more                 []mh.Option // after the others, before authentication
 	careOf4              netip.Addr  // in an IPv4 Care-of Address option; not valid: none
+	proven               netip.Addr  // by IPv4, in a Binding Identifier option, for authenticators to be over; not valid: none
 }
 
 // of makes a good Binding Update of mobile node A, at s.now.
@@ -210,6 +211,8 @@ func (a *announcement) addresses() (careOf, home netip.Addr) {
 	switch {
 	case a.alternate.IsValid():
 		careOf = a.alternate
+	case a.proven.IsValid():
+		careOf = netip.AddrFrom16(a.proven.As16())
 	case a.careOf4.IsValid():
 		careOf = netip.AddrFrom16(a.careOf4.As16())
 	}
