@@ -262,6 +262,7 @@ func (m *Machine) leave(a *access, old netip.Prefix) {
 	if !old.IsValid() {
 		return
 	}
+	m.dropWay(old.Addr())
 	if m.tunnel.Local == old.Addr() {
 		m.clearTunnel()
 	}
@@ -284,6 +285,10 @@ func (m *Machine) leave(a *access, old netip.Prefix) {
 func (m *Machine) beginTunnel(u *update) {
 	r := &m.registration
 	switch {
+	case u.several():
+		if !m.tunnel.Local.IsValid() { // else packets come as those of the tunnel do
+			m.expectTunnel()
+		}
 	case m.former.Local.IsValid() && r.attempt > 1:
 		m.stepBack()
 		m.expectTunnel()
@@ -335,6 +340,9 @@ func (m *Machine) forsakeTunnel() {
 // setTunnel lets the tunnel end at the care-of address.
 func (m *Machine) setTunnel() {
 	m.former = SetTunnel{}
+	if len(m.multi.ways.Ways) > 0 {
+		m.tunnel, m.multi.ways = SetTunnel{}, SetWays{}
+	}
 	if want := m.wantedTunnel(m.dual.udp); m.tunnel != want {
 		m.switchTunnel(want)
 	}
@@ -348,7 +356,7 @@ func (m *Machine) clearTunnel() {
 	if !m.tunnel.Local.IsValid() {
 		return
 	}
-	m.tunnel, m.former = SetTunnel{}, SetTunnel{}
+	m.tunnel, m.former, m.multi.ways = SetTunnel{}, SetTunnel{}, SetWays{}
 	if m.homecoming.told {
 		m.useHome()
 	}

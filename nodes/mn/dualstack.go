@@ -175,12 +175,14 @@ func (m *Machine) leaveHome4() {
 // options4 adds to a Binding Update what RFC 5555 wants in it: section 4.4.2.
 func (m *Machine) options4(u *update, bu *mh.BindingUpdate) {
 	d := &m.dual
-	if u.overIPv4() {
+	switch {
+	case u.several(): // RFC 5648, section 5.2: no Alternate Care-of Address
+	case u.overIPv4():
 		bu.Options = append(bu.Options, mh.IPv4CareOf{Address: u.careOf})
 		if u.forces = d.force && !d.refused; u.forces {
 			bu.Flags |= mh.ForceUDP
 		}
-	} else {
+	default:
 		bu.Options = append(bu.Options, mh.AlternateCareOf{Address: u.careOf})
 	}
 	if !d.asks || u.lifetime == 0 {

@@ -28,6 +28,7 @@ type tunnel interface {
 	Expect(host.Binding) error
 	Forsake() error
 	Set(host.Binding) error
+	SetWays(host.Ways) error
 	Clear(inner netip.Addr) error
 	Send(inner netip.Addr, packets ...[]byte) error
 	Engine() (name, why string)
@@ -117,6 +118,8 @@ func (k *kernel) act(o Output) error {
 		return k.tunnel.Forsake()
 	case SetTunnel:
 		return k.setTunnel(o)
+	case SetWays:
+		return k.setWays(o)
 	case ClearTunnel:
 		err := k.tunnel.Clear(k.home)
 		k.teller.Event("tunnel-cleared", nil)
@@ -140,6 +143,20 @@ func (k *kernel) setTunnel(o SetTunnel) error {
 	}
 	engine, _ := k.tunnel.Engine()
 	k.teller.Event("tunnel-set", map[string]any{"engine": engine, "local": o.Local.String(), "remote": o.Remote.String()})
+	return nil
+}
+
+func (k *kernel) setWays(o SetWays) error {
+	w := host.Ways{Inner: k.home, Inner4: o.Home4, Flows: o.Flows}
+	for _, way := range o.Ways {
+		w.Each = append(w.Each, host.Way{BID: way.BID, Local: way.Local, Remote: way.Remote})
+	}
+	if err := k.tunnel.SetWays(w); err != nil {
+		return err
+	}
+	for _, way := range o.Ways {
+		k.teller.Event("tunnel-set", map[string]any{"engine": "user", "local": way.Local.String(), "remote": way.Remote.String(), "bid": int(way.BID)})
+	}
 	return nil
 }
 

@@ -246,6 +246,7 @@ func (*noTunnel) Clear(netip.Addr) error           { return nil }
 func (*noTunnel) Engine() (string, string)         { return "none", "" }
 func (*noTunnel) Refusals() <-chan host.Refusal    { return nil }
 func (*noTunnel) Close() error                     { return nil }
+func (*noTunnel) SetWays(host.Ways) error          { return nil }
 
 // without gives the loopback device the home address, which the tunnel's device
 // would have.

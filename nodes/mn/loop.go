@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"s2clab/nodes/control"
@@ -96,9 +97,31 @@ func (l *loop) command(c control.Command) {
 		l.order(c, l.machine.Deregister)
 	case "register":
 		l.order(c, l.machine.Register)
+	case "flow":
+		in, err := l.moveFlow(c.Args)
+		if err == nil {
+			l.act(l.machine.Step(l.now(), in))
+		}
+		l.teller.Reply(c.ID, nil, err)
 	default:
-		l.teller.Reply(c.ID, nil, fmt.Errorf("a mobile node has no command %q: want state, signal, deregister or register", c.Name))
+		l.teller.Reply(c.ID, nil, fmt.Errorf("a mobile node has no command %q: want state, flow, signal, deregister or register", c.Name))
 	}
+}
+
+// moveFlow makes an Input of where the lab wants a flow to go.
+func (l *loop) moveFlow(args json.RawMessage) (Input, error) {
+	var f control.MoveFlow
+	if err := json.Unmarshal(args, &f); err != nil {
+		return nil, fmt.Errorf("flow: %w", err)
+	}
+	c := &l.machine.multi
+	switch {
+	case !slices.ContainsFunc(c.flows, func(x *flowBinding) bool { return x.name == f.Flow }):
+		return nil, fmt.Errorf("flow: there is no flow %q", f.Flow)
+	case c.by(f.Link) == nil:
+		return nil, fmt.Errorf("flow %s: there is no access %q", f.Flow, f.Link)
+	}
+	return FlowMoved(f), nil
 }
 
 // signal makes an Input of what the lab says that a radio hears.

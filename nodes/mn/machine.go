@@ -40,7 +40,8 @@ type Machine struct {
 	farewell     farewell
 	transfer     transfer
 
-	dual dualStack
+	dual  dualStack
+	multi multihoming
 
 	optimization *optimization // nil: none is done
 
@@ -90,6 +91,9 @@ func New(cfg *control.Config) (*Machine, error) {
 	if m.security, err = newSecurity(&own); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
+	if err := m.setUpMultihoming(cfg.MobileNode); err != nil {
+		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
+	}
 	m.registration.seq = uint16(m.rand.Uint32())
 	m.optimization = newOptimization(cfg)
 	return m, nil
@@ -128,6 +132,8 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 		if a := m.access(in.Dev); a != nil {
 			m.signalChanged(now, a, in)
 		}
+	case FlowMoved:
+		m.moveFlow(now, in)
 	case Received:
 		m.received(now, &in)
 	case Unsupported:
@@ -195,7 +201,10 @@ func (m *Machine) event(name string, fields map[string]any) {
 // settle goes where choose says we are best attached, and tells the home agent
 // when that is somewhere else than before.
 func (m *Machine) settle(now time.Time) {
-	best := choose(now, &m.cfg.Policy, m.here, m.accesses)
+	best := m.best(now)
+	if m.multi.on() && m.settleAll(now, best) {
+		return
+	}
 	careOf := m.careOfAt(best)
 	if best == m.here && careOf == m.careOf {
 		if h := &m.homecoming; h.access != nil && h.router.IsValid() && h.router != h.access.router.address {

@@ -151,6 +151,7 @@ func (m *Machine) bindingError(now time.Time, p *ipv6.Packet, e *mh.BindingError
 			m.fallBack(now)
 			return
 		}
+		m.multi.forget() // it may have lost them all
 		m.again(now, "binding error")
 	default:
 		// Unrecognised MH type: no extension is in use that could be left out.

@@ -66,6 +66,9 @@ type update struct {
 	proof    proof
 	forces   bool // it asks for UDP
 	refused  bool // by an acknowledgement that proves nothing
+
+	bids  []sentBID         // of several care-of addresses; nil: it is for one
+	flows map[uint16]uint16 // the flow bindings that it makes or moves, with their BIDs
 }
 
 // mayBeHeld says whether the home agent may hold a binding of ours.
@@ -154,9 +157,13 @@ func (m *Machine) transmit(now time.Time) {
 	}
 	from, to := m.ends(u)
 	m.do(SendMobility{Dev: m.here.dev, Octets: octets, From: from, To: to})
-	m.event("binding-update-sent", map[string]any{"seq": u.seq, "care-of": u.careOf.String(),
+	fields := map[string]any{"seq": u.seq, "care-of": u.careOf.String(),
 		"home-address": u.home.String(), "lifetime": u.lifetime.Seconds(),
-		"auth": u.proof.kind.String(), "attempt": r.attempt})
+		"auth": u.proof.kind.String(), "attempt": r.attempt}
+	if u.several() {
+		fields["bids"] = u.bidTexts()
+	}
+	m.event("binding-update-sent", fields)
 	if u.lifetime > 0 && !u.asks() { // without a home address nothing can be for it
 		m.beginTunnel(u)
 	}
@@ -179,13 +186,14 @@ func (m *Machine) lifetime(now time.Time) time.Duration {
 	if !ends.IsZero() {
 		l = min(l, ends.Sub(now))
 	}
-	l = min(max(l, lifetimeUnit), longestLifetime)
+	l = min(max(m.lasts(now, l), lifetimeUnit), longestLifetime)
 	return l - l%lifetimeUnit
 }
 
 // compose makes the packet of u: RFC 6275, section 11.7.1.
 func (m *Machine) compose(now time.Time, u *update) ([]byte, error) {
 	bu := &mh.BindingUpdate{Seq: u.seq, Flags: mh.AckRequested | mh.HomeRegistration, Lifetime: u.lifetime}
+	m.optionsMulti(u, bu)
 	m.options4(u, bu)
 	if m.linkLocal {
 		bu.Flags |= mh.LinkLocal
@@ -237,10 +245,14 @@ func (m *Machine) acknowledged(now time.Time, ba *mh.BindingAcknowledgement, oct
 			m.ignore(now, "accepts without a home address", map[string]any{"seq": ba.Seq, "status": uint8(ba.Status)})
 			return
 		}
+		if u.several() {
+			m.acceptedMulti(now, u, ba, home)
+			return
+		}
 		m.accepted(now, u, ba, home)
 		return
 	}
-	if ba.Status == mh.NotHomeAgent && u.lifetime == 0 && proven {
+	if ba.Status == mh.NotHomeAgent && u.lifetime == 0 && proven && !u.several() {
 		// The home agent holds no binding, as after a restart: that is what we want.
 		m.dismissed(now)
 		return
@@ -324,6 +336,9 @@ func (m *Machine) refused(now time.Time, u *update, ba *mh.BindingAcknowledgemen
 	r.waiting = nil
 	m.stepBack()
 	m.security.learn(u)
+	if m.refusedMulti(now, u, ba.Status) {
+		return
+	}
 	switch ba.Status {
 	case mh.SequenceOutOfWindow:
 		r.seq = ba.Seq
@@ -384,6 +399,7 @@ func (m *Machine) mayFallBack(u *update) bool {
 func (m *Machine) fallBack(now time.Time) {
 	m.registration.fellBack = true
 	m.security.ending = true
+	m.multi.forget()
 	m.transmit(now)
 }
 

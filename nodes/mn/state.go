@@ -20,6 +20,15 @@ type State struct {
 	Absence string        `json:"absence,omitempty"` // revoked or deregistered: it asks for no binding
 	Offset  float64       `json:"offset,omitempty"`  // seconds that the home agent has set the clock by
 	Links   []AccessState `json:"links"`
+	Flows   []FlowState   `json:"flows,omitempty"` // in the order in which they are matched
+}
+
+// A FlowState is a flow binding of a mobile node that uses all its accesses.
+type FlowState struct {
+	Name   string   `json:"name"`
+	FID    uint16   `json:"fid"`
+	Prefer []string `json:"prefer"`         // links, the preferred one first
+	Link   string   `json:"link,omitempty"` // the one that the home agent has it at; empty: none
 }
 
 // An AccessState is what a mobile node knows of one link.
@@ -30,6 +39,8 @@ type AccessState struct {
 	CareOf  *netip.Addr `json:"care-of,omitempty"`
 	Home    bool        `json:"home"`
 	Signal  *float64    `json:"signal,omitempty"` // dBm; nil: not heard, or not told
+	BID     uint16      `json:"bid,omitempty"`    // where all accesses are used
+	Bound   bool        `json:"bound,omitempty"`  // the home agent has acknowledged that one
 }
 
 // State says how things are at now.
@@ -51,7 +62,22 @@ func (m *Machine) State(now time.Time) State {
 			level := a.radio.level
 			as.Signal = &level
 		}
+		for _, b := range m.multi.bindings {
+			if b.access == a {
+				as.BID, as.Bound = b.bid, b.bound.IsValid()
+			}
+		}
 		s.Links = append(s.Links, as)
+	}
+	for _, f := range m.multi.flows {
+		fs := FlowState{Name: f.name, FID: f.fid}
+		for _, b := range f.prefer {
+			fs.Prefer = append(fs.Prefer, b.access.link)
+		}
+		if at := m.multi.of(f.at); at != nil {
+			fs.Link = at.access.link
+		}
+		s.Flows = append(s.Flows, fs)
 	}
 	return s
 }

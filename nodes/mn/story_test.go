@@ -263,8 +263,10 @@ func careOfIn(u sent) netip.Addr {
 	if careOf, ok := mh.Find[mh.AlternateCareOf](u.Options); ok {
 		return careOf.Address
 	}
-	careOf, _ := mh.Find[mh.IPv4CareOf](u.Options)
-	return careOf.Address
+	if careOf, ok := mh.Find[mh.IPv4CareOf](u.Options); ok {
+		return careOf.Address
+	}
+	return u.packet.Src
 }
 
 // derive is the association that an AAA server gives the home agent for u.
