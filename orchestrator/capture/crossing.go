@@ -34,6 +34,7 @@ func (w *writing) entered(rec *record, octets []byte, from *recorded, number uin
 		}
 	}
 	if !Signalling(octets) {
+		w.carried.note(w, rec, octets, from)
 		return
 	}
 	t := w.streams[rec.from]

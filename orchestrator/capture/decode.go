@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+	"strconv"
 	"time"
 
 	"s2clab/nodes/wire/diameter"
@@ -242,7 +243,7 @@ func mobility(p *ipv6.Packet, outer map[string]any) Message {
 	if flags != nil {
 		f["flags"] = list(flags)
 	}
-	var options, auth []string
+	var options, auth, bids, fids []string
 	for _, o := range mh.Options(m) {
 		options = append(options, o.Type().String())
 		switch o := o.(type) {
@@ -268,12 +269,25 @@ func mobility(p *ipv6.Packet, outer map[string]any) Message {
 			f["timestamp"] = ntp(o.Timestamp)
 		case mh.ServiceSelection:
 			f["service"] = o.APN
+		case mh.BindingIdentifier:
+			bids = append(bids, strconv.Itoa(int(o.BID)))
+		case mh.FlowIdentification:
+			fids = append(fids, strconv.Itoa(int(o.FID)))
+		case mh.FlowSummary:
+			for _, fid := range o.FIDs {
+				fids = append(fids, strconv.Itoa(int(fid)))
+			}
 		case mh.RefreshAdvice:
 			f["refresh"] = o.Interval.Seconds()
 		}
 	}
 	if options != nil {
 		f["options"] = list(options)
+	}
+	for name, ids := range map[string][]string{"bids": bids, "fids": fids} {
+		if ids != nil {
+			f[name] = list(ids)
+		}
 	}
 	if auth != nil {
 		f["auth"] = list(auth)

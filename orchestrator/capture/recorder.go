@@ -289,6 +289,7 @@ func (r *Recorder) drain(all bool) (n int) {
 		r.name(n)
 	}
 	defer func() {
+		r.carried.sweep(&r.writing, control.Now(), false)
 		for _, f := range asked {
 			f()
 		}

@@ -25,6 +25,7 @@ type writing struct {
 	pending    map[uint64][]*crossing // by frame
 	limits     limits
 	seen       seen
+	carried    carried
 	live       []*Live
 }
 
@@ -198,6 +199,7 @@ func text(err error) string {
 
 // finish ends the file and the live captures.
 func (w *writing) finish() {
+	w.carried.sweep(w, control.Now(), true)
 	w.limits.tell(w, control.Now(), true)
 	if w.file != nil {
 		at := uint64(control.Now() + w.r.wall)
