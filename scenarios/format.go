@@ -28,7 +28,7 @@ const (
 )
 
 // verbs are the keys of a step that say what it does.
-var verbs = []string{"attach", "detach", "move", "trace", "link", "traffic", "stop", "start", "restart", "deregister", "register", "revoke", "switch", "exec", "wait", "drop", "hold", "duplicate", "replay", "flood", "nat", "note", "repeat"}
+var verbs = []string{"attach", "detach", "move", "trace", "link", "traffic", "stop", "start", "restart", "deregister", "register", "revoke", "switch", "exec", "wait", "drop", "hold", "duplicate", "replay", "flood", "nat", "flow", "note", "repeat"}
 
 // format is the table of all that a scenario file may hold. Reading, the schema
 // and the reference page come from it.
@@ -170,6 +170,11 @@ var format = sync.OnceValue(func() *strict.Shape {
 			{Key: "node", Required: true, Shape: nodes(), Doc: "The node or nodes with role nat."},
 			{Key: "do", Required: true, Shape: strict.Of(strict.Words("what a NAT does", "forget", "renumber")), Doc: "forget: it loses all mappings, as when it is switched off and on; who is inside makes new ones by speaking. renumber: so that they have other ports, too."},
 		}}, Doc: "Makes a NAT lose its mappings."},
+		{Key: "flow", Shape: &strict.Shape{Name: "a flow and where it goes", Fields: []strict.Field{
+			{Key: "node", Required: true, Shape: nodes(), Doc: "The mobile node or nodes."},
+			{Key: "name", Required: true, Shape: name("a flow of the mobile node", "voice"), Doc: "The flow, by its name in the topology."},
+			{Key: "to", Required: true, Shape: name("a link", "wimax"), Doc: "The access that it prefers from now on; the others come after it, in their order."},
+		}}, Doc: "Moves a flow of a mobile node that uses all its accesses to another of them, alone."},
 		{Key: "note", Shape: strict.Of(strict.Text("a note", 500)), Doc: "Says something to those who watch, and in the report."},
 		{Key: "repeat", Shape: strict.Of(strict.Integer("a number of rounds", 1, 1000)), Doc: "Does the steps beside it so many times."},
 		{Key: "every", For: []string{"repeat"}, Shape: span(), Doc: "How long a round takes. Left out: a round begins when the one before has ended."},

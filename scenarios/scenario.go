@@ -173,6 +173,13 @@ type Flood struct {
 	For      time.Duration
 }
 
+// MoveFlow lets a flow of mobile nodes prefer another of their accesses.
+type MoveFlow struct {
+	Nodes []string
+	Name  string // of the flow, in the topology
+	To    string // link
+}
+
 // NAT makes NATs lose their mappings.
 type NAT struct {
 	Nodes []string
@@ -199,6 +206,7 @@ func (*Wait) Verb() string        { return "wait" }
 func (*Note) Verb() string        { return "note" }
 func (*Flood) Verb() string       { return "flood" }
 func (*NAT) Verb() string         { return "nat" }
+func (*MoveFlow) Verb() string    { return "flow" }
 
 // An Expectation is something that must hold of the journal.
 type Expectation struct {

@@ -299,10 +299,41 @@ func (p *parser) action(verb string, v *strict.Value) Action {
 		return a
 	case "nat":
 		return &NAT{Nodes: p.nodes(v.Get("node"), "nat"), Do: strict.Or(v.Get("do"), "")}
+	case "flow":
+		return p.moveFlow(v)
 	case "note":
 		return &Note{Text: strict.Or(v, "")}
 	}
 	return nil
+}
+
+// moveFlow reads which flow of mobile nodes goes to which of their accesses.
+func (p *parser) moveFlow(v *strict.Value) Action {
+	a := &MoveFlow{Nodes: p.nodes(v.Get("node"), mobile), Name: strict.Or(v.Get("name"), "")}
+	l := p.link(v.Get("to"))
+	if !p.ends(v.Get("to"), a.Nodes, l) {
+		return nil
+	}
+	a.To = l.Name
+	for _, n := range a.Nodes {
+		m := p.t.Node(n).MobileNode
+		var names []string
+		for _, f := range m.Flows {
+			names = append(names, f.Name)
+		}
+		switch {
+		case !m.AllAccesses:
+			p.complain(v, fmt.Sprintf("add accesses: all and flows: to %s in the topology, or use move", n), "%s has one access at a time, so no flow of it moves alone", n)
+			return nil
+		case !slices.Contains(names, a.Name):
+			p.complain(v.Get("name"), strict.Suggest(a.Name, "flows of "+n, names), "%q is not a flow of %s", a.Name, n)
+			return nil
+		case l.Home:
+			p.complain(v.Get("to"), "name an access away from home", "at home %s has no binding, and all goes by the home link", n)
+			return nil
+		}
+	}
+	return a
 }
 
 func where(link string) string {

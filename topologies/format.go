@@ -63,6 +63,8 @@ var format = sync.OnceValue(func() *strict.Shape {
 			Doc: "Duplicate address detection: at a mobile node of its care-of addresses (left out: optimistic), at a home agent of a home address before its first binding (none or full; left out: full, RFC 6275, section 10.3.1, which costs about a second)."},
 		{Key: "tunnel", For: []string{"mn", "ha"}, Shape: strict.Of(strict.Words("a tunnel engine", tunnels...)), Doc: "What encapsulates: user (in the node's process), kernel, or auto for the kernel where it can. Left out: auto."},
 		{Key: "policy", For: mn, Shape: policyShape(), Doc: "Which of several accesses carries it: newest, keep, or {prefer: [wlan, lte], threshold: -75dBm}. Left out: newest."},
+		{Key: "accesses", For: mn, Shape: strict.Of(strict.Words("how many accesses", "one", "all")), Doc: "one: a single access carries it at a time. all: it binds its care-of addresses of all accesses at once (RFC 5648), but for the home link, where it has no binding. Left out: one."},
+		{Key: "flows", For: mn, Shape: flowsShape(), Doc: "With accesses all, which flow goes by which access (RFC 6089), the first that matches. What none matches goes by the access that the policy prefers, or the first of the links."},
 		{Key: "mn-aaa-key", For: mn, Shape: strict.Of(keyScalar(16, 64)), Doc: "The mobile's own copy of the key that it shares with the AAA server (RFC 4285, section 5.2). Left out: the one that the subscriber list has, so write it only to make them differ."},
 		{Key: "mn-aaa-spi", For: mn, Shape: strict.Of(spi()), Doc: "The SPI of its MN-AAA authentication option. Left out: 3, HMAC_SHA1_SPI."},
 		{Key: "mn-ha-key", For: mn, Shape: strict.Of(keyScalar(16, 16)), Doc: "The mobile's own copy of the key that it shares with its home agent (RFC 4285, section 5.1). Left out: the right one, so write it only to make it wrong."},
@@ -76,6 +78,7 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "replay-window", For: ha, Shape: strict.Of(span("7s", time.Millisecond, 24*time.Hour)), Doc: "How far the timestamp of a Binding Update may be from its clock. Left out: 7s (RFC 4285, section 6)."},
 		{Key: "udp", For: ha, Shape: strict.Of(strict.Words("a rule for UDP", "accept", "refuse", "always")), Doc: "Whether tunnels over IPv4 go in UDP where no NAT asks for it: accept for mobiles that ask by the F flag, refuse those (status 144), or always (RFC 5555, section 4.5). Left out: accept."},
 		{Key: "nat-keepalive", For: ha, Shape: strict.Of(span("110s", time.Second, time.Hour)), Doc: "How often a mobile behind a NAT is told to refresh its binding, in whole seconds. Left out: 110s (RFC 5555, section 6)."},
+		{Key: "multiple-care-of", For: ha, Shape: strict.Of(strict.Boolean()), Doc: "Whether mobiles may bind several care-of addresses at once (RFC 5648), and flows to them (RFC 6089); false refuses that with status 166. Left out: true."},
 		{Key: "aaa-timeout", For: ha, Shape: strict.Of(span("2s", 10*time.Millisecond, 5*time.Minute)), Doc: "How long it waits for an answer from one AAA server. Left out: 2s."},
 
 		{Key: "beside", For: ha, Shape: strict.Of(reference("a node with role ha", "pgw-1")), Doc: "The home agent whose home prefixes it serves too, on the same home links, so that a mobile node can be switched from one to the other (RFC 5142). Left out: none."},

@@ -118,6 +118,7 @@ func (r *resolver) mobiles() {
 		m.DAD = choice(r, n.Line, v, path, "dad", "optimistic")
 		m.Tunnel = choice(r, n.Line, v, path, "tunnel", "auto")
 		m.Policy = r.policy(d)
+		r.flows(d)
 
 		for _, in := range n.Interfaces {
 			l := r.link(in.Link)
@@ -435,6 +436,7 @@ func (r *resolver) homeAgent(w *walker, d *draft, ha *HomeAgent) {
 	ha.MaxBindings = int(choice(r, n.Line, v, path, "max-bindings", int64(defaultMaxBindings)))
 	ha.ReplayWindow = choice(r, n.Line, v, path, "replay-window", defaultReplayWindow)
 	ha.Tunnel = choice(r, n.Line, v, path, "tunnel", "auto")
+	ha.MultipleCareOf = choice(r, n.Line, v, path, "multiple-care-of", true)
 	ha.UDP = choice(r, n.Line, v, path, "udp", "accept")
 	ha.NATKeepalive = choice(r, n.Line, v, path, "nat-keepalive", defaultNATKeepalive)
 	if ha.NATKeepalive%time.Second != 0 {

@@ -106,6 +106,9 @@ type MobileNode struct {
 	MNHAKey  []byte // 16 octets; with bootstrap static, or to set a wrong one on purpose
 	MNHASPI  uint32
 	Policy   Policy
+
+	AllAccesses bool          // it uses all its accesses at once
+	Flows       []FlowBinding // what goes by which, the first that matches
 }
 
 // A Policy is how a mobile node chooses among accesses that can carry it.
@@ -137,6 +140,7 @@ type HomeAgent struct {
 	MaxLifetime    time.Duration
 	MaxBindings    int
 	ReplayWindow   time.Duration
+	MultipleCareOf bool          // mobiles may bind several care-of addresses at once
 	UDP            string        // in tunnels over IPv4 where no NAT asks for it: accept, refuse, always
 	NATKeepalive   time.Duration // whole seconds
 	DAD            string        // none, full

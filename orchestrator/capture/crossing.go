@@ -33,8 +33,8 @@ func (w *writing) entered(rec *record, octets []byte, from *recorded, number uin
 			from.link.places[source] = from
 		}
 	}
+	w.carried.note(w, rec, octets, from)
 	if !Signalling(octets) {
-		w.carried.note(w, rec, octets, from)
 		return
 	}
 	t := w.streams[rec.from]

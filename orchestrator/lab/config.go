@@ -127,9 +127,14 @@ func mobileNode(t *topologies.Topology, m *topologies.MobileNode) *control.Mobil
 		ForceUDP:     m.ForceUDP,
 
 		RouteOptimization: m.RouteOptimization,
+
+		AllAccesses: m.AllAccesses,
 	}
 	for _, name := range m.Peers {
 		c.Peers = append(c.Peers, peers(t.Node(name))...)
+	}
+	for _, f := range m.Flows {
+		c.Flows = append(c.Flows, control.FlowBinding{Name: f.Name, Protocol: f.Protocol, Ports: control.Ports(f.Ports), To: f.To})
 	}
 	if m.Assigned { // it is for the mobile node to find out
 		c.HomeAddress, c.HomePrefix = netip.Addr{}, netip.Prefix{}
@@ -166,6 +171,8 @@ func homeAgent(t *topologies.Topology, ha string, h *topologies.HomeAgent) *cont
 		HomePrefixes4: h.HomePrefixes4,
 		UDP:           h.UDP,
 		NATKeepalive:  h.NATKeepalive,
+
+		MultipleCareOf: h.MultipleCareOf,
 	}
 	for i := range t.Nodes {
 		if m := t.Nodes[i].MobileNode; m != nil && (m.HomeAgent == ha || m.HomeAgent == h.Beside) && m.HomeAddress4.IsValid() {

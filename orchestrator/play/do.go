@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"s2clab/nodes/control"
 	"s2clab/orchestrator/lab"
 	"s2clab/scenarios"
 )
@@ -62,6 +63,10 @@ func (p *Player) do(ctx context.Context, a scenarios.Action) error {
 		return nil // the step itself, with its text, is in the journal
 	case *scenarios.Flood:
 		return p.flood(ctx, a)
+	case *scenarios.MoveFlow:
+		return each(a.Nodes, func(node string) error {
+			return p.lab.Ask(node, "flow", control.MoveFlow{Flow: a.Name, Link: a.To}, nil)
+		})
 	case *scenarios.NAT:
 		return each(a.Nodes, func(node string) error { return p.lab.Ask(node, a.Do, nil, nil) })
 	}
