@@ -69,6 +69,9 @@ func (r *resolver) flows(d *draft) {
 	if p := d.value.Get("policy"); m.AllAccesses && m.Policy.Kind == "signal" {
 		complain(p, "write policy: {prefer: ["+strings.Join(d.links(), ", ")+"]}, or leave it out", "%s: a policy by signal chooses one access, and %s uses all", p.Path, d.node.Name)
 	}
+	if ro := d.value.Get("route-optimization"); m.AllAccesses && ro != nil && (ro.Items() != nil || strict.Or(ro, false)) {
+		complain(ro, "leave one of them out", "%s: route optimization leads by one care-of address, and %s uses all", ro.Path, d.node.Name)
+	}
 	if v == nil {
 		return
 	}

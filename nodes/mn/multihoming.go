@@ -188,6 +188,12 @@ func (c *multihoming) forget() {
 	}
 }
 
+// forHomeAgent prepares for another home agent.
+func (c *multihoming) forHomeAgent() {
+	c.refused, c.single, c.flowless = false, false, false
+	c.forget()
+}
+
 // pending says whether the home agent is to hear of something.
 func (c *multihoming) pending() bool {
 	for _, b := range c.bindings {
@@ -262,8 +268,16 @@ func (m *Machine) settleAll(now time.Time, best *access) bool {
 	for _, b := range came {
 		m.event("attached", map[string]any{"link": b.access.link, "care-of": b.wanted.String(), "home": false})
 	}
+	if m.absence == revoked {
+		m.absence = present
+	}
 	m.useWays()
-	if !m.registration.bound || c.pending() {
+	switch {
+	case m.absence != present || m.transfer.leaving:
+		if m.registration.mayBeHeld(now) {
+			m.register(now) // ends it
+		}
+	case !m.registration.bound || c.pending():
 		m.register(now)
 	}
 	if m.homecoming.access != nil {
@@ -350,9 +364,10 @@ func (m *Machine) moveFlow(now time.Time, in FlowMoved) {
 	}
 }
 
-// several says whether the next Binding Update is for several care-of addresses.
+// several says whether the next Binding Update is for several care-of addresses. One
+// that ends all is not: RFC 5648, section 5.4.
 func (m *Machine) several() bool {
-	return m.multi.on() && m.here != nil && !m.here.home &&
+	return m.multi.on() && m.here != nil && !m.here.home && m.absence == present && !m.transfer.leaving &&
 		slices.ContainsFunc(m.multi.bindings, func(b *careOfBinding) bool { return b.wanted.IsValid() })
 }
 
@@ -462,8 +477,8 @@ func (u *update) bidTexts() []string {
 func (m *Machine) lasts(now time.Time, l time.Duration) time.Duration {
 	for _, b := range m.multi.bindings {
 		if r := b.access.router; b.wanted.IsValid() && r != nil {
-			if p := r.of(b.access.address.prefix); p != nil && !p.valid.IsZero() {
-				l = min(l, p.valid.Sub(now))
+			if _, ends := b.access.ends(r); !ends.IsZero() {
+				l = min(l, ends.Sub(now))
 			}
 		}
 	}

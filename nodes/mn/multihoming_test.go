@@ -361,3 +361,28 @@ func TestAnAddressThatChangesIsBoundAnewUnderItsBID(t *testing.T) { // RFC 5648,
 		}
 	}
 }
+
+func TestADeregistrationEndsAllAtOnceAndIsNotTakenBackByAnAccess(t *testing.T) { // RFC 5648, section 5.4
+	s := abroad(t)
+	s.until(2 * time.Second)
+	out, err := s.m.Deregister(s.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.take(out)
+	s.says("removes, care-of option")
+	s.answer(mh.Accepted)
+	n := len(s.sent)
+	s.until(5 * time.Second)
+	s.carrier("wimax", false)
+	s.carrier("wimax", true)
+	s.advertise("wimax", wimaxPrefix)
+	if len(s.sent) != n {
+		t.Fatalf("it says %q though it is de-registered", said(s.last()))
+	}
+	if out, err = s.m.Register(s.now); err != nil {
+		t.Fatal(err)
+	}
+	s.take(out)
+	s.says("O, bid 2=2001:db8:200::ff:fe00:2, bid 3=2001:db8:300::ff:fe00:3, flow 1 whole to [2], flow 2 whole to [3]")
+}

@@ -78,6 +78,7 @@ func (m *Machine) nextHomeAgent(now time.Time) {
 	m.registration.unbind()
 	m.registration.duplicate = false
 	m.security.forHomeAgent()
+	m.multi.forHomeAgent()
 	m.event("home-agent-changed", map[string]any{"home-address": m.home.address.String(), "home-agent": m.cfg.HomeAgent.String()})
 	if m.here != nil && !m.here.home {
 		m.register(now)
