@@ -66,6 +66,7 @@ type page struct {
 	Expectations          []analysis.Expectation
 	HasMessages           bool
 	Flows                 []numbersRow
+	Carries               []numbersRow
 	BinWidth              string
 	Settings, Facts       []analysis.Fact
 	Steps                 []stepRow
@@ -491,6 +492,12 @@ func (p *page) traffic(r *Report) {
 		p.Flows = append(p.Flows, row)
 	}
 	p.BinWidth = length(width)
+	if r.divides() {
+		for i := range r.Carries {
+			c := &r.Carries[i]
+			p.Carries = append(p.Carries, numbersRow{Flow: c.Flow, To: c.Link, Numbers: carried(c)})
+		}
+	}
 }
 
 // droppedText tells why frames were dropped, the most frequent reason first.

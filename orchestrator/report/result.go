@@ -24,6 +24,7 @@ type Result struct {
 	Expectations []ResultExpectation `json:"expectations"`
 	Handovers    []ResultHandover    `json:"handovers"`
 	Flows        []ResultFlow        `json:"flows"`
+	Carries      []ResultCarry       `json:"carried"`
 	Messages     map[string]int      `json:"messages"`
 	Links        []ResultLink        `json:"links"`
 	Capture      ResultCapture       `json:"capture"`
@@ -123,6 +124,16 @@ type ResultTerm struct {
 	Length seconds `json:"length"`
 }
 
+// ResultCarry is what an access carried of a flow.
+type ResultCarry struct {
+	Flow       string  `json:"flow"`
+	Link       string  `json:"link"`
+	Packets    int     `json:"packets"`
+	Octets     int64   `json:"octets"`
+	Lasted     seconds `json:"lasted"`
+	Throughput float64 `json:"throughput"` // bit/s
+}
+
 // ResultFlow is one direction of a flow.
 type ResultFlow struct {
 	Flow       string    `json:"flow"`
@@ -198,7 +209,7 @@ func (r *Report) Result() *Result {
 		},
 		Verdict: r.Outcome(), Held: r.Outcome() == Held, Ended: r.Ended, Failure: r.Failure, Duration: inSeconds(r.Duration),
 		Summary:      r.Summary(),
-		Expectations: []ResultExpectation{}, Handovers: []ResultHandover{}, Flows: []ResultFlow{}, Links: []ResultLink{}, Deaths: []ResultDeath{},
+		Expectations: []ResultExpectation{}, Handovers: []ResultHandover{}, Flows: []ResultFlow{}, Carries: []ResultCarry{}, Links: []ResultLink{}, Deaths: []ResultDeath{},
 		Messages: map[string]int{}, Environment: map[string]string{}, Notes: append([]string{}, r.Notes...),
 	}
 	if !r.Started.IsZero() {
@@ -212,6 +223,10 @@ func (r *Report) Result() *Result {
 	}
 	for i := range r.Flows {
 		out.Flows = append(out.Flows, resultFlow(&r.Flows[i]))
+	}
+	for i := range r.Carries {
+		c := &r.Carries[i]
+		out.Carries = append(out.Carries, ResultCarry{c.Flow, c.Link, c.Packets, c.Octets, inSeconds(c.Lasted), math.Round(c.Throughput())})
 	}
 	for _, m := range r.Messages {
 		out.Messages[m.Name]++

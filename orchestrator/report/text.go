@@ -2,10 +2,12 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"s2clab/orchestrator/report/analysis"
+	"s2clab/topologies"
 )
 
 // Text tells the run on a terminal: the table of handovers, the flows, the
@@ -15,6 +17,7 @@ func (r *Report) Text(colour bool) string {
 	p := &printer{colour: colour}
 	p.handovers(r)
 	p.flows(r)
+	p.carries(r)
 	p.expectations(r)
 	for _, note := range r.Notes {
 		p.linef("note: %s", note)
@@ -162,6 +165,35 @@ func (p *printer) flows(r *Report) {
 	}
 	p.table(&t)
 	p.linef("")
+}
+
+// carries prints which access carried which flow, where mobile nodes use several at
+// once: elsewhere the handovers say it.
+func (p *printer) carries(r *Report) {
+	if !r.divides() {
+		return
+	}
+	t := table{head: []string{"", "flow", "access", "packets", "octets", "for s", "kbit/s"}, left: map[int]bool{1: true, 2: true}}
+	for i := range r.Carries {
+		c := &r.Carries[i]
+		t.rows = append(t.rows, append([]string{"", c.Flow, c.Link}, carried(c)...))
+	}
+	p.table(&t)
+	p.b.WriteString(p.paint(dim, "     packets and octets as they entered the access, outer headers and both directions together") + "\n")
+	p.linef("")
+}
+
+// divides says whether a mobile node of the run uses several accesses at once, and
+// something is known of that.
+func (r *Report) divides() bool {
+	return len(r.Carries) > 0 && slices.ContainsFunc(r.Topology.Nodes, func(n topologies.Node) bool {
+		return n.MobileNode != nil && n.MobileNode.AllAccesses
+	})
+}
+
+// carried are the numbers of a Carry.
+func carried(c *analysis.Carry) []string {
+	return []string{thousands(int64(c.Packets)), thousands(c.Octets), fmt.Sprintf("%.1f", c.Lasted.Seconds()), fmt.Sprintf("%.1f", c.Throughput()/1000)}
 }
 
 func (p *printer) expectations(r *Report) {

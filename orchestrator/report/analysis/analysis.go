@@ -33,6 +33,7 @@ type Analysis struct {
 	Steps        []Step
 	Messages     []Message   // all signalling, end to end, in the order of sending
 	Links        []LinkError // what the emulation of each link did wrong, where it says so
+	Carries      []Carry     // which access carried which flow
 	Signals      []Signal    // what the mobiles' radios heard, where they told, in the order in which they began
 	Capture      Capture
 	Environment  []Fact   // what the run said of itself when it started
@@ -109,6 +110,7 @@ func Analyze(events []journal.Event, t *topologies.Topology) *Analysis {
 	slices.SortStableFunc(r.events, func(a, b journal.Event) int { return cmp.Compare(a.At, b.At) })
 	r.overview()
 	r.readFlows()
+	r.readCarries()
 	r.readMessages()
 	r.readHandovers()
 	r.readSignals()
