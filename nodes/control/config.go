@@ -120,8 +120,9 @@ type MobileNode struct {
 	Policy      Policy        `json:"policy"`
 
 	HomeAgent4   netip.Addr   `json:"home-agent-4,omitzero"`   // RFC 5555: the home agent's IPv4 address; invalid: not known
-	HomeAddress4 netip.Addr   `json:"home-address-4,omitzero"` // the IPv4 home address that it will be given where it asks; invalid: it asks for none
-	HomePrefix4  netip.Prefix `json:"home-prefix-4,omitzero"`  // that HomeAddress4 is of
+	IPv4Home     bool         `json:"ipv4-home,omitempty"`     // it asks for an IPv4 home address
+	HomeAddress4 netip.Addr   `json:"home-address-4,omitzero"` // that; invalid: to be assigned
+	HomePrefix4  netip.Prefix `json:"home-prefix-4,omitzero"`  // that HomeAddress4 is of; invalid: not told
 	ForceUDP     bool         `json:"force-udp,omitempty"`     // it sets the F flag in Binding Updates by IPv4
 
 	RouteOptimization bool         `json:"route-optimization,omitempty"` // it does and answers that of RFC 6275

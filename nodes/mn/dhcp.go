@@ -94,11 +94,11 @@ func (m *Machine) startDHCP(now time.Time, a *access) {
 	d.running4 = true
 	var previous netip.Addr
 	switch {
-	case a.mayBeHome && m.home.known() && m.dual.home.IsValid():
-		previous = m.dual.home
-	case d.had4.Expire.IsZero() || now.Before(d.had4.Expire):
+	case d.had4.Address.IsValid() && (d.had4.Expire.IsZero() || now.Before(d.had4.Expire)):
 		previous = d.had4.Address.Addr()
 		m.findRouter4(a, d.had4.Router)
+	case a.mayBeHome && m.cfg.HomeAddress4.IsValid(): // it was told both, and which link it is
+		previous = m.dual.home
 	}
 	m.do4(now, a, d.four.Step(now, dhcp4.Started{Previous: previous}))
 }

@@ -41,7 +41,8 @@ type dualStack struct {
 
 	bound bool // the home agent has bound the IPv4 home address
 	udp   bool // the tunnel goes in UDP
-	used  *access
+	used  *access      // applications use it there; nil: nowhere
+	as    netip.Prefix // with the length of the link's prefix
 
 	nat natFound // the last one
 }
@@ -53,9 +54,9 @@ type natFound struct {
 }
 
 func dualStackOf(cfg *control.MobileNode) dualStack {
-	d := dualStack{agent: cfg.HomeAgent4, asks: cfg.HomeAddress4.IsValid(), prefix: cfg.HomePrefix4.Masked(), force: cfg.ForceUDP}
-	if cfg.HomeAddress.IsValid() { // else both are to be assigned
-		d.home = cfg.HomeAddress4
+	d := dualStack{agent: cfg.HomeAgent4, asks: cfg.IPv4Home, home: cfg.HomeAddress4, force: cfg.ForceUDP}
+	if cfg.HomePrefix4.IsValid() {
+		d.prefix = cfg.HomePrefix4.Masked()
 	}
 	return d
 }
@@ -161,14 +162,25 @@ func (m *Machine) useHome4() {
 	if m.dual.asks {
 		m.dual.home = i.prefix.Addr()
 	}
-	m.dual.used = h.access
+	m.dual.used, m.dual.as = h.access, i.prefix
 	m.do(UseHome4{Dev: h.access.dev, Address: i.prefix, Router: i.router})
 }
 
 func (m *Machine) leaveHome4() {
 	if a := m.dual.used; a != nil {
 		m.dual.used = nil
-		m.do(LeaveHome4{Dev: a.dev, Address: netip.PrefixFrom(m.dual.home, m.dual.prefix.Bits())})
+		m.do(LeaveHome4{Dev: a.dev, Address: m.dual.as})
+	}
+}
+
+// findHome4 sees whether an access has the IPv4 home address, now that this node
+// knows it: then it is no care-of address, and the link is the home link.
+func (m *Machine) findHome4() {
+	for _, a := range m.accesses {
+		if old := a.ipv4; old.prefix.IsValid() && !old.home && m.isHome4(old.prefix.Addr()) {
+			a.ipv4.home = true
+			m.leave4(a, old)
+		}
 	}
 }
 
@@ -238,6 +250,7 @@ func (m *Machine) acknowledged4(u *update, ba *mh.BindingAcknowledgement) (keepa
 			if d.home != a.Address {
 				d.home = a.Address
 				m.event("home-address-assigned", map[string]any{"home-address": a.Address.String()})
+				m.findHome4()
 			}
 		case !a.Status.Accepts():
 			m.event("home-address-refused", map[string]any{"status": uint8(a.Status), "name": a.Status.String()})

@@ -28,7 +28,7 @@ var (
 func dual() *control.Config {
 	c := config()
 	m := c.MobileNode
-	m.HomeAgent4, m.HomeAddress4, m.HomePrefix4 = agent4, home4, home4Net
+	m.HomeAgent4, m.IPv4Home, m.HomeAddress4, m.HomePrefix4 = agent4, true, home4, home4Net
 	return c
 }
 
@@ -338,5 +338,31 @@ func TestWithoutAHomeAgentByIPv4ALeaseIsOfNoUse(t *testing.T) {
 	s.visit4("wlan", wlan4)
 	if len(s.sent) != 0 || s.m.here != nil || s.asked4["wlan"] != nil {
 		t.Errorf("%d binding updates; asks for a lease: %v", len(s.sent), s.asked4["wlan"] != nil)
+	}
+}
+
+func TestOnAHomeLinkThatIsNotKnownYetTheIPv4HomeAddressIsACareOfAddressAtFirst(t *testing.T) {
+	s := begin(t, homeless(dual()))
+	s.carrier("lte", true)
+	s.lease("lte", netip.PrefixFrom(home4, 24))
+	if careOfIn(s.last()) != home4 || !s.last().packet.Src.IsUnspecified() {
+		t.Fatalf("registers %v", careOfIn(s.last()))
+	}
+	s.answer(mh.Accepted, saying(given4, noNAT))
+	if l, ok := find[LeaveAccess](s.out); !ok || l.Address.Addr() != home4 || s.m.here != nil {
+		t.Errorf("left %v, %v: goes on with its home address as care-of address", l, ok)
+	}
+	s.now = s.now.Add(time.Second)
+	s.advertise("lte", homePrefix)
+	if u := s.last(); u.Lifetime != 0 || u.packet.Src != homeAddress {
+		t.Fatalf("at home it sends %v from %v", u.Lifetime, u.packet.Src)
+	}
+	s.answer(mh.Accepted, func(a *answer) { a.packet.RoutingHome, a.packet.SegmentsLeft = netip.Addr{}, 0 })
+	if u, ok := find[UseHome4](s.out); !ok || u.Address != netip.PrefixFrom(home4, 24) {
+		t.Errorf("at home %+v, %v", u, ok)
+	}
+	s.visit("wlan", wlanPrefix)
+	if !s.m.home.known() || s.m.dual.used != nil {
+		t.Error("the IPv4 home address stays on the home link")
 	}
 }

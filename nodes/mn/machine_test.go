@@ -26,7 +26,10 @@ func TestWhateverHappensTheMachineHoldsItsInvariants(t *testing.T) {
 			cfg = homeless(cfg)
 		}
 		if rapid.Bool().Draw(r, "dual stack") {
-			cfg.MobileNode.HomeAgent4, cfg.MobileNode.HomeAddress4, cfg.MobileNode.HomePrefix4 = agent4, home4, home4Net
+			cfg.MobileNode.HomeAgent4, cfg.MobileNode.IPv4Home = agent4, true
+			if !unknown {
+				cfg.MobileNode.HomeAddress4, cfg.MobileNode.HomePrefix4 = home4, home4Net
+			}
 			cfg.MobileNode.ForceUDP = rapid.Bool().Draw(r, "force UDP")
 		}
 		cfg.MobileNode.Policy = control.Policy{Kind: rapid.SampledFrom([]string{"newest", "keep", "preferred", "signal"}).Draw(r, "policy"),

@@ -76,7 +76,7 @@ func openKernel(h *host.Host, cfg *control.Config, t teller) (*kernel, error) {
 		errs = append(errs, err)
 	}
 	errs = append(errs, k.openDHCP6())
-	if cfg.MobileNode.HomeAgent4.IsValid() || cfg.MobileNode.HomeAddress4.IsValid() {
+	if cfg.MobileNode.HomeAgent4.IsValid() || cfg.MobileNode.IPv4Home {
 		errs = append(errs, k.openIPv4())
 	}
 	if err := errors.Join(errs...); err != nil {

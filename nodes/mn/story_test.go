@@ -56,6 +56,7 @@ func bootstrapped() *control.Config {
 // be assigned.
 func homeless(c *control.Config) *control.Config {
 	c.MobileNode.HomeAddress, c.MobileNode.HomePrefix = netip.Addr{}, netip.Prefix{}
+	c.MobileNode.HomeAddress4, c.MobileNode.HomePrefix4 = netip.Addr{}, netip.Prefix{}
 	for i := range c.Interfaces {
 		c.Interfaces[i].Home = false
 	}

@@ -122,6 +122,7 @@ func mobileNode(t *topologies.Topology, m *topologies.MobileNode) *control.Mobil
 		Policy:      control.Policy(m.Policy),
 
 		HomeAgent4:   t.Node(m.HomeAgent).HomeAgent.Address4,
+		IPv4Home:     m.HomeAddress4.IsValid(),
 		HomeAddress4: m.HomeAddress4,
 		HomePrefix4:  m.HomePrefix4,
 		ForceUDP:     m.ForceUDP,
@@ -138,6 +139,7 @@ func mobileNode(t *topologies.Topology, m *topologies.MobileNode) *control.Mobil
 	}
 	if m.Assigned { // it is for the mobile node to find out
 		c.HomeAddress, c.HomePrefix = netip.Addr{}, netip.Prefix{}
+		c.HomeAddress4, c.HomePrefix4 = netip.Addr{}, netip.Prefix{}
 	}
 	return c
 }
