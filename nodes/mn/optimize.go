@@ -80,7 +80,7 @@ func (m *Machine) whereabouts() whereabouts {
 }
 
 // optimize goes on with route optimization where our whereabouts have changed. By
-// IPv4 there is none: RFC 5555, section 4.4.1.
+// IPv4 there is none: RFC 5555, section 2.4.
 func (m *Machine) optimize(now time.Time) {
 	o := m.optimization
 	if o == nil {

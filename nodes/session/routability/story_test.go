@@ -344,3 +344,31 @@ func TestNothingIsTestedAheadWithoutAHomeToken(t *testing.T) {
 	w.bound(wlan)
 	w.wantSent(append(slices.Clone(both), "binding-update 7m0s", "binding-acknowledgement "+mh.Accepted.String())...)
 }
+
+func TestEachTestHasACookieOfItsOwn(t *testing.T) {
+	w := newWorld(t)
+	cookies := map[[8]byte]bool{}
+	n := 0
+	w.lose = func(mh.Message) bool { return true }
+	w.seen = func(_ []byte, m mh.Message) {
+		switch m := m.(type) {
+		case *mh.HomeTestInit:
+			cookies[m.Cookie] = true
+			n++
+		case *mh.CareOfTestInit:
+			cookies[m.Cookie] = true
+			n++
+		}
+	}
+	w.bound(wlan)
+	w.run(time.Minute)
+	if n < 8 || len(cookies) != n {
+		t.Errorf("%d cookies in %d tests", len(cookies), n)
+	}
+}
+
+func TestNothingIsBoundForLongerThanAtHome(t *testing.T) {
+	w := newWorld(t)
+	w.act("mobile", w.mobile.Bound(w.now, homeAddress, wlan, w.now.Add(23*time.Second)))
+	w.wantSent(append(slices.Clone(both), "binding-update 20s", "binding-acknowledgement "+mh.Accepted.String())...)
+}
