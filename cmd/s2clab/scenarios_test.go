@@ -148,7 +148,7 @@ var further = map[string]func(*testing.T, played){
 }
 
 func TestAnOrdinaryUserPlaysScenarios(t *testing.T) {
-	for _, name := range []string{scenarios.Default, "make-before-break", "wrong-key"} {
+	for _, name := range []string{scenarios.Default, "make-before-break", "wrong-key", "route-optimization"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			turn(t)
