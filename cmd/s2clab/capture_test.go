@@ -16,13 +16,18 @@ import (
 	"s2clab/topologies"
 )
 
+// reading is how tshark is to take a capture: docs/capture.md says why. Each packet
+// is seen at both ends of a link, which it would take for a retransmission that is
+// not worth dissecting.
+var reading = []string{"-n", "-d", "udp.port==4191,ip", "-d", "tcp.port==5001-5999,data", "-d", "udp.port==5001-5999,data",
+	"-o", "tcp.analyze_sequence_numbers:FALSE"}
+
 // tshark prints these fields of the packets of a capture that pass a filter, one
-// packet a line, tabs between. Each packet is seen at both ends of a link, which
-// tshark would take for a retransmission that is not worth dissecting.
+// packet a line, tabs between.
 func tshark(t *testing.T, file, filter string, fields ...string) (lines []string) {
 	t.Helper()
-	args := []string{"-n", "-r", file, "-d", "udp.port==4191,ip", "-Y", filter, "-T", "fields", "-o", "tcp.analyze_sequence_numbers:FALSE",
-		"-o", "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"}
+	args := append(slices.Clone(reading), "-r", file, "-Y", filter, "-T", "fields",
+		"-o", "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE")
 	for _, f := range append([]string{"frame.number"}, fields...) {
 		args = append(args, "-e", f)
 	}

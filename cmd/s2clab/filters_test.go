@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -52,8 +53,8 @@ func selected(t *testing.T, file string, filters []string) []int {
 			t.Fatalf("%q: tshark would take the comma for the end of the filter: write it with \"or\"", f)
 		}
 	}
-	out, err := exec.Command("tshark", "-n", "-q", "-r", file, "-d", "udp.port==4191,ip", "-o", "tcp.analyze_sequence_numbers:FALSE",
-		"-z", "io,stat,0,"+strings.Join(filters, ",")).CombinedOutput()
+	args := append(slices.Clone(reading), "-q", "-r", file, "-z", "io,stat,0,"+strings.Join(filters, ","))
+	out, err := exec.Command("tshark", args...).CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) {
 		netnstest.Lacking(t, "tshark", err)
 	}
