@@ -21,12 +21,12 @@ type mast struct {
 // aDrive is the drive of drive-make-before-break, made by a formula.
 func aDrive() string {
 	const (
-		speed = 20.0 // m/s
+		speed = 30.0 // m/s
 		aside = 10.0 // metres from the road to each mast
 		near  = -45.0
 		least = -83.0 // dBm: less is not heard
 		step  = 0.2   // s
-		end   = 27.0  // s
+		end   = 18.0  // s
 	)
 	masts := []mast{
 		{link: "lte", at: 0, rate: 50, rtt: 30}, {link: "wlan", at: 170, rate: 100, rtt: 6},
@@ -35,7 +35,7 @@ func aDrive() string {
 	var b strings.Builder
 	b.WriteString(`# A drive past four masts, made by a formula: no one has measured it.
 #
-# The car goes along a straight road at 20 m/s. Each mast stands 10 m beside it: lte
+# The car goes along a straight road at 30 m/s. Each mast stands 10 m beside it: lte
 # at 0 m, wlan at 170 m, wimax at 340 m, lte again at 510 m. At a distance of d metres
 # the signal is -45 dBm - 30 dB * log10(d / 10 m), and below -83 dBm nothing is heard.
 # The rate falls in proportion from its best at -65 dBm to a tenth of that at -83 dBm;

@@ -29,7 +29,7 @@ const repo = "../.."
 
 // pages are those whose commands are typed, in the order in which a newcomer
 // reads them: what one has made, the next may use.
-var pages = []string{"README.md", "docs/commands.md", "docs/journal.md", "docs/results.md", "docs/topology.md", "docs/scenario.md", "docs/home-agents.md", "docs/architecture.md", "docs/conformance.md"}
+var pages = []string{"README.md", "docs/commands.md", "docs/journal.md", "docs/results.md", "docs/topology.md", "docs/scenario.md", "docs/scenarios.md", "docs/home-agents.md", "docs/architecture.md", "docs/conformance.md"}
 
 func page(t *testing.T, name string) string {
 	t.Helper()
@@ -404,6 +404,26 @@ func TestThePageAboutJournalsHasTheWordsOfScenarios(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// The list of scenarios has a row for each that is shipped, and for nothing else.
+func TestThePageAboutScenariosHasEachOnce(t *testing.T) {
+	const name = "docs/scenarios.md"
+	rows := map[string]int{}
+	for _, m := range regexp.MustCompile(`(?m)^\| \[([^\]]+)\]\(\.\./scenarios/([^/]+)/README\.md\) \| .+ \|$`).FindAllStringSubmatch(page(t, name), -1) {
+		if rows[m[1]]++; m[1] != m[2] {
+			t.Errorf("%s: the row of %s leads to the page of %s", name, m[1], m[2])
+		}
+	}
+	for _, s := range scenarios.Shipped() {
+		if rows[s] != 1 {
+			t.Errorf("%s has %d rows of %s, want 1: add it where it belongs, as [%s](../scenarios/%s/README.md)", name, rows[s], s, s, s)
+		}
+		delete(rows, s)
+	}
+	for s := range rows {
+		t.Errorf("%s has a row of %s, which is not shipped", name, s)
 	}
 }
 
