@@ -39,8 +39,8 @@ type dualStack struct {
 	// would not have each handover try both anew.
 	failed bool
 
-	bound bool // the home agent has bound the IPv4 home address
-	udp   bool // the tunnel goes in UDP
+	bound bool         // the home agent has bound the IPv4 home address
+	udp   bool         // the tunnel goes in UDP
 	used  *access      // applications use it there; nil: nowhere
 	as    netip.Prefix // with the length of the link's prefix
 
