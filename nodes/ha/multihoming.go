@@ -19,6 +19,9 @@ const mostBIDs = 8
 // 4.1. Sequence number, home addresses and the rest are of the binding, once for
 // all of them.
 //
+// A standby, and a restart that keeps bindings, know of the first alone: the next
+// Binding Update is then refused with status 165, and the mobile node tells all anew.
+//
 // It is what a mobile node that is away may use: being at home and away at once, the
 // H flag, is refused with status 169.
 type multihoming struct {

@@ -339,13 +339,19 @@ func FuzzReceived(f *testing.F) {
 	s.visit("wlan", wlanPrefix)
 	f.Add(s.last().header)
 	s.answerTo(s.last(), 0, func(a *answer) { a.afterwards = func(b []byte) { f.Add(b) } })
+	s = begin(&testing.T{}, everywhere())
+	s.visit("wlan", wlanPrefix)
+	s.answerTo(s.last(), mh.MCoANotComplete, func(a *answer) {
+		a.ba.Options = append(a.ba.Options, mh.BindingIdentifier{BID: 2}, mh.FlowIdentification{FID: 1, Status: mh.FlowMalformed})
+		a.afterwards = func(b []byte) { f.Add(b) }
+	})
 	for _, status := range []mh.Status{mh.Accepted, mh.InsufficientResources} {
 		s = begin(&testing.T{}, homeless(config()))
 		s.visit("wlan", wlanPrefix)
 		s.answerTo(s.last(), status, func(a *answer) { a.afterwards = func(b []byte) { f.Add(b) } })
 	}
 	f.Fuzz(func(t *testing.T, octets []byte) {
-		for _, cfg := range []*control.Config{config(), bootstrapped(), homeless(config()), homeless(bootstrapped())} {
+		for _, cfg := range []*control.Config{config(), bootstrapped(), homeless(config()), homeless(bootstrapped()), everywhere()} {
 			s := begin(t, cfg)
 			s.visit("wlan", wlanPrefix)
 			s.step(Received{Dev: "wlan", Octets: octets})
@@ -357,11 +363,15 @@ func FuzzReceived(f *testing.F) {
 // FuzzStory lets octets say what happens and when.
 func FuzzStory(f *testing.F) {
 	f.Add([]byte{0, 1, 0, 2, 0, 0, 6, 0, 0, 8, 9, 9})
+	f.Add([]byte{64, 1, 0, 0, 1, 1, 1, 200, 3, 0, 0, 0, 0, 2, 0, 0, 1, 2, 2, 200, 3, 0, 4, 0, 0, 1, 1, 0, 3, 0, 0, 0})
 	f.Add([]byte{128, 0, 0, 0, 1, 0, 0, 200, 3, 0, 0, 0, 3, 0, 0, 0, 0, 1, 0, 0, 1, 1, 1, 200, 3, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, script []byte) {
 		cfg := bootstrapped()
 		if len(script) > 0 && script[0]&128 != 0 {
 			cfg = homeless(cfg)
+		}
+		if len(script) > 0 && script[0]&64 != 0 {
+			cfg.MobileNode.AllAccesses, cfg.MobileNode.Flows = true, everywhere().MobileNode.Flows
 		}
 		s := begin(t, cfg)
 		devs := []string{"lte", "wlan", "wimax"}

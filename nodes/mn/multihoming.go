@@ -39,7 +39,8 @@ type careOfBinding struct {
 	bid      uint16
 	priority uint8      // BID-PRI: RFC 6089, section 4.1
 	wanted   netip.Addr // the care-of address that there is; not valid: none
-	bound    netip.Addr // the one that the home agent holds; not valid: none
+	bound    netip.Addr // the one that the home agent has said it holds; not valid: none
+	unsure   bool       // it was told otherwise, and has not answered: it holds that or this
 	until    time.Time
 	refused  netip.Addr // one that the home agent does not take
 }
@@ -51,7 +52,8 @@ type flowBinding struct {
 	priority uint16 // FID-PRI
 	selector mh.TrafficSelector
 	prefer   []*careOfBinding // those that it may go by, the preferred one first
-	at       uint16           // the BID that the home agent has it at; 0: it does not have it
+	at       uint16           // the BID that the home agent has said it has it at; 0: it has not
+	unsure   bool             // it was told otherwise, and has not answered
 	refused  uint16           // a BID that it has refused for it
 }
 
@@ -156,14 +158,16 @@ func (c *multihoming) by(link string) *careOfBinding {
 }
 
 // carries says whether the binding can carry packets.
-func (b *careOfBinding) carries() bool { return b.wanted.IsValid() && b.bound == b.wanted }
+func (b *careOfBinding) carries() bool {
+	return b.wanted.IsValid() && b.bound == b.wanted && !b.unsure
+}
 
 // lost says whether the home agent is to forget the binding.
-func (b *careOfBinding) lost() bool { return b.bound.IsValid() && !b.wanted.IsValid() }
+func (b *careOfBinding) lost() bool { return (b.bound.IsValid() || b.unsure) && !b.wanted.IsValid() }
 
 // unregistered says whether the home agent is to be told the care-of address.
 func (b *careOfBinding) unregistered() bool {
-	return b.wanted.IsValid() && b.bound != b.wanted && b.refused != b.wanted
+	return b.wanted.IsValid() && !b.carries() && b.refused != b.wanted
 }
 
 // target is where a flow goes: the preferred one of the accesses that can carry it;
@@ -181,10 +185,10 @@ func (f *flowBinding) target(can func(*careOfBinding) bool) *careOfBinding {
 func (c *multihoming) forget() {
 	c.overwrite = true
 	for _, b := range c.bindings {
-		b.bound, b.refused = netip.Addr{}, netip.Addr{}
+		b.bound, b.refused, b.unsure = netip.Addr{}, netip.Addr{}, false
 	}
 	for _, f := range c.flows {
-		f.at, f.refused = 0, 0
+		f.at, f.refused, f.unsure = 0, 0, false
 	}
 }
 
@@ -202,7 +206,7 @@ func (c *multihoming) pending() bool {
 		}
 	}
 	for _, f := range c.flows {
-		if t := f.target((*careOfBinding).carries); t != nil && f.at != t.bid && f.refused != t.bid && !c.flowless {
+		if t := f.target((*careOfBinding).carries); t != nil && (f.at != t.bid || f.unsure) && f.refused != t.bid && !c.flowless {
 			return true
 		}
 	}
@@ -263,6 +267,9 @@ func (m *Machine) settleAll(now time.Time, best *access) bool {
 	careOf := m.careOfAt(best)
 	if !changed && best == m.here && careOf == m.careOf {
 		return true
+	}
+	if best != m.here {
+		m.chosen(now, best) // for what no flow binding takes
 	}
 	m.here, m.careOf = best, careOf
 	for _, b := range came {
@@ -399,7 +406,7 @@ func (m *Machine) optionsMulti(u *update, bu *mh.BindingUpdate) {
 	}
 	registered := map[*careOfBinding]bool{}
 	for _, b := range c.bindings {
-		registered[b] = b.bound.IsValid() && !b.lost()
+		registered[b] = b.bound.IsValid() && !b.lost() && !b.unsure
 		switch {
 		case removes && !b.lost():
 			continue
@@ -408,8 +415,10 @@ func (m *Machine) optionsMulti(u *update, bu *mh.BindingUpdate) {
 			continue
 		}
 		o := mh.BindingIdentifier{BID: b.bid, Priority: b.priority}
-		if b.bound != b.wanted && !removes {
-			o.CareOf = b.wanted
+		if removes {
+			b.unsure = true
+		} else if !b.carries() {
+			o.CareOf, b.unsure = b.wanted, true
 		}
 		registered[b] = !removes
 		bu.Options = append(bu.Options, o)
@@ -430,7 +439,7 @@ func (c *multihoming) hasTurn(b *careOfBinding) bool {
 	for _, x := range c.bindings {
 		switch {
 		case !x.wanted.IsValid() || x.refused == x.wanted:
-		case turn == nil, turn.bound == turn.wanted && (x.bound != x.wanted || x.until.Before(turn.until)):
+		case turn == nil, turn.carries() && (!x.carries() || x.until.Before(turn.until)):
 			turn = x
 		}
 	}
@@ -448,7 +457,7 @@ func (m *Machine) optionsFlows(u *update, bu *mh.BindingUpdate, registered func(
 		switch {
 		case f.at == 0 && (to == nil || f.refused == to.bid):
 			continue
-		case to == nil || f.at == to.bid || f.refused == to.bid:
+		case to == nil || f.at == to.bid && !f.unsure || f.refused == to.bid:
 			kept.FIDs = append(kept.FIDs, f.fid)
 			continue
 		case f.at == 0:
@@ -456,7 +465,7 @@ func (m *Machine) optionsFlows(u *update, bu *mh.BindingUpdate, registered func(
 		}
 		o.SubOptions = append(o.SubOptions, mh.BindingReference{BIDs: []uint16{to.bid}})
 		bu.Options = append(bu.Options, o)
-		u.flows[f.fid] = to.bid
+		u.flows[f.fid], f.unsure = to.bid, true
 	}
 	if len(kept.FIDs) > 0 {
 		bu.Options = append(bu.Options, kept)
@@ -584,12 +593,13 @@ func (m *Machine) registered(u *update, ba *mh.BindingAcknowledgement, granted t
 		fields := map[string]any{"link": b.access.link, "care-of": sent.careOf.String(), "bid": int(b.bid)}
 		switch {
 		case !answered:
+			continue
 		case u.lifetime == 0: // accepted, or not known to the home agent: it is not there
 			fields["care-of"], fields["reason"] = b.bound.String(), "de-registered"
 			b.bound = netip.Addr{}
 			m.event("care-of-deleted", fields)
 		case status.Accepts():
-			first := b.bound != sent.careOf
+			first := b.bound != sent.careOf || b.unsure
 			b.bound, b.until = sent.careOf, u.sent.Add(granted)
 			if first {
 				fields["lifetime"] = granted.Seconds()
@@ -599,6 +609,7 @@ func (m *Machine) registered(u *update, ba *mh.BindingAcknowledgement, granted t
 			b.bound = netip.Addr{}
 			m.careOfRefused(b, sent.careOf, status, len(u.bids) > 1)
 		}
+		b.unsure = false
 	}
 }
 
@@ -635,10 +646,12 @@ func (m *Machine) flowsBound(u *update, ba *mh.BindingAcknowledgement) {
 		}
 		f := c.flows[i]
 		to, asked := u.flows[o.FID]
+		f.unsure = false
 		fields := map[string]any{"flow-name": f.name, "fid": int(f.fid), "status": int(o.Status), "name": o.Status.String()}
 		switch {
-		case o.Status == mh.FlowFIDNotFound || !asked:
-			f.at = 0 // it goes whole the next time
+		case o.Status == mh.FlowFIDNotFound || !asked || o.Status == mh.FlowMalformed && f.at != 0:
+			f.at = 0 // the home agent does not have it, and it goes whole the next time
+		case o.Status == mh.FlowBIDNotFound && !c.of(to).carries(): // which is to be bound first
 		case o.Status != mh.FlowBound:
 			f.refused = to
 			m.event("flow-refused", fields)

@@ -2,6 +2,7 @@ package mn
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"s2clab/nodes/control"
+	"s2clab/nodes/session/flows"
 	"s2clab/nodes/wire/ipv6"
 	"s2clab/nodes/wire/mh"
 )
@@ -385,4 +387,144 @@ func TestADeregistrationEndsAllAtOnceAndIsNotTakenBackByAnAccess(t *testing.T) {
 	}
 	s.take(out)
 	s.says("O, bid 2=2001:db8:200::ff:fe00:2, bid 3=2001:db8:300::ff:fe00:3, flow 1 whole to [2], flow 2 whole to [3]")
+}
+
+// A holder is what a home agent holds of a mobile node, by RFC 5648, section 6.2.
+type holder struct {
+	bids    map[uint16]netip.Addr
+	regular bool // one binding without a BID
+	flows   flows.List
+}
+
+// take takes a Binding Update, and gives the status and the options to answer with.
+func (h *holder) take(u sent) (status mh.Status, options []mh.Option) {
+	var bids []mh.BindingIdentifier
+	for _, o := range u.Options {
+		if o, ok := o.(mh.BindingIdentifier); ok {
+			bids = append(bids, o)
+		}
+	}
+	switch {
+	case len(bids) == 0:
+		*h = holder{regular: u.Lifetime > 0}
+		return mh.Accepted, nil
+	case h.regular && u.Lifetime > 0 && u.Flags&mh.Overwrite == 0:
+		status = mh.MCoANonMCoABindingExists
+	case u.Flags&mh.Overwrite != 0 && u.Lifetime > 0:
+		*h = holder{}
+	}
+	if h.bids == nil {
+		h.bids = map[uint16]netip.Addr{}
+	}
+	failed := 0
+	for _, o := range bids {
+		_, known := h.bids[o.BID]
+		switch {
+		case !status.Accepts():
+		case u.Lifetime == 0 && !known:
+			o.Status = mh.NotHomeAgent
+		case u.Lifetime == 0:
+			delete(h.bids, o.BID)
+		case o.CareOf.IsValid():
+			h.bids[o.BID] = o.CareOf
+		case !known:
+			o.Status = mh.MCoAUnknownCareOf
+		}
+		if o.Status != 0 {
+			failed++
+		}
+		o.CareOf = netip.Addr{}
+		options = append(options, o)
+	}
+	switch {
+	case !status.Accepts():
+		return status, options
+	case failed == len(bids):
+		return options[0].(mh.BindingIdentifier).Status, options
+	case failed > 0:
+		status = mh.MCoANotComplete
+	}
+	if len(h.bids) == 0 {
+		h.flows.Clear()
+	}
+	return status, append(options, h.flows.Update(u.Options, func(bid uint16) bool { _, ok := h.bids[bid]; return ok })...)
+}
+
+// However accesses come and go, messages are lost and home agents forget, both ends
+// come to hold the same: each access that is there, and each flow at the first of
+// them that it prefers.
+func TestBothEndsComeToHoldTheSame(t *testing.T) {
+	links := []struct {
+		dev    string
+		prefix netip.Prefix
+	}{{"wlan", wlanPrefix}, {"wimax", wimaxPrefix}, {"lte", homePrefix}}
+	for seed := range uint64(400) {
+		random := rand.New(rand.NewPCG(seed, 5648))
+		s, agent := begin(t, everywhere()), &holder{}
+		answered := 0
+		// hear lets the home agent answer what was sent, of which some is lost.
+		hear := func(lost float64) {
+			for answered < len(s.sent) {
+				u := s.sent[answered]
+				answered++
+				if random.Float64() < lost {
+					continue
+				}
+				status, options := agent.take(u)
+				if random.Float64() < lost {
+					continue
+				}
+				s.answerTo(u, status, func(a *answer) { a.ba.Options = append(a.ba.Options, options...) })
+			}
+		}
+		at := time.Duration(0)
+		for range 30 {
+			at += time.Duration(random.IntN(3000)) * time.Millisecond
+			s.until(at)
+			hear(0.3)
+			switch x := random.IntN(12); {
+			case x < 8:
+				l := links[random.IntN(2+x/7)]
+				up := !s.m.access(l.dev).carrier
+				if s.carrier(l.dev, up); up {
+					s.advertise(l.dev, l.prefix)
+				}
+			case x < 11:
+				s.step(FlowMoved{Flow: []string{"voice", "files"}[random.IntN(2)], Link: links[random.IntN(2)].dev})
+			default:
+				*agent = holder{}
+			}
+			for _, o := range s.m.multi.ways.Ways {
+				if b := s.m.multi.of(o.BID); b == nil || b.access.address.prefix.Addr() != o.Local {
+					t.Fatalf("seed %d: it sends from %v, which it does not have", seed, o.Local)
+				}
+			}
+			hear(0.3)
+		}
+		s.carrier("lte", false)
+		for range 200 { // of which nothing is lost any more
+			hear(0)
+			at += time.Second
+			s.until(at)
+		}
+		hear(0)
+		want := map[uint16]netip.Addr{}
+		for _, b := range s.m.multi.bindings {
+			if b.wanted.IsValid() {
+				want[b.bid] = b.wanted
+			}
+		}
+		if len(want) == 0 {
+			continue // nobody can be told
+		}
+		if fmt.Sprint(agent.bids) != fmt.Sprint(want) || len(s.m.multi.ways.Ways) != len(want) {
+			t.Fatalf("seed %d: the home agent holds %v, want %v; the mobile node sends by %v", seed, agent.bids, want, s.m.multi.ways.Ways)
+		}
+		for i, f := range s.m.multi.flows {
+			to := f.target((*careOfBinding).carries)
+			if e := agent.flows.Entries(); len(e) != len(s.m.multi.flows) || !slices.Equal(e[i].BIDs, []uint16{to.bid}) {
+				t.Fatalf("seed %d: the home agent has the flows at %+v, want %s at %d", seed, e, f.name, to.bid)
+			}
+		}
+	}
 }

@@ -104,7 +104,7 @@ func rank(p *control.Policy, a *access) int {
 // not be told.
 func (m *Machine) chosen(now time.Time, to *access) {
 	p, from := &m.cfg.Policy, m.here
-	if p.Kind == "" || p.Kind == "newest" {
+	if (p.Kind == "" || p.Kind == "newest") && !m.multi.on() {
 		return
 	}
 	fields := map[string]any{"link": to.link}
