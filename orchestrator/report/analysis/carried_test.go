@@ -9,7 +9,7 @@ import (
 )
 
 func TestWhatAnAccessCarriedOfAFlowIsAddedUp(t *testing.T) {
-	topology, _, err := topologies.Load("ifom")
+	topology, _, err := topologies.Load("two-accesses")
 	if err != nil {
 		t.Fatal(err)
 	}
