@@ -93,6 +93,8 @@ type Advertise struct {
 	HomeAgent   bool          `json:"home-agent,omitempty"` // the H flag
 	Managed     bool          `json:"managed,omitempty"`    // the M flag: addresses come by DHCP, and not of the prefix
 	Other       bool          `json:"other,omitempty"`      // the O flag: configuration comes by DHCP
+	Preference  uint16        `json:"preference,omitempty"` // as home agent: RFC 6275, section 7.4
+	DNS         []netip.Addr  `json:"dns,omitempty"`        // servers that nodes of the link can ask: RFC 8106; IPv6
 }
 
 // Security is how binding signalling is protected and where its keys come from.
@@ -130,6 +132,8 @@ type MobileNode struct {
 
 	AllAccesses bool          `json:"all-accesses,omitempty"` // RFC 5648: it binds all its care-of addresses at once
 	Flows       []FlowBinding `json:"flows,omitempty"`        // RFC 6089: what goes by which, the first that matches
+
+	Discovery *Discovery `json:"discovery,omitempty"` // nil: HomeAgent is known beforehand
 }
 
 // A Correspondent is the part of a Config for role cn. Its addresses are those of its
@@ -162,6 +166,17 @@ type Policy struct {
 	TimeToTrigger time.Duration `json:"time-to-trigger,omitempty"` // signal
 }
 
+// A Discovery is how a mobile node finds its home agent. What it is told beforehand,
+// in HomeAgent and HomeAgent4, is for the method static.
+type Discovery struct {
+	Methods []string     `json:"methods"`           // static, dhaad, dns, dns-srv, dhcp; in the order in which they are tried
+	Prefix  netip.Prefix `json:"prefix,omitzero"`   // for dhaad: the home prefix, also where the home address is not known
+	Name    string       `json:"name,omitempty"`    // for dns: FQDN of the home agent
+	Domain  string       `json:"domain,omitempty"`  // for dns-srv: that gives the service
+	Network string       `json:"network,omitempty"` // for dhcp: FQDN of the home network
+	Servers []netip.Addr `json:"servers,omitempty"` // DNS servers to ask before those that accesses tell
+}
+
 // A HomeAgent is the part of a Config for role ha.
 type HomeAgent struct {
 	Address      netip.Addr     `json:"address"` // where mobile nodes send Binding Updates
@@ -176,6 +191,9 @@ type HomeAgent struct {
 	NATKeepalive   time.Duration  `json:"nat-keepalive,omitempty"`    // how often mobile nodes behind a NAT are to be heard of; 0: 110 s
 
 	MultipleCareOf bool `json:"multiple-care-of,omitempty"` // RFC 5648: mobile nodes may bind several care-of addresses at once
+
+	Preference uint16         `json:"preference,omitempty"` // in lists of home agents: RFC 6275, section 10.5.1
+	Discovered []netip.Prefix `json:"discovered,omitempty"` // home prefixes of 64 bits at whose anycast address it is asked for home agents: RFC 6275, section 10.5
 
 	MaxLifetime  time.Duration `json:"max-lifetime"` // longest binding granted
 	MaxBindings  int           `json:"max-bindings"`

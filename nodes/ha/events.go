@@ -36,6 +36,7 @@ const (
 	bidRegistered
 	bidDeleted
 	flowBindingChanged
+	discoveryAnswered
 	eventKinds
 )
 
@@ -63,6 +64,7 @@ var eventNames = [eventKinds]string{
 	bidRegistered:       "care-of-registered",
 	bidDeleted:          "care-of-deleted",
 	flowBindingChanged:  "flow-bound",
+	discoveryAnswered:   "home-agent-discovery-answered",
 }
 
 // events counts what was told in the second that began at since.

@@ -18,6 +18,7 @@ type kernel struct {
 	host       *host.Host
 	mobility   *host.MobilityPort
 	nd         *host.NDPort
+	asked      *host.DiscoveryPort // nil: nobody may ask for home agents
 	tunnel     *host.Tunnel
 	client     *host.DiameterClient // nil: there is no AAA
 	arp        *host.ARPPort        // nil: no IPv4 home addresses
@@ -189,6 +190,41 @@ func claim(m *host.NDMessage) (NeighborClaimed, bool) {
 		return NeighborClaimed{Dev: m.Dev, Address: message.Target}, m.Src.IsUnspecified()
 	}
 	return NeighborClaimed{}, false
+}
+
+// advertised makes an Input of a Router Advertisement; nil: it is none, or not valid.
+func advertised(m *host.NDMessage) *RouterAdvertised {
+	message, err := icmp6.Parse(m.Message)
+	if err != nil || icmp6.Check(message, m.Src, m.Dst, 255) != nil {
+		return nil
+	}
+	a, ok := message.(*icmp6.RouterAdvertisement)
+	if !ok {
+		return nil
+	}
+	in := &RouterAdvertised{Dev: m.Dev, Router: m.Src, HomeAgent: a.Flags&icmp6.HomeAgent != 0, Lifetime: a.Lifetime}
+	if o, ok := icmp6.Find[icmp6.HomeAgentInformation](a.Options); ok {
+		in.Preference, in.Lifetime = o.Preference, o.Lifetime
+	}
+	for _, o := range a.Options {
+		if p, ok := o.(icmp6.PrefixInformation); ok && p.RouterAddress {
+			in.Addresses = append(in.Addresses, p.Prefix.Addr())
+		}
+	}
+	return in
+}
+
+// homeAgentsAsked makes an Input of a Home Agent Address Discovery Request.
+func homeAgentsAsked(m *host.ICMPMessage) (HomeAgentsAsked, bool) {
+	message, err := icmp6.Parse(m.Message)
+	if err != nil {
+		return HomeAgentsAsked{}, false
+	}
+	r, ok := message.(*icmp6.HomeAgentRequest)
+	if !ok {
+		return HomeAgentsAsked{}, false
+	}
+	return HomeAgentsAsked{Source: m.Src, To: m.Dst, Identifier: r.Identifier}, true
 }
 
 // peerEvent gives the event that tells of a Diameter peer; an empty name: none.

@@ -58,6 +58,7 @@ type Machine struct {
 	timers      timers
 	events      events
 	errors      errorLimits
+	agents      agentList
 
 	revocationSeq uint16 // of the next
 
@@ -138,6 +139,7 @@ func New(cfg *control.Config) (*Machine, error) {
 	if m.dual, err = newDualStack(cfg); err != nil {
 		return nil, err
 	}
+	m.agents = newAgentList(cfg, m.links)
 	return m, m.addAssociations(h.Associations)
 }
 
@@ -191,6 +193,10 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 		m.claimed(now, in)
 	case StrangerTunnelled:
 		m.stranger(now, in)
+	case *RouterAdvertised:
+		m.routerAdvertised(now, in)
+	case HomeAgentsAsked:
+		m.homeAgentsAsked(now, in)
 	case *AAAAnswered:
 		m.answered(now, in)
 	case AAAFailed:

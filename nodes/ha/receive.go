@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"s2clab/nodes/wire/icmp6"
 	"s2clab/nodes/wire/ipv6"
 	"s2clab/nodes/wire/mh"
 	"s2clab/nodes/wire/udp"
@@ -100,6 +101,9 @@ func destination(octets []byte) netip.Addr {
 // signalling: it needs a binding, RFC 6275, section 9.3.1.
 func (m *Machine) homeAddressOption(now time.Time, p *ipv6.Packet) {
 	if b := m.bindings[p.HomeAddress]; b != nil && b.state == bound && b.has(p.Src) {
+		if p.Next == ipv6.ICMPv6 && len(p.Payload) > 0 && icmp6.Type(p.Payload[0]) == icmp6.TypeMobilePrefixSolicit {
+			m.prefixSolicited(now, p.Src)
+		}
 		return
 	}
 	m.bindingError(now, p.Src, mh.UnknownBinding, p.HomeAddress)

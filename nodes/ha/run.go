@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"s2clab/nodes/host"
 	"s2clab/nodes/session/diampeer"
 	"s2clab/nodes/wire/diameter"
+	"s2clab/nodes/wire/icmp6"
 	"s2clab/nodes/wire/udp"
 )
 
@@ -76,7 +78,7 @@ func serve(ctx context.Context, t teller, commands <-chan control.Command, cfg *
 		k.state = k.life(time.Now()) // one for the AAA servers and for the standby
 		k.replicator = newReplicator(r, k.state)
 	}
-	if err := k.open(cfg); err != nil {
+	if err := errors.Join(k.open(cfg), k.listen(m.agents.anycast)); err != nil {
 		return err
 	}
 
@@ -108,6 +110,9 @@ func serve(ctx context.Context, t teller, commands <-chan control.Command, cfg *
 		go k.receiveUDP(ctx, bursts, cancel)
 	}
 	go k.hear(ctx, inputs, cancel)
+	if k.asked != nil {
+		go k.answerQuestions(ctx, inputs, cancel)
+	}
 	running.Go(func() { k.strangers(ctx, inputs) })
 	running.Go(func() {
 		if err := router.Run(ctx); err != nil {
@@ -172,6 +177,9 @@ func (k *kernel) close() {
 	}
 	if k.mobility != nil {
 		k.mobility.Close()
+	}
+	if k.asked != nil {
+		k.asked.Close()
 	}
 }
 
@@ -270,9 +278,43 @@ func (k *kernel) hear(ctx context.Context, inputs chan<- Input, fail context.Can
 		for i := range messages {
 			if in, ok := claim(&messages[i]); ok {
 				give(ctx, inputs, in)
+			} else if in := advertised(&messages[i]); in != nil {
+				give(ctx, inputs, in)
 			}
 		}
 	}
+}
+
+// answerQuestions tells the loop who asks for home agents.
+func (k *kernel) answerQuestions(ctx context.Context, inputs chan<- Input, fail context.CancelCauseFunc) {
+	for {
+		messages, err := k.asked.Receive()
+		if err != nil {
+			failed(fail, err)
+			return
+		}
+		for i := range messages {
+			if in, ok := homeAgentsAsked(&messages[i]); ok {
+				give(ctx, inputs, in)
+			}
+		}
+	}
+}
+
+// listen opens the port at which others ask for home agents.
+func (k *kernel) listen(anycast map[netip.Addr]string) (err error) {
+	if len(anycast) == 0 {
+		return nil
+	}
+	if k.asked, err = k.host.DiscoveryPort(icmp6.TypeHomeAgentRequest); err != nil {
+		return err
+	}
+	for a, dev := range anycast {
+		if err := k.asked.Anycast(dev, a); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // strangers tells the loop of tunnelled packets that came from no care-of

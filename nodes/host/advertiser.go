@@ -54,6 +54,8 @@ func (h *Host) Advertiser(cfg *control.Config) (*Advertiser, error) {
 			HomeAgent:   dev.Advertise.HomeAgent,
 			Managed:     dev.Advertise.Managed,
 			Other:       dev.Advertise.Other,
+			Preference:  dev.Advertise.Preference,
+			DNS:         dev.Advertise.DNS,
 		}
 		mac, err := net.ParseMAC(dev.MAC)
 		if err != nil {

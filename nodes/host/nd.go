@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"s2clab/nodes/wire/icmp6"
 	"s2clab/nodes/wire/ipv6"
 )
 
@@ -17,13 +18,15 @@ const (
 	ndHops   = 255  // RFC 4861: nothing else comes from the link itself
 )
 
-// An NDMessage is a neighbour discovery message that came in with a hop limit of
-// 255 and a right checksum.
-type NDMessage struct {
+// An ICMPMessage is an ICMPv6 message that came in with a right checksum.
+type ICMPMessage struct {
 	Dev      string // that it came in by
 	Src, Dst netip.Addr
-	Message  []byte // ICMPv6, from its type on
+	Message  []byte // from its type on
 }
+
+// An NDMessage is one of neighbour discovery, which had a hop limit of 255.
+type NDMessage ICMPMessage
 
 // An NDPort sends and receives Router and Neighbor Solicitations and
 // Advertisements and Redirects: RFC 4861. The kernel goes on to answer
@@ -50,26 +53,11 @@ func (h *Host) NDPort() (*NDPort, error) {
 }
 
 func (p *NDPort) open() error {
-	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_ICMPV6)
-	if err != nil {
+	var err error
+	if p.in, err = openICMP(icmp6.TypeRouterSolicitation, icmp6.TypeRouterAdvertisement,
+		icmp6.TypeNeighborSolicitation, icmp6.TypeNeighborAdvertisement, icmp6.TypeRedirect); err != nil {
 		return err
 	}
-	p.in = os.NewFile(uintptr(fd), "icmp6")
-	var filter unix.ICMPv6Filter // a bit that is set blocks a type
-	for i := range filter.Data {
-		filter.Data[i] = ^uint32(0)
-	}
-	for kind := 133; kind <= 137; kind++ {
-		filter.Data[kind/32] &^= 1 << (kind % 32)
-	}
-	if err := allOf(
-		unix.SetsockoptICMPv6Filter(fd, unix.SOL_ICMPV6, unix.ICMPV6_FILTER, &filter),
-		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1),
-		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1),
-	); err != nil {
-		return err
-	}
-	largeBuffer(fd, 1<<20)
 	if p.burst, err = newBurst(p.in, ndBurst, ndPacket, 128); err != nil {
 		return err
 	}
@@ -82,6 +70,33 @@ func (p *NDPort) open() error {
 	}
 	p.frames = os.NewFile(uintptr(frames), "frames")
 	return nil
+}
+
+// openICMP opens a socket that receives ICMPv6 messages of some types, with where
+// they went and their hop limits. The kernel has seen to their checksums.
+func openICMP(types ...icmp6.Type) (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_ICMPV6)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "icmp6")
+	var filter unix.ICMPv6Filter // a bit that is set blocks a type
+	for i := range filter.Data {
+		filter.Data[i] = ^uint32(0)
+	}
+	for _, kind := range types {
+		filter.Data[kind/32] &^= 1 << (kind % 32)
+	}
+	if err := allOf(
+		unix.SetsockoptICMPv6Filter(fd, unix.SOL_ICMPV6, unix.ICMPV6_FILTER, &filter),
+		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1),
+		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1),
+	); err != nil {
+		f.Close()
+		return nil, err
+	}
+	largeBuffer(fd, 1<<20)
+	return f, nil
 }
 
 // Join listens to a multicast group on a device, such as the solicited-node
@@ -101,20 +116,25 @@ func (p *NDPort) membership(dev string, group netip.Addr, option int) error {
 	if err != nil {
 		return err
 	}
-	raw, err := p.in.SyscallConn()
+	if err := member(p.in, group, index, option); !errors.Is(err, unix.EADDRINUSE) && !errors.Is(err, unix.EADDRNOTAVAIL) { // joined, or left, already
+		return inDevice(dev, err)
+	}
+	return nil
+}
+
+// member sets an option of a socket that is about an address on a device.
+func member(f *os.File, address netip.Addr, index, option int) error {
+	raw, err := f.SyscallConn()
 	if err != nil {
 		return err
 	}
-	request := unix.IPv6Mreq{Multiaddr: group.As16(), Interface: uint32(index)}
+	request := unix.IPv6Mreq{Multiaddr: address.As16(), Interface: uint32(index)}
 	if control := raw.Control(func(fd uintptr) {
 		err = unix.SetsockoptIPv6Mreq(int(fd), unix.IPPROTO_IPV6, option, &request)
 	}); control != nil {
 		return control
 	}
-	if errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EADDRNOTAVAIL) { // joined, or left, already
-		return nil
-	}
-	return inDevice(dev, err)
+	return err
 }
 
 // SolicitedNode is the group in which an address is asked for: RFC 4291,
@@ -136,26 +156,31 @@ func (p *NDPort) Receive() ([]NDMessage, error) {
 		}
 		p.messages = p.messages[:0]
 		for i := range n {
-			m := NDMessage{Src: netip.AddrFrom16(p.burst.inet[i].Addr), Message: p.burst.octets(i)}
-			hops := int32(-1)
-			p.burst.ancillary(i, func(level, kind int32, value []byte) {
-				switch {
-				case level != unix.IPPROTO_IPV6:
-				case kind == unix.IPV6_PKTINFO && len(value) >= unix.SizeofInet6Pktinfo:
-					m.Dst = netip.AddrFrom16([16]byte(value))
-					m.Dev = p.host.Name(int(native.Uint32(value[16:])))
-				case kind == unix.IPV6_HOPLIMIT && len(value) >= 4:
-					hops = int32(native.Uint32(value))
-				}
-			})
-			if hops == ndHops && len(m.Message) >= 4 {
-				p.messages = append(p.messages, m)
+			if m, hops := p.host.icmpMessage(p.burst, i); hops == ndHops && len(m.Message) >= 4 {
+				p.messages = append(p.messages, NDMessage(m))
 			}
 		}
 		if len(p.messages) > 0 {
 			return p.messages, nil
 		}
 	}
+}
+
+// icmpMessage is message i of a socket that openICMP opened; hops are -1 where they
+// are not known.
+func (h *Host) icmpMessage(b *burst, i int) (m ICMPMessage, hops int32) {
+	m, hops = ICMPMessage{Src: netip.AddrFrom16(b.inet[i].Addr), Message: b.octets(i)}, -1
+	b.ancillary(i, func(level, kind int32, value []byte) {
+		switch {
+		case level != unix.IPPROTO_IPV6:
+		case kind == unix.IPV6_PKTINFO && len(value) >= unix.SizeofInet6Pktinfo:
+			m.Dst = netip.AddrFrom16([16]byte(value))
+			m.Dev = h.Name(int(native.Uint32(value[16:])))
+		case kind == unix.IPV6_HOPLIMIT && len(value) >= 4:
+			hops = int32(native.Uint32(value))
+		}
+	})
+	return m, hops
 }
 
 // Send sends an ICMPv6 message, with its checksum in place, from any source (the

@@ -39,8 +39,10 @@ type Config struct {
 	Delay       time.Duration    // longest random wait before an answer to a solicitation
 	Lifetime    time.Duration    // as default router, whole seconds
 	HomeAgent   bool             // the H flag
+	Preference  uint16           // as home agent: RFC 6275, section 7.4
 	Managed     bool             // the M flag: addresses come by DHCP, and not of the prefix
 	Other       bool             // the O flag: configuration comes by DHCP
+	DNS         []netip.Addr     // servers that nodes of the link can ask: RFC 8106; IPv6
 }
 
 // An Input is one of LinkUp, LinkDown, Solicited and Ceased.
@@ -134,6 +136,17 @@ func (r *Router) Message(o Output) *icmp6.RouterAdvertisement {
 	// 11.5.1).
 	interval := (r.cfg.MaxInterval + time.Millisecond - 1).Truncate(time.Millisecond)
 	m.Options = append(m.Options, prefix, icmp6.AdvertisementInterval{Interval: interval})
+	if r.cfg.HomeAgent && r.cfg.Preference != 0 && m.Lifetime > 0 { // section 7.4: not with the values by default, and not for 0 s
+		m.Options = append(m.Options, icmp6.HomeAgentInformation{Preference: r.cfg.Preference, Lifetime: m.Lifetime})
+	}
+	if len(r.cfg.DNS) > 0 {
+		// Section 5.1 of RFC 8106 has three times the interval, and 0 when it ends.
+		lifetime := (3*r.cfg.MaxInterval + time.Second - 1).Truncate(time.Second)
+		if o.Final {
+			lifetime = 0
+		}
+		m.Options = append(m.Options, icmp6.RecursiveDNS{Lifetime: lifetime, Servers: r.cfg.DNS})
+	}
 	return m
 }
 

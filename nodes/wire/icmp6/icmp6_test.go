@@ -48,11 +48,11 @@ var golden = map[string]Message{
 			HomeAgentInformation{Preference: 10, Lifetime: 30 * time.Minute},
 		}},
 	"Router Advertisement that ends a router": &RouterAdvertisement{},
-	"Router Advertisement with an endless prefix and options without a type here": &RouterAdvertisement{
+	"Router Advertisement with an endless prefix, a DNS server and an option that is too short": &RouterAdvertisement{
 		HopLimit: 64, Flags: 0x18, Lifetime: 65535 * time.Second,
 		Options: []Option{
 			PrefixInformation{Prefix: netip.MustParsePrefix("2001:db8:200::/48"), Autonomous: true, Valid: Infinity, Preferred: Infinity},
-			RawOption{Kind: 25, Data: []byte{0, 0, 0, 0, 0xe, 0x10, 0x20, 1, 0xd, 0xb8, 21: 0x53}},
+			RecursiveDNS{Lifetime: time.Hour, Servers: []netip.Addr{netip.MustParseAddr("2001:db8::53")}},
 			RawOption{Kind: 3, Data: []byte{0x40, 0x40, 0, 0, 0, 0}},
 		}},
 	"Neighbor Solicitation": &NeighborSolicitation{Target: careOf, Options: []Option{SourceLinkAddress{mac(1)}}},
@@ -171,6 +171,8 @@ func TestAppendRefusesWhatDoesNotFit(t *testing.T) {
 		"an IPv4 prefix":                 with(PrefixInformation{Prefix: netip.MustParsePrefix("192.0.2.0/24")}),
 		"more than for ever":             with(PrefixInformation{Prefix: netip.MustParsePrefix("::/0"), Valid: Infinity + time.Second}),
 		"a header of 7 octets":           with(RedirectedHeader{first[:7]}),
+		"no DNS server":                  with(RecursiveDNS{}),
+		"an IPv4 DNS server":             with(RecursiveDNS{Servers: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}),
 		"too much of a packet":           &TimeExceeded{Invoking: make([]byte, MaxInvoking+1)},
 	} {
 		if b, err := Append(nil, m, router, home); err == nil {

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Option types: RFC 4861, section 4.6, and RFC 6275, sections 7.3 and 7.4.
+// Option types: RFC 4861, section 4.6, RFC 6275, sections 7.3 and 7.4, and RFC 8106,
+// section 5.1.
 const (
 	optionSourceLink            = 1
 	optionTargetLink            = 2
@@ -18,6 +19,7 @@ const (
 	optionMTU                   = 5
 	optionAdvertisementInterval = 7
 	optionHomeAgent             = 8
+	optionRecursiveDNS          = 25
 )
 
 const optionUnit = 8 // octets; the length octet counts these, with the first two octets
@@ -125,6 +127,12 @@ func parseOption(t uint8, data []byte) Option {
 			Preference: binary.BigEndian.Uint16(data[2:]),
 			Lifetime:   time.Duration(binary.BigEndian.Uint16(data[4:])) * time.Second,
 		}
+	case t == optionRecursiveDNS && len(data) >= 22 && len(data)%16 == 6:
+		o := RecursiveDNS{Lifetime: time.Duration(binary.BigEndian.Uint32(data[2:])) * time.Second}
+		for at := 6; at < len(data); at += 16 {
+			o.Servers = append(o.Servers, netip.AddrFrom16([16]byte(data[at:])))
+		}
+		return o
 	}
 	return RawOption{Kind: t, Data: clone(data)}
 }
@@ -263,4 +271,30 @@ func (o HomeAgentInformation) appendData(b []byte) ([]byte, error) {
 	}
 	b = binary.BigEndian.AppendUint16(append(b, 0, 0), o.Preference)
 	return binary.BigEndian.AppendUint16(b, uint16(n)), nil
+}
+
+// A RecursiveDNS names servers that nodes of the link can ask: RFC 8106, section 5.1.
+type RecursiveDNS struct {
+	Lifetime time.Duration // whole seconds up to Infinity; 0: they are not to be asked any more
+	Servers  []netip.Addr  // IPv6, one or more
+}
+
+// Type is 25.
+func (RecursiveDNS) Type() uint8 { return optionRecursiveDNS }
+
+func (o RecursiveDNS) appendData(b []byte) ([]byte, error) {
+	lifetime, err := count("lifetime", o.Lifetime, time.Second, math.MaxUint32)
+	if err != nil {
+		return nil, err
+	}
+	if len(o.Servers) == 0 {
+		return nil, fmt.Errorf("no DNS server: want one or more")
+	}
+	b = binary.BigEndian.AppendUint32(append(b, 0, 0), lifetime)
+	for _, a := range o.Servers {
+		if b, err = appendAddr(b, a); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
 }
