@@ -27,6 +27,7 @@ func (m *Machine) Deregister(now time.Time) ([]Output, error) {
 		return nil, errors.New("it is de-registered already")
 	}
 	m.absence = deregistered
+	m.findNoMore(now)
 	if m.homecoming.access != nil {
 		return m.out, nil // the home agent knows, or is being told
 	}

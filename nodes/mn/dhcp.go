@@ -75,7 +75,7 @@ type dynamic struct {
 // newDynamic makes the clients of the access with that number. For DHCP for IPv6 the
 // node is known by its first device.
 func (m *Machine) newDynamic(a *access, node string, number int) {
-	if m.dual.agent.IsValid() || m.dual.asks {
+	if m.dual.wanted {
 		a.dhcp.four = dhcp4.NewClient(dhcp4.ClientConfig{HardwareAddr: a.mac, HostName: node, Probe: dadOf(m.cfg.DAD) != NoDAD}, m.rand)
 	}
 	a.dhcp.six = dhcp6.NewClient(dhcp6.ClientConfig{DUID: m.duid(), IAID: [4]byte{2: byte(number >> 8), 3: byte(number)}, Rapid: true}, m.rand)
@@ -142,8 +142,15 @@ func (m *Machine) dhcpReceived(now time.Time, a *access, in *DHCPReceived) {
 		}
 		return
 	}
-	if msg, err := dhcp6.Parse(in.Octets); err == nil && d.running6 {
+	msg, err := dhcp6.Parse(in.Octets)
+	if err != nil {
+		return
+	}
+	if d.running6 {
 		m.do6(now, a, d.six.Step(now, dhcp6.Received{From: in.From, Message: msg}))
+	}
+	if f := &m.finder; f.inform != nil && f.on == a {
+		m.informing(now, f.inform.Step(now, dhcp6.Received{From: in.From, Message: msg}))
 	}
 }
 

@@ -26,6 +26,7 @@ type address4 struct {
 
 // dualStack is what a mobile node does by RFC 5555 beside the rest.
 type dualStack struct {
+	wanted bool         // IPv4 is of use, if only once a home agent's IPv4 address is known
 	agent  netip.Addr   // the home agent's IPv4 address; not valid: IPv4 carries nothing
 	asks   bool         // it wants an IPv4 home address
 	home   netip.Addr   // that; not valid: not assigned yet
@@ -108,7 +109,7 @@ func (m *Machine) careOfAt(a *access) netip.Addr {
 // longer.
 func (m *Machine) configured4(now time.Time, a *access, got address4) {
 	got.home = m.isHome4(got.prefix.Addr())
-	if !got.home && !m.dual.agent.IsValid() { // nobody could be told of it
+	if !got.home && !m.dual.agent.IsValid() && !m.mayFind4() { // nobody could be told of it
 		return
 	}
 	old := a.ipv4

@@ -50,6 +50,9 @@ func (m *Machine) comeHome(now time.Time, a *access) {
 		}
 		h.told, h.done = true, true
 		m.useHome()
+		if m.mustFind() { // a home agent that is known before this node leaves saves the time then
+			m.find(now)
+		}
 		return
 	}
 	if m.homeAgentOnLink() && h.neighbor == ([6]byte{}) {

@@ -26,9 +26,17 @@ type RouterAdvertised struct {
 	LinkLayer [6]byte       // of the router; zero: it did not say
 	Lifetime  time.Duration // as default router; 0: it is none
 	Managed   bool          // addresses come by DHCP: RFC 4861, section 4.2, M
+	Other     bool          // configuration does: O
 	Retrans   time.Duration // between Neighbor Solicitations; 0: it did not say
 	Interval  time.Duration // Advertisement Interval option: RFC 6275, section 7.3; 0: it did not say
 	Prefixes  []Prefix
+	Names     []NameServer
+}
+
+// A NameServer is a DNS server of a Recursive DNS Server option: RFC 8106, section 5.1.
+type NameServer struct {
+	Address  netip.Addr
+	Lifetime time.Duration
 }
 
 // A Prefix is a Prefix Information option: RFC 4861, section 4.6.2.

@@ -44,7 +44,9 @@ type kernel struct {
 	arp       *host.ARPPort                   // nil: no IPv4
 	dhcp4     map[string]*host.DHCPClientPort // by device; none: no IPv4
 	dhcp6     map[string]*host.DHCPPort
-	router4   netip.Addr // of the home link, for IPv4
+	replies   *host.DiscoveryPort // nil: nobody is asked
+	resolver  *host.Resolver      // nil: nobody is asked
+	router4   netip.Addr          // of the home link, for IPv4
 	tunnel    tunnel
 	optimizer *host.Optimizer // nil: no route optimization
 	home      netip.Addr      // the home address; not valid: none was assigned yet
@@ -65,8 +67,8 @@ func (k *kernel) do(o Output) error {
 		if errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENETDOWN) {
 			return nil
 		}
-	case SendDHCP: // also before the device has its link-local address
-		if errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENETDOWN) || errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL) {
+	case SendDHCP, SolicitHomeAgents, AskNames: // also before the device has its link-local address
+		if errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENETDOWN) || errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL) {
 			return nil
 		}
 	}
@@ -112,6 +114,10 @@ func (k *kernel) act(o Output) error {
 		return k.optimizer.SetPeerCareOf(o.Own, o.Peer, o.CareOf)
 	case SolicitARP:
 		return k.arp.Send(o.Dev, arp.Packet{Operation: arp.Request, Sender: o.Source, Target: o.Target})
+	case SolicitHomeAgents:
+		return k.solicitHomeAgents(o)
+	case AskNames:
+		return k.resolver.Ask(o.Dev, o.Source, o.Server, o.TCP, o.Octets)
 	case ExpectTunnel:
 		return k.tunnel.Expect(k.binding(SetTunnel(o)))
 	case ForsakeTunnel:
@@ -339,9 +345,11 @@ func (k *kernel) enterHome(o EnterHome) error {
 		neighbor(c, o.Dev, o.HomeAgent, o.Neighbor)
 	}
 	c.AddAddress(o.Dev, o.Address, flagsOf(o.DAD))
-	route := k.toHomeAgent(o.Dev, o.HomeAgent, o.Router, o.OnLink)
-	route.Src = k.home
-	c.ReplaceRoute(route)
+	if o.HomeAgent.IsValid() {
+		route := k.toHomeAgent(o.Dev, o.HomeAgent, o.Router, o.OnLink)
+		route.Src = k.home
+		c.ReplaceRoute(route)
+	}
 	return errors.Join(k.hearQuestions(o.Dev, k.home), c.Do())
 }
 
@@ -369,10 +377,12 @@ func (k *kernel) leaveHome(o LeaveHome) error {
 	for _, r := range k.homeRoutes(o.Dev, o.Address.Masked(), netip.Addr{}) {
 		err = errors.Join(err, k.host.RemoveRoute(r))
 	}
+	if o.HomeAgent.IsValid() {
+		err = errors.Join(err, k.host.RemoveRoute(k.toHomeAgent(o.Dev, o.HomeAgent, netip.Addr{}, true)))
+	}
 	return errors.Join(err,
 		k.host.NoDetection(o.Dev),
 		k.nd.Leave(o.Dev, icmp6.SolicitedNode(k.home)),
-		k.host.RemoveRoute(k.toHomeAgent(o.Dev, o.HomeAgent, netip.Addr{}, true)),
 		k.host.RemoveAddress(o.Dev, o.Address),
 		k.leaveWay(k.home))
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"s2clab/nodes/control"
+	"s2clab/nodes/session/discovery"
 )
 
 // A Machine is a mobile node without its kernel. Its owner calls Step for each
@@ -39,6 +40,7 @@ type Machine struct {
 	absence      absence
 	farewell     farewell
 	transfer     transfer
+	finder       finder
 
 	dual  dualStack
 	multi multihoming
@@ -84,7 +86,11 @@ func New(cfg *control.Config) (*Machine, error) {
 		m.accesses = append(m.accesses, a)
 	}
 	m.setHome(home)
-	m.dual = dualStackOf(cfg.MobileNode)
+	if err := m.newFinder(&own); err != nil {
+		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
+	}
+	m.dual = dualStackOf(&own)
+	m.dual.wanted = usesIPv4(cfg.MobileNode)
 	for i, a := range m.accesses {
 		m.newDynamic(a, cfg.Node, i)
 	}
@@ -134,6 +140,14 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 		}
 	case FlowMoved:
 		m.moveFlow(now, in)
+	case HomeAgentsReplied:
+		if s := m.finder.search; s != nil {
+			m.searched(now, s.Step(now, discovery.Replied(in)))
+		}
+	case NamesAnswered:
+		if s := m.finder.search; s != nil {
+			m.searched(now, s.Step(now, discovery.Answered(in)))
+		}
 	case Received:
 		m.received(now, &in)
 	case Unsupported:
@@ -158,6 +172,7 @@ func (m *Machine) Tick(now time.Time) []Output {
 	m.tickRegistration(now)
 	m.optimize(now)
 	m.tickOptimization(now)
+	m.tickFinder(now)
 	return m.out
 }
 
@@ -169,6 +184,7 @@ func (m *Machine) Deadline() time.Time {
 	}
 	d = earliest(d, m.homecoming.deadline())
 	d = earliest(d, m.optimization.deadline())
+	d = earliest(d, m.finder.deadline())
 	return earliest(d, m.registration.deadline())
 }
 
@@ -224,6 +240,7 @@ func (m *Machine) settle(now time.Time) {
 	}
 	if best == nil {
 		m.abandon()
+		m.findNoMore(now)
 		return
 	}
 	m.event("attached", map[string]any{"link": best.link, "care-of": careOf.String(), "home": best.home})

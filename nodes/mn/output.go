@@ -64,9 +64,9 @@ type EnterHome struct {
 	DAD       DAD
 	Router    netip.Addr // link-local
 	LinkLayer [6]byte    // of the router; zero: to be resolved
-	HomeAgent netip.Addr
-	Neighbor  [6]byte // the home agent's, where it is on the link; zero: by the router
-	OnLink    bool    // the home agent is on the link
+	HomeAgent netip.Addr // not valid: not known yet
+	Neighbor  [6]byte    // the home agent's, where it is on the link; zero: by the router
+	OnLink    bool       // the home agent is on the link
 }
 
 // UseHome sends what applications send through the home link.

@@ -108,7 +108,8 @@ func (m *Machine) abandon() {
 }
 
 // register begins a registration of the care-of address, or the deletion of the
-// binding where that is the home address: RFC 6275, sections 11.7.1 and 11.5.5.
+// binding where that is the home address: RFC 6275, sections 11.7.1 and 11.5.5. Where
+// the home agent is not known it is found first, and then registered with.
 func (m *Machine) register(now time.Time) {
 	r := &m.registration
 	r.abandon()
@@ -116,6 +117,13 @@ func (m *Machine) register(now time.Time) {
 	r.interval = initialAckTimeout
 	if !r.bound {
 		r.interval = firstAckTimeout // the home agent runs DAD first: section 11.8
+	}
+	switch f := &m.finder; {
+	case m.mustFind():
+		m.find(now)
+		return
+	case f.source.IsValid() && f.source != m.careOf:
+		m.findNoMore(now)
 	}
 	m.transmit(now)
 }
@@ -290,6 +298,7 @@ func (m *Machine) accepted(now time.Time, u *update, ba *mh.BindingAcknowledgeme
 	}
 	r.refreshAt = u.sent.Add(refresh)
 	m.transfer = transfer{}
+	m.findNoMore(now)
 	if u.asks() {
 		m.assigned(home)
 	}
@@ -328,6 +337,7 @@ func (m *Machine) refused(now time.Time, u *update, ba *mh.BindingAcknowledgemen
 		"authenticated": proven && m.security.integrity})
 	if ba.Status == mh.AuthFail {
 		m.authFailed(now, u)
+		m.refusedTransfer(now)
 		return
 	}
 	if !proven {

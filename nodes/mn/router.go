@@ -28,6 +28,8 @@ type router struct {
 	checkAt   time.Time     // when to probe it next; zero: not at all
 	probes    int           // unanswered
 	managed   bool          // it says that addresses come by DHCP
+	other     bool          // it says that configuration does
+	names     []nameServer
 	prefixes  []prefix
 }
 
@@ -107,7 +109,8 @@ func (a *access) remember(r *router) {
 // hear takes in what a router advertises: RFC 4861, section 6.3.4. What it does
 // not say stays as it was.
 func (r *router) hear(now time.Time, in *RouterAdvertised) {
-	r.expires, r.managed = now.Add(in.Lifetime), in.Managed
+	r.expires, r.managed, r.other = now.Add(in.Lifetime), in.Managed, in.Other
+	r.hearNames(now, in.Names)
 	if in.LinkLayer != ([6]byte{}) {
 		r.linkLayer = in.LinkLayer
 	}

@@ -76,7 +76,10 @@ func openKernel(h *host.Host, cfg *control.Config, t teller) (*kernel, error) {
 		errs = append(errs, err)
 	}
 	errs = append(errs, k.openDHCP6())
-	if cfg.MobileNode.HomeAgent4.IsValid() || cfg.MobileNode.IPv4Home {
+	if cfg.MobileNode.Discovery != nil {
+		errs = append(errs, k.openDiscovery())
+	}
+	if usesIPv4(cfg.MobileNode) {
 		errs = append(errs, k.openIPv4())
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -112,6 +115,10 @@ func (k *kernel) listen(ctx context.Context, inputs chan<- Input, fail context.C
 	if k.optimizer != nil {
 		go k.receiveOptimized(ctx, inputs)
 	}
+	if k.replies != nil {
+		k.resolver = newResolver(ctx, inputs)
+		go k.hearReplies(ctx, inputs, fail)
+	}
 }
 
 func (k *kernel) close() {
@@ -126,6 +133,12 @@ func (k *kernel) close() {
 	}
 	for _, port := range k.dhcp6 {
 		port.Close()
+	}
+	if k.resolver != nil {
+		k.resolver.Close()
+	}
+	if k.replies != nil {
+		k.replies.Close()
 	}
 	if k.nd != nil {
 		k.nd.Close()

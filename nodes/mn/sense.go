@@ -41,7 +41,7 @@ func discovered(d *host.NDMessage) Input {
 	}
 	switch msg := msg.(type) {
 	case *icmp6.RouterAdvertisement:
-		in := RouterAdvertised{Dev: d.Dev, Router: d.Src, Lifetime: msg.Lifetime, Managed: msg.Flags&icmp6.ManagedAddresses != 0, Retrans: msg.Retrans}
+		in := RouterAdvertised{Dev: d.Dev, Router: d.Src, Lifetime: msg.Lifetime, Managed: msg.Flags&icmp6.ManagedAddresses != 0, Other: msg.Flags&icmp6.OtherConfig != 0, Retrans: msg.Retrans}
 		for _, o := range msg.Options {
 			switch o := o.(type) {
 			case icmp6.SourceLinkAddress:
@@ -50,6 +50,10 @@ func discovered(d *host.NDMessage) Input {
 				}
 			case icmp6.AdvertisementInterval:
 				in.Interval = o.Interval
+			case icmp6.RecursiveDNS:
+				for _, a := range o.Servers {
+					in.Names = append(in.Names, NameServer{Address: a, Lifetime: o.Lifetime})
+				}
 			case icmp6.PrefixInformation:
 				in.Prefixes = append(in.Prefixes, Prefix{Prefix: o.Prefix, OnLink: o.OnLink, Autonomous: o.Autonomous,
 					Router: o.RouterAddress, Valid: o.Valid, Preferred: o.Preferred})

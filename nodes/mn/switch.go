@@ -1,9 +1,9 @@
 package mn
 
 import (
-	"net/netip"
 	"time"
 
+	"s2clab/nodes/session/discovery"
 	"s2clab/nodes/wire/ipv6"
 	"s2clab/nodes/wire/mh"
 )
@@ -16,9 +16,9 @@ const switchPatience = 3
 // A transfer is the way to another home agent: RFC 5142, section 6. The zero value
 // is none.
 type transfer struct {
-	to      []netip.Addr // home agents that have not been tried, in their order
-	leaving bool         // the binding at the one before is being deleted
-	trying  bool         // the present home agent has not accepted us yet
+	to      []discovery.Agent // home agents that have not been tried, in their order
+	leaving bool              // the binding at the one before is being deleted
+	trying  bool              // the present home agent has not accepted us yet
 }
 
 // switchIndicated takes a Home Agent Switch message: RFC 5142, section 6.1.
@@ -31,24 +31,24 @@ func (m *Machine) switchIndicated(now time.Time, p *ipv6.Packet, has *mh.HomeAge
 		m.ignore(now, "home agent switch: "+why, source)
 		return
 	}
-	var to []netip.Addr
+	var to []discovery.Agent
 	for _, a := range has.Addresses {
 		if a != m.cfg.HomeAgent && a.Is6() && a.IsGlobalUnicast() {
-			to = append(to, a)
+			to = append(to, discovery.Agent{Address: a})
 		}
 	}
 	switch {
 	case m.transfer.leaving:
 		m.ignore(now, "home agent switch: one is under way", source)
 		return
-	case len(to) == 0: // RFC 5142, section 4, has the mobile node discover one then
-		m.ignore(now, "home agent switch: names no other home agent, and there is no discovery here", source)
+	case len(to) == 0: // differs from RFC 5142, section 4, which has the mobile node discover one then
+		m.ignore(now, "home agent switch: names no other home agent", source)
 		return
 	case m.absence != present:
 		m.ignore(now, "home agent switch: there is no binding", source)
 		return
 	}
-	m.event("switch-indicated", map[string]any{"home-address": m.home.address.String(), "home-agent": to[0].String(), "source": p.Src.String()})
+	m.event("switch-indicated", map[string]any{"home-address": m.home.address.String(), "home-agent": to[0].Address.String(), "source": p.Src.String()})
 	m.transfer = transfer{to: to}
 	if !m.registration.mayBeHeld(now) {
 		m.nextHomeAgent(now)
@@ -73,13 +73,19 @@ func (m *Machine) left(now time.Time) {
 // prefix.
 func (m *Machine) nextHomeAgent(now time.Time) {
 	t := &m.transfer
-	m.cfg.HomeAgent = t.to[0]
+	changed := m.cfg.HomeAgent.IsValid() && m.cfg.HomeAgent != t.to[0].Address
+	m.cfg.HomeAgent = t.to[0].Address
+	if m.finder.search != nil {
+		m.dual.agent = t.to[0].Address4
+	}
 	t.to, t.trying = t.to[1:], true
 	m.registration.unbind()
 	m.registration.duplicate = false
 	m.security.forHomeAgent()
 	m.multi.forHomeAgent()
-	m.event("home-agent-changed", map[string]any{"home-address": m.home.address.String(), "home-agent": m.cfg.HomeAgent.String()})
+	if changed {
+		m.event("home-agent-changed", map[string]any{"home-address": m.home.told().String(), "home-agent": m.cfg.HomeAgent.String()})
+	}
 	if m.here != nil && !m.here.home {
 		m.register(now)
 	}
@@ -103,6 +109,9 @@ func (m *Machine) impatient(now time.Time) bool {
 		m.left(now) // its binding ends with its lifetime
 	case t.trying && len(t.to) > 0:
 		m.nextHomeAgent(now)
+	case t.trying || !m.registration.bound:
+		m.findAnother(now)
+		return m.registration.attempt < switchPatience
 	default:
 		return false
 	}
@@ -119,5 +128,7 @@ func (m *Machine) refusedTransfer(now time.Time) {
 		m.left(now)
 	case t.trying && len(t.to) > 0:
 		m.nextHomeAgent(now)
+	case t.trying:
+		m.findAnother(now)
 	}
 }
