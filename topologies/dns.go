@@ -1,6 +1,7 @@
 package topologies
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -52,6 +53,7 @@ func (r *resolver) nameServers() {
 		r.servesNames(d)
 		domain := d.node.DNS.Domain
 		add := func(rec Record) { d.node.DNS.Records = append(d.node.DNS.Records, rec) }
+		var agents []*HomeAgent
 		services := map[string][]string{}
 		for _, other := range r.order {
 			n := other.node
@@ -71,11 +73,14 @@ func (r *resolver) nameServers() {
 				add(Record{Name: n.Name + "." + domain, Addresses: all})
 			}
 			if ha := n.HomeAgent; ha != nil && ha.StandbyFor == "" {
-				agents := slices.DeleteFunc([]netip.Addr{ha.Address, ha.Address4}, func(a netip.Addr) bool { return !a.IsValid() })
-				add(Record{Name: ha.FQDN(), Addresses: agents})
-				for _, zone := range []string{domain, ha.network() + ".pub.3gppnetwork.org"} {
-					services[zone] = append(services[zone], ha.FQDN())
-				}
+				add(Record{Name: ha.FQDN(), Addresses: slices.DeleteFunc([]netip.Addr{ha.Address, ha.Address4}, func(a netip.Addr) bool { return !a.IsValid() })})
+				agents = append(agents, ha)
+			}
+		}
+		slices.SortStableFunc(agents, func(a, b *HomeAgent) int { return cmp.Compare(b.Preference, a.Preference) })
+		for _, ha := range agents {
+			for _, zone := range []string{domain, ha.ServiceDomain()} {
+				services[zone] = append(services[zone], ha.FQDN())
 			}
 		}
 		for _, zone := range sortedKeys(services) {

@@ -52,6 +52,8 @@ var format = sync.OnceValue(func() *strict.Shape {
 			Doc: "How far the node's clock is off: 1h is an hour ahead, -1h an hour behind. Left out: it is right."},
 
 		{Key: "home-agent", For: mn, Shape: strict.Of(reference("a node with role ha", "pgw")), Doc: "The node that is its home agent. Left out: the only one there is."},
+		{Key: "discovery", For: mn, Shape: list(strict.Words("a way to find a home agent", discoveries...), "a list of ways to find a home agent"), Doc: "How it finds its home agent: static (it was told), dhaad (it asks at the anycast address of its home prefix), dns (it looks for the addresses of the home agent's name), dns-srv (for the names that give the service), dhcp (the access tells, by RFC 6610); or several, in the order in which they are tried. Left out: static."},
+		{Key: "name-servers", For: mn, Shape: list(eitherAddress(), "a list of addresses"), Doc: "DNS servers that it asks for its home agent before those that accesses tell. Left out: none."},
 		{Key: "subscriber", For: mn, Shape: strict.Of(subscriberScalar()), Doc: "Who uses it: an IMSI between quotes, of which the NAI is made, or a NAI. With count, the IMSI of the first. Left out: test IMSIs in order."},
 		{Key: "home-address", For: mn, Shape: list(homeAddressScalar(), "a list of addresses"), Doc: "Its address for ever, in a /64 of its home agent's home prefixes; or that and its IPv4 home address: [2001:db8:100::10, 192.0.2.10]. With assigned in place of the first, the mobile does not know it and asks for it in its first Binding Update. Left out: chosen, and known to it."},
 		{Key: "ipv4-home-address", For: mn, Shape: strict.Of(strict.Boolean()), Doc: "Whether it asks for an IPv4 home address too (RFC 5555). Left out: true where its home agent has an IPv4 home prefix."},
@@ -81,6 +83,7 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "multiple-care-of", For: ha, Shape: strict.Of(strict.Boolean()), Doc: "Whether mobiles may bind several care-of addresses at once (RFC 5648), and flows to them (RFC 6089); false refuses that with status 166. Left out: true."},
 		{Key: "aaa-timeout", For: ha, Shape: strict.Of(span("2s", 10*time.Millisecond, 5*time.Minute)), Doc: "How long it waits for an answer from one AAA server. Left out: 2s."},
 
+		{Key: "preference", For: ha, Shape: strict.Of(strict.Integer("a preference", 0, 65535)), Doc: "How much it is preferred to others of its home link, in Router Advertisements (RFC 6275, section 7.4) and in the DNS: more is better. Left out: 0."},
 		{Key: "beside", For: ha, Shape: strict.Of(reference("a node with role ha", "pgw-1")), Doc: "The home agent whose home prefixes it serves too, on the same home links, so that a mobile node can be switched from one to the other (RFC 5142). Left out: none."},
 		{Key: "standby-for", For: ha, Shape: strict.Of(reference("a node with role ha", "pgw")), Doc: "The home agent that it stands by for: it serves nobody, is told all that the other knows, and takes over its addresses when the other falls silent. It must be on the same links. Left out: none."},
 		{Key: "heartbeat", For: ha, Shape: strict.Of(span("100ms", 10*time.Millisecond, 10*time.Second)), Doc: "Of a standby: how often the other says that it lives. After five that are missing it takes over. Left out: 100ms."},

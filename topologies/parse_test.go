@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -167,7 +168,7 @@ func TestOnlyRoutersToMobilesAdvertise(t *testing.T) {
 	}
 	got := top.Node("wlan-gw").Interface("wlan").Advertise
 	want := &Advertise{Prefix: prefix("2001:db8:200::/64"), Address: addr("2001:db8:200::1"), MinInterval: 35 * time.Millisecond, MaxInterval: 70 * time.Millisecond, Lifetime: 9 * time.Second}
-	if *got != *want {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("wlan-gw advertises %+v, want %+v", got, want)
 	}
 	if !top.Node("pgw").Interface("lte").Advertise.HomeAgent {

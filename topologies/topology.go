@@ -74,6 +74,8 @@ type Advertise struct {
 	HomeAgent   bool
 	Managed     bool // addresses come by DHCP, and not of the prefix
 	Other       bool // configuration comes by DHCP
+	Preference  uint16
+	DNS         []netip.Addr // servers that nodes of the link can ask; IPv6
 }
 
 // A Route is a static route.
@@ -109,6 +111,9 @@ type MobileNode struct {
 
 	AllAccesses bool          // it uses all its accesses at once
 	Flows       []FlowBinding // what goes by which, the first that matches
+
+	Discovery   []string     // how it finds its home agent, in the order of trying: static, dhaad, dns, dns-srv, dhcp; empty: it was told
+	NameServers []netip.Addr // that it asks before those that accesses tell
 }
 
 // A Policy is how a mobile node chooses among accesses that can carry it.
@@ -135,6 +140,9 @@ type HomeAgent struct {
 	Beside       string // the node whose home prefixes those are; empty: its own
 
 	HomePrefixes4 []netip.Prefix // IPv4: pools of home addresses
+
+	Preference uint16         // in lists of home agents: RFC 6275, section 7.4
+	Discovered []netip.Prefix // home prefixes of 64 bits at whose anycast addresses it is asked for home agents
 
 	AAA            []string // nodes, the preferred one first
 	MaxLifetime    time.Duration

@@ -4,6 +4,7 @@ import (
 	"hash/fnv"
 	"net"
 	"net/netip"
+	"slices"
 
 	"s2clab/nodes/control"
 	"s2clab/topologies"
@@ -137,6 +138,13 @@ func mobileNode(t *topologies.Topology, m *topologies.MobileNode) *control.Mobil
 	for _, f := range m.Flows {
 		c.Flows = append(c.Flows, control.FlowBinding{Name: f.Name, Protocol: f.Protocol, Ports: control.Ports(f.Ports), To: f.To})
 	}
+	if len(m.Discovery) > 0 {
+		ha := t.Node(m.HomeAgent).HomeAgent
+		c.Discovery = &control.Discovery{Methods: m.Discovery, Prefix: m.HomePrefix, Name: ha.FQDN(), Domain: ha.ServiceDomain(), Network: ha.Realm, Servers: m.NameServers}
+		if !slices.Contains(m.Discovery, "static") { // so is the home agent
+			c.HomeAgent, c.HomeAgent4 = netip.Addr{}, netip.Addr{}
+		}
+	}
 	if m.Assigned { // it is for the mobile node to find out
 		c.HomeAddress, c.HomePrefix = netip.Addr{}, netip.Prefix{}
 		c.HomeAddress4, c.HomePrefix4 = netip.Addr{}, netip.Prefix{}
@@ -168,6 +176,9 @@ func homeAgent(t *topologies.Topology, ha string, h *topologies.HomeAgent) *cont
 		Shared:        shared(t, ha),
 		KeepsBindings: h.KeepsBindings,
 		Replication:   replication(t, ha),
+
+		Preference: h.Preference,
+		Discovered: h.Discovered,
 
 		Address4:      h.Address4,
 		HomePrefixes4: h.HomePrefixes4,
