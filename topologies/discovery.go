@@ -99,11 +99,13 @@ func (r *resolver) findsBy(d *draft, v *strict.Value, complain func(v *strict.Va
 		if !slices.ContainsFunc(d.node.Interfaces, func(in Interface) bool { return r.link(in.Link).link.Prefix.IsValid() }) {
 			complain(v, "write dns, or give one of its links an IPv6 prefix", "%s looks for its home agent at an IPv6 anycast address, and has no link with IPv6 (RFC 5555, section 2.1)", r.written(d))
 		}
-		r.listed(m, v, complain)
+		if r.homeLinkOf(d) != nil {
+			r.listed(m, v, complain)
+		}
 	}
 }
 
-// listed sees that home agents of one link can list each other: they tell their
+// listed sees that the home agents of a home link can list each other: they tell their
 // addresses there.
 func (r *resolver) listed(m *MobileNode, v *strict.Value, complain func(v *strict.Value, hint, format string, args ...any)) {
 	var agents []*Node

@@ -23,7 +23,8 @@ type Message struct {
 
 // Decode gives the signalling messages that an Ethernet frame carries by itself:
 // Mobility Headers and ICMPv6, also inside tunnels and in UDP over IPv4 (RFC 5555),
-// DHCP, ARP, and whole Diameter messages. Data gives none. It keeps nothing of frame.
+// DHCP, DNS messages in UDP, ARP, and whole Diameter messages. Data gives none. It
+// keeps nothing of frame.
 func Decode(frame []byte) []Message {
 	return decode(frame, wholeMessages)
 }
@@ -74,7 +75,7 @@ func Signalling(frame []byte) bool {
 		case ipv6.TCP:
 			return len(b) >= 4 && (binary.BigEndian.Uint16(b) == portDiameter || binary.BigEndian.Uint16(b[2:]) == portDiameter)
 		case ipv6.UDP:
-			if isDHCP(b, four) {
+			if isDHCP(b, four) || isDNS(b) {
 				return true
 			}
 			if !isTunnel(b) {
@@ -133,6 +134,8 @@ func decode(frame []byte, messages func(segment) [][]byte) []Message {
 			b = p.Payload
 		case p.Next == ipv6.UDP && isDHCP(p.Payload, l.four):
 			return with(outer, dhcp(p.Payload, p.Src, p.Dst))
+		case p.Next == ipv6.UDP && isDNS(p.Payload):
+			return with(outer, names(p.Payload, p.Src, p.Dst))
 		case p.Next == ipv6.UDP && isTunnel(p.Payload):
 			outer["outer"] = "udp"
 			b = p.Payload[udpLen:]
@@ -324,6 +327,11 @@ func icmp(p *ipv6.Packet) (Message, bool) {
 		f["bad-checksum"] = true
 	}
 	switch m := m.(type) {
+	case *icmp6.HomeAgentReply:
+		f["home-agents"] = float64(len(m.Addresses))
+		if len(m.Addresses) > 0 {
+			f["home-agent"] = m.Addresses[0].String()
+		}
 	case *icmp6.RouterAdvertisement:
 		f["flags"], f["lifetime"] = list(m.Flags.Names()), m.Lifetime.Seconds()
 		f["router"] = p.Src.String()
@@ -378,6 +386,9 @@ func icmp(p *ipv6.Packet) (Message, bool) {
 			f["interval"] = o.Interval.Seconds()
 		case icmp6.HomeAgentInformation:
 			options = append(options, "home-agent-information")
+			f["preference"] = float64(o.Preference)
+		case icmp6.RecursiveDNS:
+			options = append(options, "recursive-dns-server")
 		}
 	}
 	if options != nil {

@@ -89,6 +89,11 @@ var told = map[string]string{
 	"command-ended":              "{command}: {exit}",
 	"capture-failed":             "capture: {error}",
 	"duplicate-address-detected": "{home-address} is taken on the home link",
+
+	"home-agent-discovery-started":  "looks for a home agent by {method}",
+	"home-agent-discovered":         "finds the home agent {home-agent} by {method}[, {home-agent-4}]",
+	"home-agent-discovery-failed":   "finds no home agent by {method}: {reason}",
+	"home-agent-discovery-answered": "tells {source} the home agent {home-agent}",
 }
 
 // acted say what an aim did to a message.

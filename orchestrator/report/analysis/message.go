@@ -207,6 +207,9 @@ var answers = map[string]string{
 	"dhcp4-discover":        "dhcp4-offer",
 	"dhcp4-request":         "dhcp4-ack",
 	"arp-request":           "arp-reply",
+	"dns-query":             "dns-response",
+
+	"home-agent-address-discovery-request": "home-agent-address-discovery-reply",
 }
 
 // countMessages gives each message to the handover it was sent in, and counts
