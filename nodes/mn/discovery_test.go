@@ -140,8 +140,10 @@ func TestAnIPv4OnlyAccessTellsBothAddresses(t *testing.T) { // RFC 5555, section
 
 func TestHomeAgentsOfAReplyAreTriedInItsOrder(t *testing.T) { // RFC 6275, section 11.4.1
 	for name, c := range map[string]func(s *story){
-		"silent":  func(s *story) { s.until(11 * time.Second) },
-		"refuses": func(s *story) { s.answer(mh.Prohibited, from(secondAgent)) },
+		"silent":    func(s *story) { s.until(11 * time.Second) },
+		"refuses":   func(s *story) { s.answer(mh.Prohibited, from(secondAgent)) },
+		"is full":   func(s *story) { s.answer(mh.InsufficientResources, from(secondAgent)) },
+		"denies us": func(s *story) { s.answer(mh.AuthFail, from(secondAgent)) },
 	} {
 		s := begin(t, searching(config(), "dhaad"))
 		s.visit("wlan", wlanPrefix)

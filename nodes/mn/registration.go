@@ -364,7 +364,11 @@ func (m *Machine) refused(now time.Time, u *update, ba *mh.BindingAcknowledgemen
 			m.correct(now)
 		}
 	case mh.Unspecified, mh.InsufficientResources:
-		// May pass: goes on in the time of retransmissions.
+		// May pass: goes on in the time of retransmissions, unless there is another
+		// home agent to go to.
+		if t := &m.transfer; t.trying && len(t.to) > 0 {
+			r.retryAt, r.held = time.Time{}, false
+		}
 	case mh.DADFailed:
 		switch {
 		case u.asks(): // it was the home agent's choice, which may be another the next time
