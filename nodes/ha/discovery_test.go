@@ -6,7 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"s2clab/nodes/control"
+	"s2clab/nodes/host"
 	"s2clab/nodes/session/discovery"
 	"s2clab/nodes/wire/icmp6"
 	"s2clab/nodes/wire/ipv6"
@@ -209,5 +212,36 @@ func TestAMobilePrefixSolicitationIsNotAnswered(t *testing.T) { // RFC 4285, sec
 	s.step(&Received{Octets: s.carry(ipv6.Packet{Src: careOfLTE, HomeAddress: homeA, Next: ipv6.ICMPv6, Payload: solicitation})})
 	if len(s.replies()) != 1 {
 		t.Errorf("%v", s.out)
+	}
+}
+
+// What is read of Router Advertisements: RFC 6275, sections 7.4 and 10.5.1.
+func TestARouterAdvertisementTellsOfAHomeAgent(t *testing.T) {
+	prefix := icmp6.PrefixInformation{Prefix: netip.PrefixFrom(agentA, 64), OnLink: true, RouterAddress: true, Valid: time.Hour, Preferred: time.Hour}
+	heard := func(flags icmp6.RAFlags, options ...icmp6.Option) *RouterAdvertised {
+		b, err := icmp6.Append(nil, &icmp6.RouterAdvertisement{Flags: flags, Lifetime: 30 * time.Second, Options: options}, routerA, netip.IPv6LinkLocalAllNodes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return advertised(&host.NDMessage{Dev: "home", Src: routerA, Dst: netip.IPv6LinkLocalAllNodes(), Message: b})
+	}
+	for what, c := range map[string]struct{ got, want *RouterAdvertised }{
+		"with an option": {heard(icmp6.HomeAgent, prefix, icmp6.HomeAgentInformation{Preference: 7, Lifetime: time.Minute}),
+			&RouterAdvertised{Dev: "home", Router: routerA, HomeAgent: true, Preference: 7, Lifetime: time.Minute, Addresses: []netip.Addr{agentA}}},
+		"without": {heard(icmp6.HomeAgent, prefix),
+			&RouterAdvertised{Dev: "home", Router: routerA, HomeAgent: true, Lifetime: 30 * time.Second, Addresses: []netip.Addr{agentA}}},
+		"a router that is none": {heard(0), &RouterAdvertised{Dev: "home", Router: routerA, Lifetime: 30 * time.Second}},
+	} {
+		if d := cmp.Diff(c.want, c.got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
+			t.Errorf("%s: %s", what, d)
+		}
+	}
+	for _, b := range [][]byte{{134, 0, 0, 0}, {135, 0, 0, 0, 0, 0, 0, 0}, {1, 2, 3, 4}} {
+		if got := advertised(&host.NDMessage{Dev: "home", Src: routerA, Message: b}); got != nil {
+			t.Errorf("% x: %+v", b, got)
+		}
+	}
+	if in, ok := homeAgentsAsked(&host.ICMPMessage{Src: careOfWLAN, Message: []byte{144, 0, 0, 0, 0, 7}}); ok {
+		t.Errorf("half a request: %+v", in)
 	}
 }

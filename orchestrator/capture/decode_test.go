@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/dhcpv6"
+	"github.com/miekg/dns"
 
 	"s2clab/nodes/wire/arp"
 	"s2clab/nodes/wire/diameter"
@@ -177,6 +178,34 @@ func mip6Request(tb testing.TB) []byte {
 	return b
 }
 
+// nameFrame carries a query or an answer.
+func nameFrame(tb testing.TB, src, dst netip.Addr, answer bool) []byte {
+	tb.Helper()
+	m := new(dns.Msg).SetQuestion("_mip6._ipv6.lab.test.", dns.TypeSRV)
+	d := udp.Datagram{Src: 40000, Dst: 53}
+	if answer {
+		d.Src, d.Dst = 53, 40000
+		m.Response = true
+		m.Answer = []dns.RR{&dns.SRV{Hdr: dns.RR_Header{Name: "_mip6._ipv6.lab.test.", Rrtype: dns.TypeSRV, Class: dns.ClassINET}, Target: "a.lab.test."}}
+	}
+	var err error
+	if d.Payload, err = m.Pack(); err != nil {
+		tb.Fatal(err)
+	}
+	b, err := udp.Append(nil, &d, src, dst)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if src.Is6() {
+		return ethernet(tb, &ipv6.Packet{Src: src, Dst: dst, HopLimit: 64, Next: ipv6.UDP, Payload: b})
+	}
+	b, err = ipv4.Append(append(make([]byte, 12), 8, 0), &ipv4.Packet{Src: src, Dst: dst, TTL: 64, Protocol: ipv6.UDP, Payload: b})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
 // tunnelled puts the packet in a frame into a tunnel.
 func tunnelled(tb testing.TB, frame []byte) []byte {
 	return ethernet(tb, &ipv6.Packet{Src: careOf, Dst: agent, HopLimit: 64, Next: ipv6.Encapsulate, Payload: frame[ethernetLen:]})
@@ -242,6 +271,15 @@ func TestSignallingIsReadFromFrames(t *testing.T) {
 			"src": care4.String(), "dst": agent4.String(), "malformed": "buffer too short at position 4: have 1 bytes, want 4 bytes",
 		}}}},
 		{"data in UDP", inUDP(t, care4, agent4, &ipv6.Packet{Src: home, Dst: agent, Next: ipv6.UDP, Payload: make([]byte, 100)}), nil},
+		{"home agents", icmpFrame(t, &icmp6.HomeAgentReply{Identifier: 7, Addresses: []netip.Addr{agent, home}}), []Message{{"home-agent-address-discovery-reply", map[string]any{
+			"src": "fe80::1", "dst": "ff02::1", "home-agent": agent.String(), "home-agents": 2.0,
+		}}}},
+		{"a name", nameFrame(t, home, server, false), []Message{{"dns-query", map[string]any{
+			"src": home.String(), "dst": server.String(), "query": "_mip6._ipv6.lab.test", "record": "SRV",
+		}}}},
+		{"an answer over IPv4", nameFrame(t, netip.MustParseAddr("192.0.2.53"), netip.MustParseAddr("192.0.2.1"), true), []Message{{"dns-response", map[string]any{
+			"src": "192.0.2.53", "dst": "192.0.2.1", "query": "_mip6._ipv6.lab.test", "record": "SRV", "name": "noerror", "answers": 1.0,
+		}}}},
 		{"data", ethernet(t, &ipv6.Packet{Src: home, Dst: agent, Next: ipv6.UDP, Payload: make([]byte, 100)}), nil},
 		{"data in a tunnel", tunnelled(t, ethernet(t, &ipv6.Packet{Src: home, Dst: agent, Next: ipv6.UDP, Payload: make([]byte, 100)})), nil},
 		{"a multicast listener report", icmpFrame(t, &icmp6.Unknown{Kind: 143, Body: make([]byte, 4)}), nil},
@@ -320,6 +358,7 @@ func FuzzDecode(f *testing.F) {
 	for _, seed := range [][]byte{bindingUpdate(f), bindingAcknowledgement(f), tcpFrame(f, 1, mip6Request(f)), tunnelled(f, bindingUpdate(f)),
 		inUDP(f, care4, agent4, bindingUpdate4(f)), inUDP(f, agent4, care4, bindingAcknowledgement4(f)), arpFrame(f, arp.Announcement(care4, ueMAC)),
 		dhcpFrame(f, offer.ToBytes(), 67, 68, care4, agent4), dhcpFrame(f, reply.ToBytes(), 547, 546, careOf, agent),
+		nameFrame(f, home, server, true), nameFrame(f, netip.MustParseAddr("192.0.2.53"), netip.MustParseAddr("192.0.2.1"), false),
 		icmpFrame(f, &icmp6.RouterSolicitation{Options: []icmp6.Option{icmp6.SourceLinkAddress{Address: ueMAC[:]}}})} {
 		f.Add(seed)
 	}

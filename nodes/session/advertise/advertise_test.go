@@ -155,6 +155,38 @@ func TestTheLastAdvertisementSaysThatTheRouterIsNoneAnyMore(t *testing.T) {
 	}
 }
 
+// RFC 6275, section 7.4.
+func TestAHomeAgentTellsItsPreference(t *testing.T) {
+	agent := func(c *Config) { c.HomeAgent, c.Preference = true, 10 }
+	for what, c := range map[string]struct {
+		r    *Router
+		o    Output
+		want icmp6.HomeAgentInformation
+	}{
+		"one that is preferred":       {router(t, agent), Output{}, icmp6.HomeAgentInformation{Preference: 10, Lifetime: 1800 * time.Second}},
+		"the values by default":       {router(t, func(c *Config) { c.HomeAgent = true }), Output{}, icmp6.HomeAgentInformation{}},
+		"a router that is none":       {router(t, func(c *Config) { c.Preference = 10 }), Output{}, icmp6.HomeAgentInformation{}},
+		"a home agent that goes away": {router(t, agent), Output{Final: true}, icmp6.HomeAgentInformation{}},
+	} {
+		got, _ := icmp6.Find[icmp6.HomeAgentInformation](c.r.Message(c.o).Options)
+		if got != c.want {
+			t.Errorf("%s tells %+v, want %+v", what, got, c.want)
+		}
+	}
+}
+
+// RFC 8106, section 5.1.
+func TestDNSServersAreToldForThreeIntervals(t *testing.T) {
+	server := netip.MustParseAddr("2001:db8:53::53")
+	r := router(t, func(c *Config) { c.DNS, c.MaxInterval = []netip.Addr{server}, 1500*time.Millisecond })
+	for o, want := range map[Output]time.Duration{{To: AllNodes}: 5 * time.Second, {To: AllNodes, Final: true}: 0} {
+		got, ok := icmp6.Find[icmp6.RecursiveDNS](r.Message(o).Options)
+		if !ok || got.Lifetime != want || len(got.Servers) != 1 || got.Servers[0] != server {
+			t.Errorf("%+v tells %+v, want it for %v", o, got, want)
+		}
+	}
+}
+
 func TestAnAdvertisementSaysWhatMovementDetectionNeeds(t *testing.T) {
 	r := router(t, func(c *Config) { c.HomeAgent = true })
 	want := &icmp6.RouterAdvertisement{
