@@ -142,7 +142,7 @@ var everyMessage = []string{"link", "from", "to", "fate", "reason", "src", "dst"
 
 // words is every event and message that a scenario may speak of.
 var words = sync.OnceValue(func() []word {
-	mh := []string{"home-address", "ipv4-home-address", "care-of", "options", "auth", "nai", "spi", "service"}
+	mh := []string{"home-address", "care-of", "options", "auth", "nai", "spi", "service"}
 	dhcp := []string{"address", "client", "lifetime"}
 	diameter := []string{"flags", "nai", "result", "name", "error", "origin-host", "session"}
 	with := func(own ...string) []string { return append(own, mh...) }
@@ -154,8 +154,8 @@ var words = sync.OnceValue(func() []word {
 		return word{name: name, roles: roles, doc: doc, fields: fields}
 	}
 	return []word{
-		message("binding-update", "a mobile node tells where it is", with("seq", "flags", "lifetime", "bids", "fids")...),
-		message("binding-acknowledgement", "the home agent answers", with("seq", "flags", "lifetime", "status", "name", "ipv4-status", "force-udp", "nat-keepalive", "bids", "fids")...),
+		message("binding-update", "a mobile node tells where it is", with("seq", "flags", "lifetime", "ipv4-home-address", "bids", "fids")...),
+		message("binding-acknowledgement", "the home agent answers", with("seq", "flags", "lifetime", "status", "name", "ipv4-home-address", "ipv4-status", "force-udp", "nat-keepalive", "bids", "fids")...),
 		message("binding-error", "a Home Address option without a binding", with("status", "name")...),
 		message("binding-refresh-request", "the home agent asks for a Binding Update", mh...),
 		message("home-test-init", "return routability", mh...),
