@@ -148,7 +148,7 @@ var further = map[string]func(*testing.T, played){
 }
 
 func TestAnOrdinaryUserPlaysScenarios(t *testing.T) {
-	for _, name := range []string{scenarios.Default, "make-before-break", "wrong-key", "route-optimization"} {
+	for _, name := range []string{scenarios.Default, "make-before-break", "wrong-key", "route-optimization", "dual-stack"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			turn(t)
