@@ -123,17 +123,17 @@ func TestEveryShippedScenarioHolds(t *testing.T) {
 	for _, name := range scenarios.Shipped() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			var run played
 			if name == scenarios.Default {
-				run := theDefault(t)
-				run.held(t)
-				run.looksAsItsPageSays(t, name)
-				return
+				run = theDefault(t)
+			} else {
+				needLabs(t)
+				turn(t)
+				run = newPerson(t).playUntroubled(name)
 			}
-			needLabs(t)
-			turn(t)
-			run := newPerson(t).playUntroubled(name)
 			run.held(t)
 			run.looksAsItsPageSays(t, name)
+			isDescribed(t, filepath.Join(run.dir, "journal.jsonl"), described(t))
 			if see := further[name]; see != nil {
 				see(t, run)
 			}
