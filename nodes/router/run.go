@@ -8,7 +8,6 @@ package router
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"s2clab/nodes/control"
 	"s2clab/nodes/host"
@@ -19,53 +18,8 @@ func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
 	return run(ctx, c, c.Commands(), cfg)
 }
 
-// teller is what a control.Conn does for this role.
-type teller interface {
-	Event(name string, fields map[string]any)
-	Reply(id uint64, value any, err error)
-}
-
-func run(ctx context.Context, t teller, commands <-chan control.Command, cfg *control.Config) error {
-	h, err := host.Open(cfg)
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	a, err := h.Advertiser(cfg)
-	if err != nil {
-		return err
-	}
-	servers, err := h.AddressServers(cfg)
-	if err != nil {
-		a.Close()
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan error, 2)
-	var running sync.WaitGroup
-	defer running.Wait()
-	defer cancel()
-	start := func(run func() error) {
-		running.Go(func() {
-			if err := run(); err != nil {
-				ended <- err
-			}
-		})
-	}
-	start(func() error { return a.Run(ctx) })
-	start(func() error { return servers.Run(ctx, t.Event) })
-	t.Event("ready", nil)
-	for {
-		select {
-		case cmd, ok := <-commands:
-			if !ok {
-				return nil
-			}
-			t.Reply(cmd.ID, nil, fmt.Errorf("a router knows no command %q", cmd.Name))
-		case err := <-ended:
-			return err
-		case <-ctx.Done():
-			return nil
-		}
-	}
+func run(ctx context.Context, t host.Teller, commands <-chan control.Command, cfg *control.Config) error {
+	return host.Gateway(ctx, t, commands, cfg, func(command string) error {
+		return fmt.Errorf("a router knows no command %q", command)
+	})
 }
