@@ -369,18 +369,19 @@ func TestOurClientHasIPv4OfAnIndependentServer(t *testing.T) {
 	port, mac := a.clientSide(func(h *Host) (*DHCPPort, error) { return h.DHCP4Port("cli", DHCPClient) })
 	heard := hear(port)
 	c := dhcp4.NewClient(dhcp4.ClientConfig{HardwareAddr: mac, HostName: "ue"}, rand.New(rand.NewPCG(1, 2)))
-	// run steps until the client says something that is no message.
+	// run steps until the client has an address, or has it no more.
 	run := func(out []dhcp4.ClientOutput) dhcp4.ClientOutput {
 		t.Helper()
 		late := time.After(3 * patience)
 		for {
 			for _, o := range out {
-				send, ok := o.(dhcp4.Send)
-				if !ok {
+				switch o := o.(type) {
+				case dhcp4.Configured, dhcp4.Deconfigured:
 					return o
-				}
-				if err := port.Send(send.Message.ToBytes(), send.To); err != nil {
-					t.Fatal(err)
+				case dhcp4.Send:
+					if err := port.Send(o.Message.ToBytes(), o.To); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
 			select {

@@ -350,11 +350,24 @@ func FuzzReceived(f *testing.F) {
 		s.visit("wlan", wlanPrefix)
 		s.answerTo(s.last(), status, func(a *answer) { a.afterwards = func(b []byte) { f.Add(b) } })
 	}
+	s = begin(&testing.T{}, dual())
+	s.visit4("wlan", private4)
+	s.answerTo(s.last(), mh.Accepted, func(a *answer) {
+		a.ba.Options = append(a.ba.Options, given4, behindNAT)
+		a.afterwards = func(b []byte) { f.Add(b) }
+	})
 	f.Fuzz(func(t *testing.T, octets []byte) {
 		for _, cfg := range []*control.Config{config(), bootstrapped(), homeless(config()), homeless(bootstrapped()), everywhere()} {
 			s := begin(t, cfg)
 			s.visit("wlan", wlanPrefix)
 			s.step(Received{Dev: "wlan", Octets: octets})
+			s.until(10 * time.Second)
+
+			// The same from a NAT, or whoever is behind its address and port.
+			cfg.MobileNode.HomeAgent4, cfg.MobileNode.HomeAddress4, cfg.MobileNode.HomePrefix4 = agent4, home4, home4Net
+			s = begin(t, cfg)
+			s.visit4("wlan", private4)
+			s.step(Received{Dev: "wlan", Octets: octets, From: agentPort})
 			s.until(10 * time.Second)
 		}
 	})
