@@ -83,6 +83,8 @@ func (p *Program) showLinks(name string, names []string, asJSON bool) error {
 		for _, e := range l.Ends {
 			carrier := "no"
 			switch {
+			case e.Counters.Gone != "":
+				carrier = "gone"
 			case l.Down:
 				carrier = "down"
 			case e.Attached:

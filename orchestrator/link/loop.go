@@ -134,12 +134,8 @@ func (l *loop) run() {
 				}
 				continue
 			}
-			e := l.ends[events[i].Fd]
-			if e == nil {
-				continue
-			}
-			if l.receive(e) == 0 && events[i].Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
-				l.lose(e, unix.EPIPE) // it would be ready, with nothing, for ever
+			if e := l.ends[events[i].Fd]; e != nil {
+				l.ready(e, events[i].Events)
 			}
 		}
 	}
@@ -321,6 +317,20 @@ func (l *loop) due(now int64) {
 
 // schedule puts an end where its next time says.
 func (l *loop) schedule(e *end) { l.timers.set(e, e.lane.next()) }
+
+// ready carries what a port has to give. A port that is ready for ever, with nothing
+// to give, has gone. One that was ready for an error which SetCarrier has taken before
+// the loop could is well.
+func (l *loop) ready(e *end, events uint32) {
+	const gone = unix.EPOLLERR | unix.EPOLLHUP // the bits of poll, too
+	if l.receive(e) > 0 || e.gone != nil || events&gone == 0 {
+		return
+	}
+	now := []unix.PollFd{{Fd: int32(e.fd)}}
+	if n, _ := unix.Poll(now, 0); n > 0 && now[0].Revents&gone != 0 && l.receive(e) == 0 && e.gone == nil {
+		l.lose(e, unix.EPIPE)
+	}
+}
 
 // lose takes an end's port out of the loop, because its device is gone.
 func (l *loop) lose(e *end, why error) {

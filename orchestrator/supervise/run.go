@@ -269,6 +269,9 @@ func (n *session) measure(l *lab.Lab) {
 				"link": t.Name, "from": end, "frames": late.Frames, "sent": c.Sent, "arrived": c.Arrived, "dropped": dropped,
 				"late-p50": late.P50.Seconds(), "late-p95": late.P95.Seconds(), "late-p99": late.P99.Seconds(), "late-max": late.Max.Seconds(),
 			}
+			if c.Gone != "" {
+				fields["gone"] = c.Gone
+			}
 			if d, err := l.DeviceDrops(end, t.Name); err == nil {
 				fields["device-dropped"] = map[string]any{"sent": d.Sent, "no-carrier": d.NoCarrier, "arrived": d.Arrived}
 			}

@@ -179,6 +179,9 @@ func (r *reading) overview() {
 		case "link-measured":
 			l := linkError(f)
 			r.Links = append(r.Links, l)
+			if why := f.text("gone"); why != "" {
+				r.note("the link %s stopped to listen to %s (%s): nothing that it sent afterwards arrived anywhere", l.Link, l.From, why)
+			}
 			if d := l.Device; d != nil && d.Sent > 0 {
 				r.note("the device of %s at %s dropped %s of its own, faster than the link read them: no other count and no capture has them", l.From, l.Link, frames(d.Sent))
 			}

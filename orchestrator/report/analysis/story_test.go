@@ -217,6 +217,15 @@ func TestAMobileThatDiesLeavesItsHandoverUndone(t *testing.T) {
 	}
 }
 
+func TestALinkThatDoesNotListenToANodeIsToldOf(t *testing.T) {
+	story := reporttest.Default()
+	measured := journal.Event{At: story.End, Name: "link-measured", Fields: map[string]any{"link": "wlan", "from": "ue", "gone": "broken pipe"}}
+	a := analysis.Analyze(append(story.Events(), measured), reporttest.Topology())
+	if !slices.ContainsFunc(a.Notes, func(s string) bool { return strings.Contains(s, "wlan") && strings.Contains(s, "broken pipe") }) {
+		t.Errorf("notes do not tell: %q", a.Notes)
+	}
+}
+
 func TestARunWithoutTrafficStillTellsItsHandovers(t *testing.T) {
 	events := slices.DeleteFunc(reporttest.Default().Events(), func(e journal.Event) bool { return strings.HasPrefix(e.Name, "flow-") })
 	a := analysis.Analyze(events, reporttest.Topology())
