@@ -7,7 +7,6 @@
 package dhcp4
 
 import (
-	"encoding/binary"
 	"net"
 	"net/netip"
 	"time"
@@ -67,17 +66,6 @@ func ips(all []netip.Addr) (out []net.IP) {
 		out = append(out, ip(a))
 	}
 	return out
-}
-
-func number(a netip.Addr) uint32 {
-	b := a.As4()
-	return binary.BigEndian.Uint32(b[:])
-}
-
-func numbered(n uint32) netip.Addr {
-	var b [4]byte
-	binary.BigEndian.PutUint32(b[:], n)
-	return netip.AddrFrom4(b)
 }
 
 // Parse reads a message. Whatever the octets are, it returns an error at worst.

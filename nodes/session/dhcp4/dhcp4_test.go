@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"s2clab/nodes/session/leases"
 )
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -321,8 +323,8 @@ func TestAFloodOfClientsIsKeptWithinBounds(t *testing.T) {
 			}
 		}
 	}
-	if len(s.leases) > 4 || len(s.byClient) > 4 || len(s.declined) > 4 || len(s.told) > 3 {
-		t.Errorf("keeps %d leases, %d clients, %d declined", len(s.leases), len(s.byClient), len(s.declined))
+	if leased, clients, declined := s.book.Kept(); leased > 4 || clients > 4 || declined > 4 || len(s.told) > 3 {
+		t.Errorf("keeps %d leases, %d clients, %d declined", leased, clients, declined)
 	}
 	if events > 20 {
 		t.Errorf("told %d events", events)
@@ -357,7 +359,7 @@ func TestAnUnexpectedServerIsNotHeard(t *testing.T) {
 		},
 	} {
 		s := *l.server
-		s.leases, s.byClient = map[netip.Addr]lease{}, map[string]netip.Addr{}
+		s.book = leases.NewBook(s.cfg.First, s.cfg.Last, s.cfg.Address)
 		ack := again(t, s.Step(start, Received{Message: again(t, request)})[0].(Send).Message)
 		forge(ack)
 		l.client.Step(start, Received{Message: ack})

@@ -2,12 +2,13 @@ package dhcp4
 
 import (
 	"fmt"
-	"hash/fnv"
 	"net"
 	"net/netip"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"s2clab/nodes/session/leases"
 )
 
 // A ServerConfig is what a server has to give.
@@ -22,13 +23,6 @@ type ServerConfig struct {
 	MTU         int           // octets; 0: not told
 	Lease       time.Duration // whole seconds
 }
-
-// maxPool is how many addresses a server keeps at most.
-const maxPool = 1 << 16
-
-// declinedFor is how long nobody is given an address that somebody has without a
-// lease.
-const declinedFor = 10 * time.Minute
 
 // quiet is how long an event of a kind that strangers can cause at will is not
 // told again; how often it happened then is.
@@ -57,19 +51,9 @@ func (Event) serverOutput() {}
 // It promises nothing by an offer: what it keeps is bounded by its pool, however
 // many ask.
 type Server struct {
-	cfg      ServerConfig
-	size     uint32
-	leases   map[netip.Addr]lease
-	byClient map[string]netip.Addr
-	declined map[netip.Addr]time.Time // until when
-	full     bool                     // that the pool is so has been told
-	told     map[string]quietness     // by event
-	next     time.Time                // nothing ends before; zero: nothing does
-}
-
-type lease struct {
-	client string
-	until  time.Time
+	cfg  ServerConfig
+	book *leases.Book
+	told map[string]quietness // by event
 }
 
 type quietness struct {
@@ -86,19 +70,12 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		return nil, fmt.Errorf("dhcp4: server %v is not in %v", cfg.Address, cfg.Prefix)
 	case cfg.First.IsValid() != cfg.Last.IsValid() || cfg.First.IsValid() && (!cfg.Prefix.Contains(cfg.First) || !cfg.Prefix.Contains(cfg.Last) || cfg.Last.Less(cfg.First)):
 		return nil, fmt.Errorf("dhcp4: pool %v to %v: want addresses of %v, the lesser one first", cfg.First, cfg.Last, cfg.Prefix)
-	case cfg.First.IsValid() && number(cfg.Last)-number(cfg.First) >= maxPool:
-		return nil, fmt.Errorf("dhcp4: pool %v to %v has more than %d addresses", cfg.First, cfg.Last, maxPool)
+	case leases.Count(cfg.First, cfg.Last) > leases.Most:
+		return nil, fmt.Errorf("dhcp4: pool %v to %v has more than %d addresses", cfg.First, cfg.Last, leases.Most)
 	case cfg.Lease < time.Second || cfg.Lease >= infinite || cfg.Lease%time.Second != 0:
 		return nil, fmt.Errorf("dhcp4: lease %v: want whole seconds", cfg.Lease)
 	}
-	size := uint32(0)
-	if cfg.First.IsValid() {
-		size = number(cfg.Last) - number(cfg.First) + 1
-	}
-	return &Server{
-		cfg: cfg, size: size,
-		leases: map[netip.Addr]lease{}, byClient: map[string]netip.Addr{}, declined: map[netip.Addr]time.Time{}, told: map[string]quietness{},
-	}, nil
+	return &Server{cfg: cfg, book: leases.NewBook(cfg.First, cfg.Last, cfg.Address), told: map[string]quietness{}}, nil
 }
 
 // Step takes one input that happened at now.
@@ -140,11 +117,10 @@ func client(m *dhcpv4.DHCPv4) string {
 func (s *Server) discover(now time.Time, m *dhcpv4.DHCPv4) []ServerOutput {
 	a, ok := s.choose(now, m)
 	if !ok {
-		if s.full {
+		if !s.book.Exhausted() {
 			return nil
 		}
-		s.full = true
-		return []ServerOutput{Event{"pool-exhausted", map[string]any{"addresses": int(s.size)}}}
+		return []ServerOutput{Event{"pool-exhausted", map[string]any{"addresses": int(s.book.Size())}}}
 	}
 	return []ServerOutput{s.answer(m, dhcpv4.MessageTypeOffer, a, s.cfg.Lease)}
 }
@@ -155,40 +131,12 @@ func (s *Server) choose(now time.Time, m *dhcpv4.DHCPv4) (netip.Addr, bool) {
 	if a, ok := s.reserved(m); ok {
 		return a, true
 	}
-	id := client(m)
-	if a, ok := s.byClient[id]; ok {
-		return a, true
-	}
-	if a := address(m.RequestedIPAddress()); a.IsValid() && s.free(now, a) {
-		return a, true
-	}
-	if uint32(len(s.leases)+len(s.declined)) >= s.size {
-		return netip.Addr{}, false
-	}
-	h := fnv.New32a()
-	h.Write([]byte(id))
-	first := h.Sum32() % s.size
-	for i := range s.size {
-		if a := numbered(number(s.cfg.First) + (first+i)%s.size); s.free(now, a) {
-			return a, true
-		}
-	}
-	return netip.Addr{}, false
+	return s.book.Choose(now, client(m), address(m.RequestedIPAddress()))
 }
 
 func (s *Server) reserved(m *dhcpv4.DHCPv4) (netip.Addr, bool) {
 	a, ok := s.cfg.Reserved[m.ClientHWAddr.String()]
 	return a, ok
-}
-
-// free says whether a is of the pool and nobody's.
-func (s *Server) free(now time.Time, a netip.Addr) bool {
-	if s.size == 0 || a.Less(s.cfg.First) || s.cfg.Last.Less(a) || a == s.cfg.Address {
-		return false
-	}
-	_, leased := s.leases[a]
-	until, declined := s.declined[a]
-	return !leased && !(declined && now.Before(until))
 }
 
 // request answers a DHCPREQUEST by what it is for: RFC 2131, section 4.3.2.
@@ -206,7 +154,7 @@ func (s *Server) request(now time.Time, m *dhcpv4.DHCPv4) []ServerOutput {
 	if !s.cfg.Prefix.Contains(wanted) {
 		return s.refuse(now, m, wanted, "not of this link")
 	}
-	own, known := s.byClient[client(m)]
+	own, known := s.book.Of(client(m))
 	if a, ok := s.reserved(m); ok {
 		own, known = a, true
 	}
@@ -214,18 +162,14 @@ func (s *Server) request(now time.Time, m *dhcpv4.DHCPv4) []ServerOutput {
 	case known && own == wanted:
 	case known:
 		return s.refuse(now, m, wanted, "not the client's")
-	case !s.free(now, wanted):
+	case !s.book.Free(now, wanted):
 		return s.refuse(now, m, wanted, "not free")
 	case !selecting && !has.IsValid():
 		return nil // nothing is known of a client that comes back: another server may
 	}
-	until := now.Add(s.cfg.Lease)
-	was := s.leases[wanted]
-	s.leases[wanted] = lease{client(m), until}
-	s.remember(until)
-	s.byClient[client(m)] = wanted
+	granted := s.book.Hold(wanted, client(m), now.Add(s.cfg.Lease))
 	out := []ServerOutput{s.answer(m, dhcpv4.MessageTypeAck, wanted, s.cfg.Lease)}
-	if was.client == "" {
+	if granted {
 		out = append(out, Event{"lease-granted", map[string]any{"address": wanted.String(), "client": m.ClientHWAddr.String(), "lifetime": s.cfg.Lease.Seconds()}})
 	}
 	return out
@@ -260,28 +204,26 @@ func (s *Server) tell(now time.Time, name string, fields map[string]any) []Serve
 // 4.3.3. Only who has its lease can say so.
 func (s *Server) decline(now time.Time, m *dhcpv4.DHCPv4) []ServerOutput {
 	a := address(m.RequestedIPAddress())
-	if address(m.ServerIdentifier()) != s.cfg.Address || !a.IsValid() || s.byClient[client(m)] != a {
+	if address(m.ServerIdentifier()) != s.cfg.Address || !s.has(m, a) {
 		return nil
 	}
-	s.end(a)
-	s.declined[a] = now.Add(declinedFor)
-	s.remember(s.declined[a])
+	s.book.Decline(now, a)
 	return []ServerOutput{Event{"address-declined", map[string]any{"address": a.String(), "client": m.ClientHWAddr.String()}}}
 }
 
 func (s *Server) release(m *dhcpv4.DHCPv4) []ServerOutput {
 	a := address(m.ClientIPAddr)
-	if address(m.ServerIdentifier()) != s.cfg.Address || !a.IsValid() || s.byClient[client(m)] != a {
+	if address(m.ServerIdentifier()) != s.cfg.Address || !s.has(m, a) {
 		return nil
 	}
-	s.end(a)
+	s.book.End(a)
 	return []ServerOutput{Event{"lease-ended", map[string]any{"address": a.String(), "client": m.ClientHWAddr.String(), "reason": "released"}}}
 }
 
-func (s *Server) end(a netip.Addr) {
-	delete(s.byClient, s.leases[a].client)
-	delete(s.leases, a)
-	s.full = false
+// has says whether the client that sent m has a.
+func (s *Server) has(m *dhcpv4.DHCPv4, a netip.Addr) bool {
+	own, has := s.book.Of(client(m))
+	return has && own == a
 }
 
 // inform answers a node that has an address: RFC 2131, section 4.3.5.
@@ -342,34 +284,11 @@ func (s *Server) answer(m *dhcpv4.DHCPv4, kind dhcpv4.MessageType, a netip.Addr,
 
 // Tick does what is due at now, and nothing before Deadline.
 func (s *Server) Tick(now time.Time) (out []ServerOutput) {
-	if s.next.IsZero() || now.Before(s.next) {
-		return nil
-	}
-	s.next = time.Time{}
-	for a, l := range s.leases {
-		if now.Before(l.until) {
-			s.remember(l.until)
-			continue
-		}
-		s.end(a)
+	for _, a := range s.book.Expire(now) {
 		out = append(out, Event{"lease-ended", map[string]any{"address": a.String(), "reason": "expired"}})
-	}
-	for a, until := range s.declined {
-		if now.Before(until) {
-			s.remember(until)
-			continue
-		}
-		delete(s.declined, a)
-		s.full = false
 	}
 	return out
 }
 
-func (s *Server) remember(at time.Time) {
-	if s.next.IsZero() || at.Before(s.next) {
-		s.next = at
-	}
-}
-
 // Deadline is when Tick has something to do; zero: never, as things stand.
-func (s *Server) Deadline() time.Time { return s.next }
+func (s *Server) Deadline() time.Time { return s.book.Deadline() }

@@ -264,8 +264,8 @@ func TestAnAddressIsGivenBackOrDeclined(t *testing.T) {
 	sent, did = l.taken()
 	want(t, "sent", sent, []string{"RELEASE", "< REPLY"})
 	want(t, "did", did, []string{"lost " + second.String() + " released", "server lease-ended"})
-	if len(l.server.leases) != 0 || !l.client.Deadline().IsZero() {
-		t.Errorf("leases %v, next %v", l.server.leases, l.client.Deadline())
+	if leased, _, _ := l.server.book.Kept(); leased != 0 || !l.client.Deadline().IsZero() {
+		t.Errorf("%d leases, next %v", leased, l.client.Deadline())
 	}
 }
 
@@ -335,8 +335,8 @@ func TestAFullPoolIsSaidAndToldOnce(t *testing.T) {
 	now := l.server.Deadline()
 	l.server.Tick(now)
 	l.pass(now, l.client.Tick(l.client.Deadline()))
-	if len(l.server.leases) != 0 && l.client.Lease() == nil {
-		t.Errorf("nothing is free: %v", l.server.leases)
+	if leased, _, _ := l.server.book.Kept(); leased != 0 && l.client.Lease() == nil {
+		t.Errorf("nothing is free: %d leases", leased)
 	}
 }
 
@@ -355,7 +355,7 @@ func TestAFloodOfClientsIsKeptWithinBounds(t *testing.T) {
 			m.AddOption(&dhcpv6.OptionGeneric{OptionCode: dhcpv6.OptionRapidCommit})
 		}
 		for i := range r.IntN(20) {
-			m.AddOption(&dhcpv6.OptIANA{IaId: [4]byte{byte(i)}, Options: dhcpv6.IdentityOptions{Options: dhcpv6.Options{&dhcpv6.OptIAAddress{IPv6Addr: s.nth(r.Uint32N(8)).AsSlice()}}}})
+			m.AddOption(&dhcpv6.OptIANA{IaId: [4]byte{byte(i)}, Options: dhcpv6.IdentityOptions{Options: dhcpv6.Options{&dhcpv6.OptIAAddress{IPv6Addr: s.book.Nth(r.Uint32N(8)).AsSlice()}}}})
 		}
 		for _, o := range s.Step(start, Received{from, m}) {
 			if _, ok := o.(Event); ok {
@@ -363,8 +363,8 @@ func TestAFloodOfClientsIsKeptWithinBounds(t *testing.T) {
 			}
 		}
 	}
-	if len(s.leases) > 4 || len(s.byClient) > 4 || len(s.declined) > 4 || events > 20 {
-		t.Errorf("keeps %d leases, %d clients, %d declined; told %d events", len(s.leases), len(s.byClient), len(s.declined), events)
+	if leased, clients, declined := s.book.Kept(); leased > 4 || clients > 4 || declined > 4 || events > 20 {
+		t.Errorf("keeps %d leases, %d clients, %d declined; told %d events", leased, clients, declined, events)
 	}
 }
 

@@ -1,9 +1,7 @@
 package dhcp6
 
 import (
-	"encoding/binary"
 	"fmt"
-	"hash/fnv"
 	"net/netip"
 	"strings"
 	"time"
@@ -11,6 +9,8 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv6"
 	"github.com/insomniacslk/dhcp/iana"
 	"github.com/insomniacslk/dhcp/rfc1035label"
+
+	"s2clab/nodes/session/leases"
 )
 
 // A ServerConfig is what a server has to give.
@@ -24,11 +24,7 @@ type ServerConfig struct {
 	Home        *HomeNetwork  // nil: it tells of none
 }
 
-const (
-	maxPool     = 1 << 16
-	maxIAs      = 4 // of one message
-	declinedFor = 10 * time.Minute
-)
+const maxIAs = 4 // of one message
 
 // A ServerInput is a Received.
 type ServerInput interface{ serverInput() }
@@ -47,23 +43,13 @@ func (Event) serverOutput() {}
 // It promises nothing by an advertisement: what it keeps is bounded by its pool,
 // however many ask.
 type Server struct {
-	cfg      ServerConfig
-	size     uint32 // 0: it has no addresses to give
-	leases   map[netip.Addr]lease
-	byClient map[string]netip.Addr
-	declined map[netip.Addr]time.Time // until when
-	full     bool                     // that the pool is so has been told
-	next     time.Time                // nothing ends before; zero: nothing does
-}
-
-type lease struct {
-	client string // DUID and IAID
-	until  time.Time
+	cfg  ServerConfig
+	book *leases.Book // of clients by key
 }
 
 // NewServer makes a Server with nothing given.
 func NewServer(cfg ServerConfig) (*Server, error) {
-	s := &Server{cfg: cfg, leases: map[netip.Addr]lease{}, byClient: map[string]netip.Addr{}, declined: map[netip.Addr]time.Time{}}
+	s := &Server{cfg: cfg, book: leases.NewBook(cfg.First, cfg.Last, netip.Addr{})}
 	if !sound(cfg.DUID) {
 		return nil, fmt.Errorf("dhcp6: identifier %v: want one of 3 to %d octets", cfg.DUID, mostDUID)
 	}
@@ -75,25 +61,12 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		return nil, fmt.Errorf("dhcp6: prefix %v: want an IPv6 prefix of 64 bits or more", cfg.Prefix)
 	case !cfg.Prefix.Contains(cfg.First) || !cfg.Prefix.Contains(cfg.Last) || cfg.Last.Less(cfg.First):
 		return nil, fmt.Errorf("dhcp6: pool %v to %v: want addresses of %v, the lesser one first", cfg.First, cfg.Last, cfg.Prefix)
-	case low(cfg.Last)-low(cfg.First) >= maxPool:
-		return nil, fmt.Errorf("dhcp6: pool %v to %v has more than %d addresses", cfg.First, cfg.Last, maxPool)
+	case leases.Count(cfg.First, cfg.Last) > leases.Most:
+		return nil, fmt.Errorf("dhcp6: pool %v to %v has more than %d addresses", cfg.First, cfg.Last, leases.Most)
 	case cfg.Lease < time.Second || cfg.Lease%time.Second != 0 || cfg.Lease/time.Second >= 0xffffffff:
 		return nil, fmt.Errorf("dhcp6: lease %v: want whole seconds", cfg.Lease)
 	}
-	s.size = uint32(low(cfg.Last)-low(cfg.First)) + 1
 	return s, nil
-}
-
-// low is the interface identifier of an address.
-func low(a netip.Addr) uint64 {
-	b := a.As16()
-	return binary.BigEndian.Uint64(b[8:])
-}
-
-func (s *Server) nth(n uint32) netip.Addr {
-	b := s.cfg.First.As16()
-	binary.BigEndian.PutUint64(b[8:], low(s.cfg.First)+uint64(n))
-	return netip.AddrFrom16(b)
 }
 
 // Step takes one input that happened at now.
@@ -133,7 +106,7 @@ func (s *Server) answer(now time.Time, m *dhcpv6.Message) (*dhcpv6.Message, []Se
 	default:
 		return nil, nil
 	}
-	if s.size == 0 && kind != dhcpv6.MessageTypeInformationRequest {
+	if s.book.Size() == 0 && kind != dhcpv6.MessageTypeInformationRequest {
 		return nil, nil // it knows of no addresses: section 18.3.1
 	}
 	r := &dhcpv6.Message{MessageType: dhcpv6.MessageTypeReply, TransactionID: m.TransactionID}
@@ -190,12 +163,11 @@ func name(id dhcpv6.DUID) string {
 func (s *Server) give(now time.Time, id dhcpv6.DUID, ias []*dhcpv6.OptIANA, r *dhcpv6.Message, commit bool) (events []ServerOutput) {
 	for _, ia := range ias {
 		k := key(id, ia)
-		a, ok := s.choose(now, k, ia)
+		a, ok := s.book.Choose(now, k, wishes(ia)...)
 		if !ok {
 			r.AddOption(s.association(ia, status(iana.StatusNoAddrsAvail, "the pool is exhausted")))
-			if !s.full {
-				s.full = true
-				events = append(events, Event{"pool-exhausted", map[string]any{"addresses": int(s.size)}})
+			if s.book.Exhausted() {
+				events = append(events, Event{"pool-exhausted", map[string]any{"addresses": int(s.book.Size())}})
 			}
 			continue
 		}
@@ -203,51 +175,24 @@ func (s *Server) give(now time.Time, id dhcpv6.DUID, ias []*dhcpv6.OptIANA, r *d
 		if !commit {
 			continue
 		}
-		if _, had := s.leases[a]; !had {
+		if s.hold(now, a, k) {
 			events = append(events, Event{"lease-granted", map[string]any{"address": a.String(), "client": name(id), "lifetime": s.cfg.Lease.Seconds()}})
 		}
-		s.hold(now, a, k)
 	}
 	return events
 }
 
-func (s *Server) hold(now time.Time, a netip.Addr, k string) {
-	s.leases[a] = lease{k, now.Add(s.cfg.Lease)}
-	s.byClient[k] = a
-	s.remember(s.leases[a].until)
+// hold gives a client an address, and tells whether nobody had it.
+func (s *Server) hold(now time.Time, a netip.Addr, k string) (new bool) {
+	return s.book.Hold(a, k, now.Add(s.cfg.Lease))
 }
 
-func (s *Server) choose(now time.Time, k string, ia *dhcpv6.OptIANA) (netip.Addr, bool) {
-	if a, ok := s.byClient[k]; ok {
-		return a, true
-	}
+// wishes are the addresses that a client names, where they are any.
+func wishes(ia *dhcpv6.OptIANA) (all []netip.Addr) {
 	for _, wanted := range ia.Options.Addresses() {
-		if a := address(wanted.IPv6Addr); a.IsValid() && s.free(now, a) {
-			return a, true
-		}
+		all = append(all, address(wanted.IPv6Addr))
 	}
-	if uint32(len(s.leases)+len(s.declined)) >= s.size {
-		return netip.Addr{}, false
-	}
-	h := fnv.New32a()
-	h.Write([]byte(k))
-	first := h.Sum32() % s.size
-	for i := range s.size {
-		if a := s.nth((first + i) % s.size); s.free(now, a) {
-			return a, true
-		}
-	}
-	return netip.Addr{}, false
-}
-
-// free says whether a is of the pool and nobody's.
-func (s *Server) free(now time.Time, a netip.Addr) bool {
-	if a.Less(s.cfg.First) || s.cfg.Last.Less(a) {
-		return false
-	}
-	_, leased := s.leases[a]
-	until, declined := s.declined[a]
-	return !leased && !(declined && now.Before(until))
+	return all
 }
 
 // prolong answers a Renew or a Rebind: RFC 8415, sections 18.3.4 and 18.3.5. It is
@@ -255,7 +200,7 @@ func (s *Server) free(now time.Time, a netip.Addr) bool {
 func (s *Server) prolong(now time.Time, id dhcpv6.DUID, ias []*dhcpv6.OptIANA, r *dhcpv6.Message, kind dhcpv6.MessageType) (events []ServerOutput, known bool) {
 	for _, ia := range ias {
 		k := key(id, ia)
-		own, has := s.byClient[k]
+		own, has := s.book.Of(k)
 		var parts []dhcpv6.Option
 		for _, have := range ia.Options.Addresses() {
 			a := address(have.IPv6Addr)
@@ -264,7 +209,7 @@ func (s *Server) prolong(now time.Time, id dhcpv6.DUID, ias []*dhcpv6.OptIANA, r
 				continue
 			case !s.cfg.Prefix.Contains(a) || has && a != own:
 				parts = append(parts, gone(a)) // wrong on this link
-			case !has && kind == dhcpv6.MessageTypeRebind && s.free(now, a):
+			case !has && kind == dhcpv6.MessageTypeRebind && s.book.Free(now, a):
 				s.hold(now, a, k)
 				own, has = a, true
 				events = append(events, Event{"lease-granted", map[string]any{"address": a.String(), "client": name(id), "lifetime": s.cfg.Lease.Seconds()}})
@@ -310,7 +255,7 @@ func (s *Server) confirm(ias []*dhcpv6.OptIANA, r *dhcpv6.Message) bool {
 func (s *Server) giveBack(now time.Time, id dhcpv6.DUID, ias []*dhcpv6.OptIANA, r *dhcpv6.Message, kind dhcpv6.MessageType) (events []ServerOutput) {
 	r.AddOption(status(iana.StatusSuccess, ""))
 	for _, ia := range ias {
-		own, has := s.byClient[key(id, ia)]
+		own, has := s.book.Of(key(id, ia))
 		if !has {
 			r.AddOption(s.association(ia, status(iana.StatusNoBinding, "no such lease here")))
 			continue
@@ -319,26 +264,19 @@ func (s *Server) giveBack(now time.Time, id dhcpv6.DUID, ias []*dhcpv6.OptIANA, 
 			if address(have.IPv6Addr) != own {
 				continue
 			}
-			s.end(own)
 			fields := map[string]any{"address": own.String(), "client": name(id)}
 			if kind == dhcpv6.MessageTypeRelease {
+				s.book.End(own)
 				fields["reason"] = "released"
 				events = append(events, Event{"lease-ended", fields})
 			} else {
-				s.declined[own] = now.Add(declinedFor)
-				s.remember(s.declined[own])
+				s.book.Decline(now, own)
 				events = append(events, Event{"address-declined", fields})
 			}
 			break
 		}
 	}
 	return events
-}
-
-func (s *Server) end(a netip.Addr) {
-	delete(s.byClient, s.leases[a].client)
-	delete(s.leases, a)
-	s.full = false
 }
 
 func status(code iana.StatusCode, text string) dhcpv6.Option {
@@ -384,34 +322,11 @@ func (s *Server) configure(m, r *dhcpv6.Message) {
 
 // Tick does what is due at now, and nothing before Deadline.
 func (s *Server) Tick(now time.Time) (out []ServerOutput) {
-	if s.next.IsZero() || now.Before(s.next) {
-		return nil
-	}
-	s.next = time.Time{}
-	for a, l := range s.leases {
-		if now.Before(l.until) {
-			s.remember(l.until)
-			continue
-		}
-		s.end(a)
+	for _, a := range s.book.Expire(now) {
 		out = append(out, Event{"lease-ended", map[string]any{"address": a.String(), "reason": "expired"}})
-	}
-	for a, until := range s.declined {
-		if now.Before(until) {
-			s.remember(until)
-			continue
-		}
-		delete(s.declined, a)
-		s.full = false
 	}
 	return out
 }
 
-func (s *Server) remember(at time.Time) {
-	if s.next.IsZero() || at.Before(s.next) {
-		s.next = at
-	}
-}
-
 // Deadline is when Tick has something to do; zero: never, as things stand.
-func (s *Server) Deadline() time.Time { return s.next }
+func (s *Server) Deadline() time.Time { return s.book.Deadline() }
