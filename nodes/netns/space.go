@@ -95,9 +95,9 @@ const loopbackIndex = 1
 // not by the kernel. Redirects are not believed, which differs from RFC 4861,
 // section 8.3: Linux sends them to nodes that are no neighbors, and takes them from
 // routers that it has not asked, so one home agent's would cut a correspondent off
-// that sends by another. Every route is there anyway. Settings of IPv4 come from the machine's own network
-// namespace unless they are made: no packet is refused for the way it came by, and
-// a link is asked and told only of addresses that are on it.
+// that sends by another. Every route is there anyway. Settings of IPv4 come from the
+// machine's own network namespace unless they are made: no packet is refused for
+// the way it came by, and a link is asked and told only of addresses that are on it.
 var defaults = map[string]string{
 	"/proc/sys/net/ipv6/conf/default/accept_dad":       "0",
 	"/proc/sys/net/ipv6/conf/default/accept_ra":        "0",
