@@ -163,7 +163,9 @@ func runBare() {
 		os.Exit(2)
 	}
 	fmt.Println("answered")
-	select {}
+	for {
+		unix.Pause()
+	}
 }
 
 // BenchmarkBringUpMininet is Mininet's time for the same line of 50, against ours.
