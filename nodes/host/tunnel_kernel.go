@@ -113,6 +113,10 @@ func (e *kernelEngine) open() (err error) {
 	if err := e.probe(); err != nil {
 		return fmt.Errorf("seg6: %w", err)
 	}
+	// For each packet the kernel looks for a source, and it need not look at other devices.
+	if err := h.SetSysctl("conf/"+tunnelFar+"/use_oif_addrs_only", "1"); err != nil {
+		return err
+	}
 	if e.tunnel.cfg.Side == MobileSide {
 		return nil
 	}
