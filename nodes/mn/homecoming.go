@@ -32,6 +32,7 @@ func (h *homecoming) deadline() time.Time { return earliest(h.askAt, h.advertise
 
 // comeHome begins to be at home.
 func (m *Machine) comeHome(now time.Time, a *access) {
+	m.quitHome()
 	h := &m.homecoming
 	*h = homecoming{access: a}
 	m.dual.failed = false
@@ -156,10 +157,31 @@ func (m *Machine) advertiseHome(now time.Time) {
 	}
 }
 
+// leaveHome ends a homecoming. Where the home link is still there, what applications
+// send goes on by it until the home agent holds a binding.
 func (m *Machine) leaveHome() {
-	m.leaveHome4()
-	m.do(LeaveHome{Dev: m.homecoming.access.dev, Address: m.home.within(), HomeAgent: m.cfg.HomeAgent})
+	h := m.homecoming
 	m.homecoming = homecoming{}
+	m.leaveHome4()
+	m.do(LeaveHome{Dev: h.access.dev, Address: m.home.within(), HomeAgent: m.cfg.HomeAgent})
+	if h.used {
+		m.departing = h.access
+	}
+}
+
+// quitHome ends the use of a home link that was left.
+func (m *Machine) quitHome() {
+	if a := m.departing; a != nil {
+		m.departing = nil
+		m.do(QuitHome{Dev: a.dev, Prefix: m.home.prefix})
+	}
+}
+
+// mayQuitHome does that once there is another way, or this one is gone.
+func (m *Machine) mayQuitHome() {
+	if a := m.departing; a != nil && (!a.carrier || !a.home || m.here == nil || m.tunnel.Local.IsValid() || len(m.multi.ways.Ways) > 0) {
+		m.quitHome()
+	}
 }
 
 // homeAddressChanged takes what the kernel says of the home address at home.

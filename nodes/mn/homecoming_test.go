@@ -236,3 +236,36 @@ func TestAHomeAddressOfTheLinkLocalIdentifierSetsTheLFlagAndIsAdvertisedWithIt(t
 		t.Error("no L flag: RFC 6275, section 11.7.1")
 	}
 }
+
+func TestAHomeLinkThatIsStillThereIsSentThroughUntilTheBindingIs(t *testing.T) {
+	s := begin(t, config())
+	s.carrier("lte", true)
+	s.advertise("lte", homePrefix)
+	s.until(time.Second)
+	s.carrier("wlan", true)
+	out := s.advertise("wlan", wlanPrefix)
+	if n := names(out); slices.Contains(n, "QuitHome") || !slices.Contains(n, "LeaveHome") {
+		t.Errorf("got %v, want the address off the home link, which the home agent will defend, and packets still sent through it", n)
+	}
+	out = s.answer(0)
+	if n := names(out); slices.Index(n, "QuitHome") < slices.Index(n, "SetTunnel") || !slices.Contains(n, "SetTunnel") {
+		t.Errorf("got %v, want the tunnel before the way home ends", n)
+	}
+}
+
+func TestALostHomeLinkIsNotSentThrough(t *testing.T) {
+	s := begin(t, config())
+	s.carrier("lte", true)
+	s.advertise("lte", homePrefix)
+	s.until(time.Second)
+	s.carrier("wlan", true)
+	s.advertise("wlan", wlanPrefix)
+	if n := names(s.step(CarrierChanged{Dev: "lte"})); !slices.Contains(n, "QuitHome") {
+		t.Errorf("got %v", n)
+	}
+	s.carrier("lte", true)
+	out := s.advertise("lte", homePrefix)
+	if n := names(out); slices.Contains(n, "QuitHome") {
+		t.Errorf("left twice: %v", n)
+	}
+}

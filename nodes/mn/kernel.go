@@ -97,6 +97,8 @@ func (k *kernel) act(o Output) error {
 		return k.enterHome(o)
 	case UseHome:
 		return k.useHome(o)
+	case QuitHome:
+		return k.quitHome(o)
 	case LeaveHome:
 		return k.leaveHome(o)
 	case SendMobility:
@@ -332,7 +334,9 @@ func (k *kernel) takeHome(o TakeHome) error {
 func (k *kernel) clearHome(home netip.Prefix, homeAgent netip.Addr) error {
 	var err error
 	for _, dev := range k.devices {
-		err = errors.Join(err, k.leaveHome(LeaveHome{Dev: dev, Address: home, HomeAgent: homeAgent}))
+		err = errors.Join(err,
+			k.quitHome(QuitHome{Dev: dev, Prefix: home.Masked()}),
+			k.leaveHome(LeaveHome{Dev: dev, Address: home, HomeAgent: homeAgent}))
 	}
 	return err
 }
@@ -369,20 +373,24 @@ func (k *kernel) useHome(o UseHome) error {
 	return c.Do()
 }
 
+func (k *kernel) quitHome(o QuitHome) error {
+	var err error
+	for _, r := range k.homeRoutes(o.Dev, o.Prefix, netip.Addr{}) {
+		err = errors.Join(err, k.host.RemoveRoute(r))
+	}
+	return errors.Join(err, k.leaveWay(k.home))
+}
+
 // leaveHome ends duplicate address detection as well. When the carrier comes back
 // it would be of the link-local address, which the home agent defends too where the
 // Binding Update had the L flag: RFC 6275, section 11.5.5.
 func (k *kernel) leaveHome(o LeaveHome) error {
 	var err error
-	for _, r := range k.homeRoutes(o.Dev, o.Address.Masked(), netip.Addr{}) {
-		err = errors.Join(err, k.host.RemoveRoute(r))
-	}
 	if o.HomeAgent.IsValid() {
 		err = errors.Join(err, k.host.RemoveRoute(k.toHomeAgent(o.Dev, o.HomeAgent, netip.Addr{}, true)))
 	}
 	return errors.Join(err,
 		k.host.NoDetection(o.Dev),
 		k.nd.Leave(o.Dev, icmp6.SolicitedNode(k.home)),
-		k.host.RemoveAddress(o.Dev, o.Address),
-		k.leaveWay(k.home))
+		k.host.RemoveAddress(o.Dev, o.Address))
 }

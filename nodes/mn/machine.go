@@ -37,6 +37,7 @@ type Machine struct {
 	registration registration
 	security     security
 	homecoming   homecoming
+	departing    *access // whose link is the home link, left for another, and still sent through; nil: none
 	absence      absence
 	farewell     farewell
 	transfer     transfer
@@ -157,6 +158,7 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 	default:
 		panic(fmt.Sprintf("mn: no rule for %T", in))
 	}
+	m.mayQuitHome()
 	m.optimize(now)
 	return m.out
 }
@@ -170,6 +172,7 @@ func (m *Machine) Tick(now time.Time) []Output {
 	m.settle(now)
 	m.tickHomecoming(now)
 	m.tickRegistration(now)
+	m.mayQuitHome()
 	m.optimize(now)
 	m.tickOptimization(now)
 	m.tickFinder(now)

@@ -183,8 +183,10 @@ func (w *world) apply(r *rapid.T) {
 				r.Fatalf("sends through %s, where the home address is not", o.Dev)
 			}
 			w.byHome = true
+		case QuitHome:
+			w.byHome = false
 		case LeaveHome:
-			w.home, w.byHome = "", false
+			w.home = ""
 		case ExpectTunnel:
 			if !w.holds(o.Local) {
 				r.Fatalf("a tunnel from %v is expected, which no device has", o.Local)
@@ -263,8 +265,10 @@ func (w *world) applyQuietly() {
 			w.home = o.Dev
 		case UseHome:
 			w.byHome = true
+		case QuitHome:
+			w.byHome = false
 		case LeaveHome:
-			w.home, w.byHome = "", false
+			w.home = ""
 		}
 		w.tunnels(o)
 	}
@@ -305,11 +309,14 @@ func (w *world) check(r *rapid.T) {
 			r.Fatalf("at %v, which no device has", m.careOf)
 		}
 	}
-	if (m.homecoming.access != nil && m.homecoming.told) != (w.home != "") || m.homecoming.used != w.byHome {
+	if (m.homecoming.access != nil && m.homecoming.told) != (w.home != "") || (m.homecoming.used || m.departing != nil) != w.byHome {
 		r.Fatalf("home on %q, used %v, machine: %+v", w.home, w.byHome, m.homecoming)
 	}
 	if m.homecoming.access != nil && m.homecoming.told && !m.tunnel.Local.IsValid() && !w.byHome {
 		r.Fatal("at home, no tunnel, and applications do not send through the home link")
+	}
+	if a := m.departing; a != nil && (!a.carrier || m.here == nil || m.here.home || m.tunnel.Local.IsValid()) {
+		r.Fatalf("sends through the home link that it left by %s, with a tunnel from %v", a.dev, m.tunnel.Local)
 	}
 	for i := w.checked; i < len(w.sent); i++ {
 		if i == 0 {

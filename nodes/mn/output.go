@@ -76,8 +76,13 @@ type UseHome struct {
 	Router netip.Addr
 }
 
-// LeaveHome takes back what EnterHome and UseHome did: what applications send
-// goes to the tunnel.
+// QuitHome takes back what UseHome did: what applications send goes to the tunnel.
+type QuitHome struct {
+	Dev    string
+	Prefix netip.Prefix
+}
+
+// LeaveHome takes back what EnterHome did.
 type LeaveHome struct {
 	Dev       string
 	Address   netip.Prefix
@@ -138,6 +143,7 @@ func (LeaveAccess) output()       {}
 func (TakeHome) output()          {}
 func (EnterHome) output()         {}
 func (UseHome) output()           {}
+func (QuitHome) output()          {}
 func (LeaveHome) output()         {}
 func (SendMobility) output()      {}
 func (ExpectTunnel) output()      {}

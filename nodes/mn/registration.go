@@ -42,7 +42,8 @@ type registration struct {
 	// its acknowledgement has come or not. zero: it holds none.
 	mayHold time.Time
 
-	waiting  *update       // sent and not answered; nil: none
+	waiting  *update       // sent last, and not answered; nil: none
+	earlier  []*update     // the same sent before, as little answered
 	retryAt  time.Time     // when to send again; zero: not
 	interval time.Duration // the wait that ends at retryAt
 	held     bool          // retryAt is only because of maxUpdateRate
@@ -76,7 +77,31 @@ func (r *registration) mayBeHeld(now time.Time) bool { return now.Before(r.mayHo
 
 // abandon gives up what is under way, since there is no place to send from.
 func (r *registration) abandon() {
-	r.waiting, r.retryAt, r.refreshAt, r.held = nil, time.Time{}, time.Time{}, false
+	r.waiting, r.earlier, r.retryAt, r.refreshAt, r.held = nil, nil, time.Time{}, time.Time{}, false
+}
+
+// maxEarlier transmissions may still be answered: within MAX_BINDACK_TIMEOUT and more.
+const maxEarlier = 4
+
+// await waits for the answer to u, which may be what was sent before, once more.
+func (r *registration) await(u *update) {
+	if before := r.waiting; before != nil && !before.several() && before.careOf == u.careOf && before.lifetime > 0 {
+		r.earlier = append(r.earlier, before)
+		r.earlier = r.earlier[max(len(r.earlier)-maxEarlier, 0):]
+	}
+	r.waiting = u
+}
+
+// acceptedBefore is the transmission before the last one that an acknowledgement
+// accepts; nil: none. On a slow link it comes after the last was sent: that one is
+// outstanding as well, and the home agent does hold the binding.
+func (r *registration) acceptedBefore(ba *mh.BindingAcknowledgement) *update {
+	for _, u := range r.earlier {
+		if u.seq == ba.Seq && ba.Status.Accepts() {
+			return u
+		}
+	}
+	return nil
 }
 
 // attach registers the care-of address of the access that carries us. There is
@@ -150,11 +175,11 @@ func (m *Machine) transmit(now time.Time) {
 	u := &update{seq: r.seq, source: m.careOf, careOf: m.careOf, home: m.home.told(), lifetime: m.lifetime(now), sent: now}
 	octets, err := m.compose(now, u)
 	if err != nil {
-		r.waiting = nil
+		r.waiting, r.earlier = nil, nil
 		m.event("binding-update-failed", map[string]any{"error": err.Error()})
 		return
 	}
-	r.waiting = u
+	r.await(u)
 	if u.careOf != r.boundTo {
 		r.boundTo = netip.Addr{} // the home agent may have taken over the new one
 	}
@@ -239,7 +264,9 @@ func (m *Machine) acknowledged(now time.Time, ba *mh.BindingAcknowledgement, oct
 		return
 	}
 	out := ba.Status == mh.SequenceOutOfWindow && !mh.SeqAfter(u.seq, ba.Seq) // otherwise it answers an earlier one
-	if ba.Seq != u.seq && !out {
+	if before := r.acceptedBefore(ba); before != nil {
+		u = before
+	} else if ba.Seq != u.seq && !out {
 		m.ignore(now, "acknowledges another sequence number", map[string]any{"seq": ba.Seq, "status": uint8(ba.Status)})
 		return
 	}
@@ -276,7 +303,7 @@ func (m *Machine) accepted(now time.Time, u *update, ba *mh.BindingAcknowledgeme
 	m.event("binding-acknowledged", map[string]any{"seq": ba.Seq, "status": uint8(ba.Status),
 		"lifetime": granted.Seconds(), "latency": now.Sub(u.sent).Seconds()})
 	m.security.bound(u, granted)
-	r.waiting, r.corrections = nil, 0
+	r.waiting, r.earlier, r.corrections = nil, nil, 0
 	if u.lifetime > 0 && granted == 0 {
 		return // nothing was bound: ask again in the time of retransmissions
 	}
@@ -343,7 +370,7 @@ func (m *Machine) refused(now time.Time, u *update, ba *mh.BindingAcknowledgemen
 	if !proven {
 		return // anybody can say so: the Binding Update goes on as if nothing had been heard
 	}
-	r.waiting = nil
+	r.waiting, r.earlier = nil, nil
 	m.stepBack()
 	m.security.learn(u)
 	if m.refusedMulti(now, u, ba.Status) {

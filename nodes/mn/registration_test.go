@@ -220,17 +220,36 @@ func TestAnAcknowledgementIsHeardOnce(t *testing.T) {
 	}
 }
 
-func TestAnAcknowledgementOfAnEarlierTransmissionIsNotHeard(t *testing.T) {
+// On a link that is slower than the retransmission timer.
+func TestAnAcknowledgementOfAnEarlierTransmissionIsHeard(t *testing.T) {
 	s := begin(t, config())
 	s.visit("wlan", wlanPrefix)
 	s.until(2 * time.Second)
+	if len(s.sent) != 2 {
+		t.Fatalf("%d sent, want 2", len(s.sent))
+	}
+	s.answerTo(s.sent[0], mh.InsufficientResources)
+	if s.m.registration.bound || len(s.sent) != 2 || s.count("binding-refused") != 0 {
+		t.Error("a refusal of it was heard, though the later one may be accepted")
+	}
 	s.answerTo(s.sent[0], 0)
-	if s.m.registration.bound {
-		t.Error("heard: RFC 6275, section 11.7.3")
+	if r := s.m.registration; !r.bound || r.expires.Sub(start) != s.sent[0].at+config().MobileNode.Lifetime {
+		t.Errorf("not heard, or counted from another time: %+v", r)
 	}
 	s.answerTo(s.sent[1], 0)
-	if !s.m.registration.bound {
-		t.Error("the later one was not heard")
+	if s.count("binding-acknowledged") != 1 || s.count("message-ignored") != 2 {
+		t.Error("heard twice")
+	}
+}
+
+func TestAnAcknowledgementFromAnotherPlaceIsNotHeardForTheNext(t *testing.T) {
+	s := begin(t, config())
+	s.visit("wlan", wlanPrefix)
+	s.carrier("wlan", false)
+	s.visit("wimax", wimaxPrefix)
+	s.answerTo(s.sent[0], 0)
+	if s.m.registration.bound {
+		t.Error("heard: it is about a care-of address that was left")
 	}
 }
 

@@ -326,6 +326,8 @@ func names(out []Output) []string {
 			n = append(n, "EnterHome")
 		case UseHome:
 			n = append(n, "UseHome")
+		case QuitHome:
+			n = append(n, "QuitHome")
 		case LeaveHome:
 			n = append(n, "LeaveHome")
 		case UseHome4:
