@@ -36,6 +36,7 @@ type SeriesRun struct {
 	Open         bool           `json:"open,omitempty"`
 	Bound        *seconds       `json:"bound,omitempty"`
 	Excess       *seconds       `json:"excess,omitempty"`
+	Spacing      *seconds       `json:"spacing,omitempty"` // of the packets that Interruption was seen by
 	Lost         int            `json:"lost"`
 	Duration     seconds        `json:"duration"`
 }
@@ -100,7 +101,7 @@ func (s *Series) Add(r *Report, folder string) {
 		}
 	}
 	if _, w := r.worst(); w != nil {
-		run.Interruption, run.Open = optional(w.Length), w.Open
+		run.Interruption, run.Spacing, run.Open = optional(w.Length), optional(w.Spacing), w.Open
 		if w.Bound.Known {
 			run.Bound = optional(w.Bound.Total)
 		}
@@ -262,13 +263,13 @@ func (r SeriesRun) seed() string {
 
 // series prints a row a run.
 func (p *printer) series(s *Series) {
-	head := []string{"scenario", "seed", "verdict", "expected", "handovers", "silence", "bound", "excess", "lost", "length", "report"}
+	head := []string{"scenario", "seed", "verdict", "expected", "handovers", "silence", "bound", "excess", "±", "lost", "length", "report"}
 	t := table{head: head, left: map[int]bool{0: true, 2: true, len(head) - 1: true}}
 	for _, r := range s.runs {
-		row := []string{r.Scenario, r.seed(), spoken[r.Verdict], "-", "-", "-", "-", "-", "-", "-", "-"}
+		row := []string{r.Scenario, r.seed(), spoken[r.Verdict], "-", "-", "-", "-", "-", "-", "-", "-", "-"}
 		if r.Verdict != Failed {
 			length := time.Duration(float64(r.Duration) * float64(time.Second))
-			row = append(row[:3], fmt.Sprintf("%d/%d", r.Held, r.Expectations), fmt.Sprintf("%d/%d", r.Completed, r.Handovers), inMilliseconds(r.Interruption), inMilliseconds(r.Bound), inMilliseconds(r.Excess),
+			row = append(row[:3], fmt.Sprintf("%d/%d", r.Held, r.Expectations), fmt.Sprintf("%d/%d", r.Completed, r.Handovers), inMilliseconds(r.Interruption), inMilliseconds(r.Bound), inMilliseconds(r.Excess), inMilliseconds(r.within()),
 				fmt.Sprint(r.Lost), fmt.Sprintf("%.1f s", length.Seconds()), r.Folder+"/report.html")
 			if r.Open {
 				row[5] = ">" + row[5]
@@ -279,7 +280,15 @@ func (p *printer) series(s *Series) {
 		t.rows = append(t.rows, row)
 	}
 	p.table(&t)
-	p.b.WriteString(p.paint(dim, "  silence, bound and excess in ms: of each run's longest interruption") + "\n\n")
+	p.b.WriteString(p.paint(dim, "  silence, bound and excess in ms: of each run's longest interruption, seen as finely as the flow's packets are apart (±)") + "\n\n")
+}
+
+// within is how exact Excess is; nil: there is none.
+func (r SeriesRun) within() *seconds {
+	if r.Excess == nil {
+		return nil
+	}
+	return r.Spacing
 }
 
 func inMilliseconds(s *seconds) string {

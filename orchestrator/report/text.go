@@ -71,7 +71,7 @@ func (p *printer) handovers(r *Report) {
 	if len(r.Handovers) == 0 {
 		return
 	}
-	t := table{head: []string{"", "node", "handover", "at", "silence", "gap", "detect", "address", "signal", "first", "lost", "dup", "reord", "bound", "excess"}}
+	t := table{head: []string{"", "node", "handover", "at", "silence", "gap", "detect", "address", "signal", "first", "lost", "dup", "reord", "bound", "excess", "±"}}
 	t.left = map[int]bool{1: true, 2: true}
 	for i := range r.Handovers {
 		h := &r.Handovers[i]
@@ -98,17 +98,17 @@ func (p *printer) handovers(r *Report) {
 			lost, duplicated, reordered := costs(h)
 			row = append(row, fmt.Sprint(lost), fmt.Sprint(duplicated), fmt.Sprint(reordered))
 		}
-		bound, excess := "-", "-"
+		bound, excess, within := "-", "-", "-"
 		if w != nil && w.Bound.Known {
 			bound = milliseconds(w.Bound.Total)
 			if e, ok := w.Excess(); ok {
-				excess = milliseconds(e)
+				excess, within = milliseconds(e), milliseconds(w.Spacing)
 			}
 		}
-		t.rows = append(t.rows, append(row, bound, excess))
+		t.rows = append(t.rows, append(row, bound, excess, within))
 	}
 	p.table(&t)
-	p.b.WriteString(p.paint(dim, "     lengths in ms; silence, bound and excess: of the direction that suffered most\n"+
+	p.b.WriteString(p.paint(dim, "     lengths in ms; silence, bound and excess: of the direction that suffered most, seen as finely as its packets are apart (±)\n"+
 		"     silence is made of: link gap, movement detection, address configuration, signalling, first packet") + "\n")
 	for i := range r.Handovers {
 		if h := &r.Handovers[i]; h.Outcome != analysis.Completed {

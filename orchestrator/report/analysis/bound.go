@@ -36,6 +36,9 @@ func (r *reading) bound(m *move) {
 		return
 	}
 	b.Known = true
+	if m.silent != "" {
+		b.add(m.silent, m.Start-m.since)
+	}
 	switch {
 	case m.up != nil && m.down != nil:
 		b.add("link gap", m.up.switched()-m.down.switched())
@@ -77,6 +80,11 @@ func (r *reading) bound(m *move) {
 		return
 	}
 	b.add("binding update and acknowledgement", there)
+	for i := range m.waits {
+		if w := &m.waits[i]; w.again {
+			w.length = there
+		}
+	}
 	if m.First && len(ha.HomeAgent.AAA) > 0 {
 		if trip, ok := r.net.roundTrip(ha.Name, "", ha.HomeAgent.AAA[0]); ok {
 			b.add("AAA request and answer", trip)
@@ -114,6 +122,11 @@ func (r *reading) boundOf(m *move, d *Direction) Bound {
 	for _, t := range m.Bound.Terms {
 		b.add(t.Name, t.Length)
 	}
+	for _, w := range m.waits {
+		if d.To == m.Node && w.toMobile || d.From == m.Node && w.toPeer {
+			b.add(w.name, w.length)
+		}
+	}
 	ha, _ := r.net.homeAgent(m.Node)
 	if r.goesDirectly(m, d) {
 		return r.boundOfDirect(m, d, b, ha.Name)
@@ -121,7 +134,7 @@ func (r *reading) boundOf(m *move, d *Direction) Bound {
 	if d.To == m.Node {
 		b.add("first packet, beside the acknowledgement", 0)
 		b.settle()
-		was, ok := r.net.oneWay(ha.Name, "", m.Node, m.From)
+		was, ok := r.net.oneWay(ha.Name, "", m.Node, m.origin)
 		is, okIs := r.net.oneWay(ha.Name, "", m.Node, m.To)
 		if ok && okIs {
 			b.atLeast(is - was)
@@ -134,13 +147,13 @@ func (r *reading) boundOf(m *move, d *Direction) Bound {
 		return Bound{}
 	}
 	b.add("first packet's way to "+d.To, there+on)
-	if old, ok := r.net.router(m.From, m.Node); ok {
+	if old, ok := r.net.router(m.origin, m.Node); ok {
 		if rest, ok := r.net.oneWay(old, "", ha.Name, ""); ok {
 			b.add("last packets of the old link, still on their way", -(rest + on))
 		}
 	}
 	b.settle()
-	if was, ok := r.net.oneWay(m.Node, m.From, ha.Name, ""); ok {
+	if was, ok := r.net.oneWay(m.Node, m.origin, ha.Name, ""); ok {
 		b.atLeast(there - was)
 	}
 	return b

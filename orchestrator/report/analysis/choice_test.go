@@ -52,7 +52,7 @@ func TestWithAPolicyItsDecisionsMakeTheMoves(t *testing.T) {
 		happen(4.0, "access-chosen", "wlan"), signalled(4, 1),
 		happen(7.0, "link-detached", "lte", 7.001, "carrier-lost", "lte", 9.0, "link-attached", "wimax", 9.001, "carrier-gained", "wimax"))
 	want := []string{
-		"0 attach -lte at 0s, overtaken, bound 30ms",
+		"0 attach -lte at 0s, overtaken, bound 0s",
 		"1 make-before lte-wlan at 4s, completed, bound 0s, link-gap 0s, signalling 50ms",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -64,7 +64,7 @@ func TestWithAPolicyItsDecisionsMakeTheMoves(t *testing.T) {
 		happen(8.0, "link-detached", "wlan", 8.001, "carrier-lost", "wlan", 9.0, "link-attached", "lte", 9.001, "carrier-gained", "lte",
 			9.05, "router-found", "lte", 9.05, "access-chosen", "lte", 9.1, "returned-home", "lte"))
 	want = []string{
-		"0 attach -lte at 0s, overtaken, bound 30ms",
+		"0 attach -lte at 0s, overtaken, bound 0s",
 		"1 move lte-wlan at 7s, completed, bound 26ms, link-gap 0s, signalling 50ms",
 		"2 return-home wlan-lte at 8s, completed, bound 1.06s, link-gap 1s, movement-detection 49ms",
 	}

@@ -105,10 +105,12 @@ func (h *Handover) Worst() *Interruption {
 
 // Excess is how far the interruption was above its bound, of the direction in
 // which it was most; false where no bound or no traffic is known. It is negative
-// where the flow's packets were too far apart to see the whole of it.
+// where the flow's packets were too far apart to see the whole of it. Connections
+// count as in Worst.
 func (h *Handover) Excess() (excess time.Duration, ok bool) {
+	worst := h.Worst()
 	for _, n := range h.Interruptions {
-		if e, known := n.Excess(); known && (!ok || e > excess) {
+		if e, known := n.Excess(); known && n.Stream == worst.Stream && (!ok || e > excess) {
 			excess, ok = e, true
 		}
 	}
@@ -141,6 +143,7 @@ func (r *reading) readHandovers() {
 			if i+1 < len(moves) {
 				m.End = max(moves[i+1].Start, m.Start)
 			}
+			m.lastSeen(moves[:i], byNode[node])
 			r.follow(m, byNode[node], i+1 < len(moves))
 			r.Handovers = append(r.Handovers, m.Handover)
 		}
@@ -165,6 +168,11 @@ type move struct {
 	four       bool // the new care-of address is of IPv4
 	knownLease bool // and was asked for at once
 	managed    bool // it is of IPv6, and by DHCP
+
+	since  time.Duration // when the mobile was last reachable, if all went as it should: Start, or before
+	silent string        // why that is before Start; empty: it is not
+	origin string        // the link where it was reachable; From, where it is not before
+	waits  []wait
 }
 
 func isIPv4(address string) bool {
@@ -248,6 +256,8 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 	address := map[bool]time.Duration{} // by whether it is of IPv4
 	how := ""                           // the IPv6 one came
 	seqs := map[float64]bool{}
+	var tries []try
+	accepted := -1.0
 	failure, reason := Outcome(""), ""
 	home := false
 	for _, e := range events {
@@ -295,13 +305,14 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 			}
 			if n, ok := f.number("seq"); ok {
 				seqs[n] = true
+				tries = append(tries, try{at: e.At, seq: n})
 			}
 			m.First = m.First || slices.Contains(f.texts("auth"), "mn-aaa")
 		case "binding-acknowledged":
 			n, ok := f.number("seq")
 			status, _ := f.number("status")
 			if sent >= 0 && bound < 0 && status < 128 && (!ok || len(seqs) == 0 || seqs[n]) {
-				bound = e.At
+				bound, accepted = e.At, n
 			}
 		case "returned-home":
 			if bound < 0 {
@@ -313,6 +324,9 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 			}
 			failure = Refused
 			status, _ := f.number("status")
+			if n, ok := f.number("seq"); ok && len(tries) > 0 && tries[len(tries)-1].seq == n {
+				tries[len(tries)-1].refused = true
+			}
 			reason = fmt.Sprintf("status %.0f %s", status, f.text("name"))
 		case "node-died":
 			if f.text("role") != "traffic" {
@@ -353,7 +367,10 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 		m.Outcome, m.Reason = Unfinished, "the journal ends before"
 	}
 	m.First = m.First && m.Outcome == Completed || r.askedAAA(m)
-	r.bound(m)
+	if m.Outcome == Completed {
+		m.waits = r.waitsOf(m, tries, accepted)
+		r.bound(m)
+	}
 	r.interruptions(m)
 	if w := m.Worst(); w != nil && w.First != nil {
 		m.Split = append(m.Split, *w.First)

@@ -75,7 +75,7 @@ func (r *reading) boundOfDirect(m *move, d *Direction, b Bound, ha string) Bound
 	}
 	toAgent, ok := r.net.oneWay(m.Node, m.To, ha, "")
 	on, okOn := r.net.oneWay(ha, "", other, "")
-	old, okOld := r.net.router(m.From, m.Node)
+	old, okOld := r.net.router(m.origin, m.Node)
 	if !ok || !okOn || !okOld {
 		return Bound{}
 	}
@@ -88,7 +88,7 @@ func (r *reading) boundOfDirect(m *move, d *Direction, b Bound, ha string) Bound
 		b.add("last packets of the old link, still on their way", -rest)
 	}
 	b.settle()
-	if was, ok := r.net.oneWay(m.Node, m.From, other, ""); ok {
+	if was, ok := r.net.oneWay(m.Node, m.origin, other, ""); ok {
 		b.atLeast(there - was)
 	}
 	return b

@@ -49,6 +49,7 @@ func TestTheBoundOfAnOptimisedFlowCountsWhatTheCorrespondentIsTold(t *testing.T)
 		r := &reading{Analysis: &Analysis{}, events: c.events, net: newMap(topology)}
 		m := &move{up: &change{link: c.to, up: true, at: at(8050), lab: at(8050), labKnew: true}, down: &change{link: "wlan", at: at(8000), lab: at(8000), labKnew: true}}
 		m.Node, m.From, m.To, m.Start, m.End, m.Kind = "ue", "wlan", c.to, at(8000), at(12000), Move
+		m.since, m.origin = m.Start, m.From
 		r.bound(m)
 		if got := r.boundOf(m, &down); !got.Known || got.Total != c.down {
 			t.Errorf("%s: to the mobile %v of %+v, want %v", c.what, got.Total, got.Terms, c.down)
