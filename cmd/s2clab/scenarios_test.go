@@ -91,6 +91,26 @@ func (r played) held(t *testing.T) {
 	}
 }
 
+// isBounded wants a bound of physics beside every interruption of a handover that was
+// completed. How far above it they are is a figure, which this machine may not be
+// quiet enough for: it is told.
+func (r played) isBounded(t *testing.T) {
+	t.Helper()
+	var result struct{ Handovers []report.ResultHandover }
+	r.result(t, &result)
+	for _, h := range result.Handovers {
+		for _, n := range h.Interruptions {
+			bounded := h.Outcome == "completed" && h.Kind != "attach"
+			if (n.Bound != nil) != bounded {
+				t.Errorf("handover %d, %s, %s from %s to %s, flow %s towards %s: bound known %v", h.Number, h.Outcome, h.Kind, h.From, h.To, n.Flow, n.To, n.Bound != nil)
+			}
+			if n.Excess != nil && *n.Excess > n.Spacing && n.Flow != "file" {
+				t.Logf("handover %d from %s to %s: flow %s towards %s was silent for %.1f ms more than the bound and its spacing", h.Number, h.From, h.To, n.Flow, n.To, 1e3*float64(*n.Excess-n.Spacing))
+			}
+		}
+	}
+}
+
 // result reads a value of result.json.
 func (r played) result(t *testing.T, value any) {
 	t.Helper()
@@ -133,6 +153,7 @@ func TestEveryShippedScenarioHolds(t *testing.T) {
 			}
 			run.held(t)
 			run.looksAsItsPageSays(t, name)
+			run.isBounded(t)
 			isDescribed(t, filepath.Join(run.dir, "journal.jsonl"), described(t))
 			if see := further[name]; see != nil {
 				see(t, run)

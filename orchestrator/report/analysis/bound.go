@@ -158,3 +158,31 @@ func (r *reading) boundOf(m *move, d *Direction) Bound {
 	}
 	return b
 }
+
+// settleTogether gives a silence that two mobiles made together, each by its own
+// move, the longer of the two bounds: both have to be reachable again.
+func (r *reading) settleTogether() {
+	type silence struct {
+		flow, from, to string
+		start, end     time.Duration
+	}
+	longest := map[silence]Bound{}
+	each := func(do func(silence, *Interruption)) {
+		for i := range r.Handovers {
+			for k := range r.Handovers[i].Interruptions {
+				n := &r.Handovers[i].Interruptions[k]
+				do(silence{n.Flow, n.From, n.To, n.Start, n.End}, n)
+			}
+		}
+	}
+	each(func(s silence, n *Interruption) {
+		if n.Bound.Known && n.Bound.Total >= longest[s].Total {
+			longest[s] = n.Bound
+		}
+	})
+	each(func(s silence, n *Interruption) {
+		if b := longest[s]; n.Bound.Known && b.Total > n.Bound.Total {
+			n.Bound = b
+		}
+	})
+}

@@ -148,6 +148,7 @@ func (r *reading) readHandovers() {
 			r.Handovers = append(r.Handovers, m.Handover)
 		}
 	}
+	r.settleTogether()
 	slices.SortStableFunc(r.Handovers, func(a, b Handover) int { return cmp.Compare(a.Start, b.Start) })
 	n := 0
 	for i := range r.Handovers {

@@ -8,6 +8,21 @@ import (
 	"s2clab/topologies"
 )
 
+func TestASilenceThatTwoMobilesMakeHasTheLongerBound(t *testing.T) {
+	bound := func(ms int) Bound { return Bound{Known: true, Total: time.Duration(ms) * time.Millisecond} }
+	silence := Interruption{Flow: "voice", From: "ue1", To: "ue2", Start: 1, End: 2}
+	first, second, other := silence, silence, silence
+	first.Bound, second.Bound, other.Bound = bound(110), bound(95), bound(95)
+	other.End = 3
+	r := &reading{Analysis: &Analysis{Handovers: []Handover{
+		{Node: "ue1", Interruptions: []Interruption{first}}, {Node: "ue2", Interruptions: []Interruption{second, other, silence}}}}}
+	r.settleTogether()
+	two := r.Handovers[1].Interruptions
+	if two[0].Bound.Total != first.Bound.Total || two[1].Bound.Total != other.Bound.Total || two[2].Bound.Known {
+		t.Errorf("got %+v", two)
+	}
+}
+
 // A move from WLAN to WiMAX, whose Binding Updates are sent at 8.1 s and later: what
 // the protocol makes its mobile wait for is in the bound, in the direction that waits.
 func TestWhatTheProtocolWaitsForIsInTheBound(t *testing.T) {
