@@ -216,7 +216,12 @@ func (m *Machine) ends(u *update) (from, to netip.AddrPort) {
 	if !u.overIPv4() {
 		return
 	}
-	return netip.AddrPortFrom(u.careOf, udp.EncapsulationPort), netip.AddrPortFrom(m.dual.agent, udp.EncapsulationPort)
+	return netip.AddrPortFrom(u.careOf, udp.EncapsulationPort), m.agent4()
+}
+
+// agent4 is where the home agent takes what comes in UDP over IPv4.
+func (m *Machine) agent4() netip.AddrPort {
+	return netip.AddrPortFrom(m.dual.agent, udp.EncapsulationPort)
 }
 
 // wantedTunnel is the tunnel between the care-of address and the home agent. udp:

@@ -70,11 +70,11 @@ func (m *Machine) received(now time.Time, in *Received) {
 		m.acknowledged(now, msg, octets, m.subject(&p))
 	case *mh.BindingRevocationIndication:
 		if octets, err := mh.Octets(p.Payload); err == nil {
-			m.revocationIndicated(now, &p, msg, octets)
+			m.revocationIndicated(now, m.pathOf(in, &p), &p, msg, octets)
 		}
 	case *mh.HomeAgentSwitch:
 		if octets, err := mh.Octets(p.Payload); err == nil {
-			m.switchIndicated(now, &p, msg, octets)
+			m.switchIndicated(now, m.pathOf(in, &p), &p, msg, octets)
 		}
 	case *mh.BindingError:
 		m.bindingError(now, &p, msg)

@@ -9,6 +9,7 @@ import (
 	"s2clab/nodes/session/association"
 	"s2clab/nodes/wire/ipv6"
 	"s2clab/nodes/wire/mh"
+	"s2clab/nodes/wire/udp"
 )
 
 // repeatedFor is how long an indication that was answered may come again, because
@@ -18,24 +19,42 @@ const repeatedFor = 10 * time.Second
 
 // A farewell is the answer to a Binding Revocation Indication.
 type farewell struct {
-	indication []byte     // its Mobility Header; nil: there was none
-	at         time.Time  // when it was answered
-	source     netip.Addr // the care-of address that answered
-	answer     []byte     // the packet
+	indication []byte    // its Mobility Header; nil: there was none
+	at         time.Time // when it was answered
+	by         path      // that it came by
+	answer     []byte    // the packet
+}
+
+// A path is what a message that the home agent sent on its own came by.
+type path struct {
+	careOf netip.Addr     // where it came to
+	agent  netip.AddrPort // where it came from, in UDP over IPv4; not valid: as IPv6
+}
+
+// pathOf is that of a message.
+func (m *Machine) pathOf(in *Received, p *ipv6.Packet) path {
+	if in.From.IsValid() { // its destination is the home address: RFC 5846, section 4
+		return path{m.careOf, in.From}
+	}
+	return path{p.Dst, netip.AddrPort{}}
 }
 
 // noticeFrom says what is wrong with a message that the home agent sends on its
 // own, for which RFC 5846, section 10, and RFC 5142, section 6.1, want the same:
 // it is from the home agent, to our home address at our care-of address, and
 // protected like a Binding Acknowledgement. Empty: nothing.
-func (m *Machine) noticeFrom(p *ipv6.Packet, options []mh.Option, octets []byte) string {
+func (m *Machine) noticeFrom(by path, p *ipv6.Packet, options []mh.Option, octets []byte) string {
 	switch {
 	case p.Src != m.cfg.HomeAgent || p.HomeAddress.IsValid():
 		return "not from the home agent"
-	case p.RoutingHome != m.home.address:
+	case by.agent.IsValid() && (!m.careOf.Is4() || by.agent != m.agent4()):
+		return "by IPv4, where the home agent has no binding"
+	case by.agent.IsValid() && p.RoutingHome.IsValid():
+		return "in UDP with a routing header"
+	case p.UpperDst() != m.home.address || !by.agent.IsValid() && !p.RoutingHome.IsValid():
 		return "without the home address"
 	}
-	if err := m.security.openNotice(options, octets, p.Dst, m.home.address); err != nil {
+	if err := m.security.openNotice(options, octets, by.careOf, m.home.address); err != nil {
 		return err.Error()
 	}
 	return ""
@@ -68,12 +87,12 @@ func (s *security) openNotice(options []mh.Option, octets []byte, careOf, home n
 
 // revocationIndicated takes a Binding Revocation Indication: RFC 5846, sections
 // 6.2.1 and 10.
-func (m *Machine) revocationIndicated(now time.Time, p *ipv6.Packet, bri *mh.BindingRevocationIndication, octets []byte) {
-	if f := &m.farewell; now.Sub(f.at) < repeatedFor && bytes.Equal(f.indication, octets) && f.source == p.Dst {
-		m.send(p.Dst, f.answer)
+func (m *Machine) revocationIndicated(now time.Time, by path, p *ipv6.Packet, bri *mh.BindingRevocationIndication, octets []byte) {
+	if f := &m.farewell; now.Sub(f.at) < repeatedFor && bytes.Equal(f.indication, octets) && f.by == by {
+		m.send(by, f.answer)
 		return
 	}
-	if why := m.noticeFrom(p, bri.Options, octets); why != "" {
+	if why := m.noticeFrom(by, p, bri.Options, octets); why != "" {
 		m.ignore(now, "binding revocation: "+why, map[string]any{"source": p.Src.String(), "seq": bri.Seq})
 		return
 	}
@@ -90,7 +109,7 @@ func (m *Machine) revocationIndicated(now time.Time, p *ipv6.Packet, bri *mh.Bin
 		m.security.revoked, m.security.revokedSeq = true, bri.Seq
 	}
 	status := m.judgeRevocation(bri)
-	m.answerRevocation(now, p, bri, status, octets)
+	m.answerRevocation(now, by, p, bri, status, octets)
 	m.event("binding-revoked", map[string]any{"home-address": m.home.address.String(), "seq": bri.Seq,
 		"trigger": bri.Trigger.String(), "status": uint8(status), "name": status.String()})
 	if status.Accepts() {
@@ -132,8 +151,8 @@ func knownTrigger(t mh.RevocationTrigger) bool {
 
 // answerRevocation sends a Binding Revocation Acknowledgement: RFC 5846, section
 // 6.1.2, with the protection that the indication had. It says who we are by a Home
-// Address option, as a Binding Update does.
-func (m *Machine) answerRevocation(now time.Time, p *ipv6.Packet, bri *mh.BindingRevocationIndication, status mh.RevocationStatus, octets []byte) {
+// Address option, or its source over IPv4, as a Binding Update does.
+func (m *Machine) answerRevocation(now time.Time, by path, p *ipv6.Packet, bri *mh.BindingRevocationIndication, status mh.RevocationStatus, octets []byte) {
 	bra := &mh.BindingRevocationAcknowledgement{Status: status, Seq: bri.Seq,
 		Flags: bri.Flags & (mh.BRProxy | mh.BRIPv4Only | mh.BRGlobal)}
 	if m.cfg.NAI != "" {
@@ -146,26 +165,35 @@ func (m *Machine) answerRevocation(now time.Time, p *ipv6.Packet, bri *mh.Bindin
 	var header []byte
 	var err error
 	if m.security.integrity {
-		header, err = association.SealMNHA(nil, bra, m.security.association, p.Dst, home, home, p.Src)
+		header, err = association.SealMNHA(nil, bra, m.security.association, by.careOf, home, home, p.Src)
 	} else {
 		header, err = mh.Append(nil, bra, home, p.Src)
 	}
 	if err != nil {
 		return // nothing in it can be too long: all of it was in a Binding Update
 	}
-	packet, err := ipv6.Append(nil, &ipv6.Packet{Src: p.Dst, Dst: p.Src, HomeAddress: home, HopLimit: 64, Next: ipv6.Mobility, Payload: header})
+	answer := ipv6.Packet{Src: by.careOf, Dst: p.Src, HomeAddress: home, HopLimit: 64, Next: ipv6.Mobility, Payload: header}
+	if by.agent.IsValid() {
+		answer.Src, answer.HomeAddress = home, netip.Addr{}
+	}
+	packet, err := ipv6.Append(nil, &answer)
 	if err != nil {
 		return
 	}
-	m.farewell = farewell{indication: bytes.Clone(octets), at: now, source: p.Dst, answer: packet}
-	m.send(p.Dst, packet)
+	m.farewell = farewell{indication: bytes.Clone(octets), at: now, by: by, answer: packet}
+	m.send(by, packet)
 }
 
-// send sends a packet from a care-of address, where a device still has that.
-func (m *Machine) send(source netip.Addr, packet []byte) {
+// send sends a packet back by the path of another, where a device still has the care-of
+// address.
+func (m *Machine) send(by path, packet []byte) {
 	for _, a := range m.accesses {
-		if a.carrier && (a.address.prefix.Addr() == source || a.previous.Addr() == source) {
-			m.do(SendMobility{Dev: a.dev, Octets: packet})
+		if a.carrier && (a.address.prefix.Addr() == by.careOf || a.previous.Addr() == by.careOf || a.ipv4.prefix.Addr() == by.careOf) {
+			o := SendMobility{Dev: a.dev, Octets: packet}
+			if by.agent.IsValid() {
+				o.From, o.To = netip.AddrPortFrom(by.careOf, udp.EncapsulationPort), by.agent
+			}
+			m.do(o)
 			return
 		}
 	}

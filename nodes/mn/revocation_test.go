@@ -59,6 +59,110 @@ func (s *story) notice(p ipv6.Packet, m mh.Message, key *association.Association
 	return s.step(Received{Dev: "any", Octets: octets})
 }
 
+// indicate4 is indicate in UDP over IPv4: RFC 5846, section 4.
+func (s *story) indicate4(from netip.AddrPort, change ...func(*indication)) []Output {
+	s.t.Helper()
+	u := s.last()
+	careOf, _ := mh.Find[mh.IPv4CareOf](u.Options)
+	stamp, _ := mh.Find[mh.ReplayProtection](u.Options)
+	in := &indication{key: s.key, careOf: careOf.Address,
+		bri:    &mh.BindingRevocationIndication{Trigger: mh.RevokeAdministrative, Seq: 40, Options: []mh.Option{stamp}},
+		packet: ipv6.Packet{Src: homeAgent, Dst: homeAddress, HopLimit: 64, Next: ipv6.Mobility}}
+	for _, f := range change {
+		f(in)
+	}
+	header, err := association.SealMNHA(nil, in.bri, in.key, in.careOf, homeAddress, homeAgent, homeAddress)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	in.packet.Payload = header
+	octets, err := ipv6.Append(nil, &in.packet)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return s.step(Received{Dev: "any", Octets: octets, From: from})
+}
+
+func TestARevocationInUDPIsAnsweredInUDP(t *testing.T) {
+	s := begin(t, dual())
+	s.visit4("wlan", private4)
+	s.answer(0, saying(given4, behindNAT))
+	s.indicate4(agentPort)
+	answers, packets := s.farewells()
+	if len(answers) != 1 || answers[0].Status != mh.Revoked || packets[0].Src != homeAddress || packets[0].HomeAddress.IsValid() {
+		t.Fatalf("%+v in %+v", answers, packets)
+	}
+	first, _ := find[SendMobility](s.out)
+	if want := netip.AddrPortFrom(private4.Addr(), 4191); first.From != want || first.To != agentPort || first.Dev != "wlan" {
+		t.Errorf("from %v to %v by %s, want from %v to %v", first.From, first.To, first.Dev, want, agentPort)
+	}
+	if err := association.Verify(packets[0].Payload, s.key, netip.AddrFrom16(private4.Addr().As16()), homeAddress); err != nil {
+		t.Error(err)
+	}
+	if s.m.registration.bound || s.m.tunnel.Local.IsValid() {
+		t.Error("the binding is still there")
+	}
+	s.indicate4(agentPort)
+	if again, _ := find[SendMobility](s.out); !slices.Equal(again.Octets, first.Octets) || again.To != first.To {
+		t.Error("an indication that came again was not answered as before")
+	}
+}
+
+func TestASwitchInUDPIsNotFollowed(t *testing.T) {
+	s := begin(t, dual())
+	s.visit4("wlan", wlan4)
+	s.answer(0, saying(given4, noNAT))
+	stamp, _ := mh.Find[mh.ReplayProtection](s.last().Options)
+	has := &mh.HomeAgentSwitch{Addresses: []netip.Addr{netip.MustParseAddr("2001:db8:1::9")}, Options: []mh.Option{stamp}}
+	header, err := association.SealMNHA(nil, has, s.key, wlan4.Addr(), homeAddress, homeAgent, homeAddress)
+	if err != nil {
+		t.Fatal(err)
+	}
+	octets, err := ipv6.Append(nil, &ipv6.Packet{Src: homeAgent, Dst: homeAddress, HopLimit: 64, Next: ipv6.Mobility, Payload: header})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.step(Received{Dev: "any", Octets: octets, From: agentPort})
+	if e := s.mustHappen("message-ignored"); e.Fields["reason"] != "home agent switch: names no address that IPv4 leads to" {
+		t.Errorf("%v", e.Fields)
+	}
+	if !s.m.registration.bound || len(s.sent) != 1 {
+		t.Error("it left a home agent for one that it cannot reach")
+	}
+}
+
+func TestARevocationInUDPThatIsNotTheHomeAgentsIsIgnored(t *testing.T) {
+	for what, spoil := range map[string]func(s *story){
+		"from another port":    func(s *story) { s.indicate4(netip.AddrPortFrom(agent4, 4192)) },
+		"from another address": func(s *story) { s.indicate4(netip.AddrPortFrom(gateway4, 4191)) },
+		"with a routing header": func(s *story) {
+			s.indicate4(agentPort, func(in *indication) { in.packet.RoutingHome, in.packet.SegmentsLeft = homeAddress, 1 })
+		},
+		"to another home address": func(s *story) {
+			s.indicate4(agentPort, func(in *indication) { in.packet.Dst = netip.MustParseAddr("2001:db8:100::11") })
+		},
+		"for another care-of address": func(s *story) {
+			s.indicate4(agentPort, func(in *indication) { in.careOf = gateway4 })
+		},
+		"with an old timestamp": func(s *story) {
+			s.indicate4(agentPort, func(in *indication) { in.bri.Options = []mh.Option{mh.ReplayProtection{Timestamp: 7}} })
+		},
+		"at an IPv6 care-of address": func(s *story) {
+			s.visit("wimax", wimaxPrefix)
+			s.answer(0)
+			s.indicate4(agentPort, func(in *indication) { in.careOf = wlan4.Addr() })
+		},
+	} {
+		s := begin(t, dual())
+		s.visit4("wlan", wlan4)
+		s.answer(0, saying(given4, noNAT))
+		spoil(s)
+		if answers, _ := s.farewells(); len(answers) != 0 || !s.m.registration.bound {
+			t.Errorf("%s: obeyed", what)
+		}
+	}
+}
+
 // farewells gives the Binding Revocation Acknowledgements of the last step.
 func (s *story) farewells() (all []*mh.BindingRevocationAcknowledgement, packets []ipv6.Packet) {
 	s.t.Helper()

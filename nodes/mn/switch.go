@@ -25,9 +25,9 @@ type transfer struct {
 //
 // The Binding Refresh Advice option, which would let the mobile node stay for a
 // while, is not made use of: it may, it need not.
-func (m *Machine) switchIndicated(now time.Time, p *ipv6.Packet, has *mh.HomeAgentSwitch, octets []byte) {
+func (m *Machine) switchIndicated(now time.Time, by path, p *ipv6.Packet, has *mh.HomeAgentSwitch, octets []byte) {
 	source := map[string]any{"source": p.Src.String()}
-	if why := m.noticeFrom(p, has.Options, octets); why != "" {
+	if why := m.noticeFrom(by, p, has.Options, octets); why != "" {
 		m.ignore(now, "home agent switch: "+why, source)
 		return
 	}
@@ -40,6 +40,9 @@ func (m *Machine) switchIndicated(now time.Time, p *ipv6.Packet, has *mh.HomeAge
 	switch {
 	case m.transfer.leaving:
 		m.ignore(now, "home agent switch: one is under way", source)
+		return
+	case by.agent.IsValid(): // RFC 5142, section 4, has no IPv4 addresses
+		m.ignore(now, "home agent switch: names no address that IPv4 leads to", source)
 		return
 	case len(to) == 0: // differs from RFC 5142, section 4, which has the mobile node discover one then
 		m.ignore(now, "home agent switch: names no other home agent", source)
