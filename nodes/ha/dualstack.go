@@ -3,6 +3,7 @@ package ha
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"s2clab/nodes/control"
@@ -144,6 +145,22 @@ func (d *dualStack) assign(r *request) (netip.Addr, mh.IPv4Status) {
 	}
 	d.homes[r.home], d.owners[free] = free, r.home
 	return free, mh.IPv4Accepted
+}
+
+// keeps gives an IPv6 home address the IPv4 one that went with it before; false: there
+// was none, or it may not have that now.
+func (d *dualStack) keeps(home, home4 netip.Addr) bool {
+	had := d.homes[home]
+	switch {
+	case !home4.IsValid():
+		return false
+	case had.IsValid():
+		return had == home4
+	case d.owners[home4].IsValid() || home4 == d.address || !slices.ContainsFunc(d.prefixes, func(p netip.Prefix) bool { return p.Contains(home4) }):
+		return false
+	}
+	d.homes[home], d.owners[home4] = home4, home
+	return true
 }
 
 // maxHomes4Tried is how many addresses of a pool are looked at for a free one.

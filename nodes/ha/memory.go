@@ -50,7 +50,7 @@ func (m *Machine) remember() []Output {
 		}
 	}
 	for _, b := range k.bindings {
-		if m.bindings[b.home] == b && b.state == bound && !b.outer.isThere() {
+		if m.bindings[b.home] == b && b.state == bound {
 			m.do(Keep{b.record()})
 		} else if other := m.bindings[b.home]; other == nil || other == b {
 			m.do(Keep{replica.BindingGone{Home: b.home}})
@@ -70,7 +70,7 @@ func (m *Machine) Remembered() []replica.Record {
 		all = append(all, s.record())
 	}
 	for _, b := range m.bindings {
-		if b.state == bound && !b.outer.isThere() {
+		if b.state == bound {
 			all = append(all, b.record())
 		}
 	}
@@ -91,9 +91,9 @@ func (s *subscriber) record() replica.Subscriber {
 }
 
 func (b *binding) record() replica.Binding {
-	r := replica.Binding{Home: b.home, CareOf: b.careOf, NAI: b.name(), SPI: b.spi, Seq: b.seq, LinkLocal: b.linkLocal.IsValid(),
+	return replica.Binding{Home: b.home, CareOf: b.careOf.Unmap(), Home4: b.home4, Outer: b.outer.from, NAT: b.outer.nat, UDP: b.udp,
+		NAI: b.name(), SPI: b.spi, Seq: b.seq, LinkLocal: b.linkLocal.IsValid(),
 		Stamped: b.timestamps, Timestamp: b.timestamp, Lifetime: b.lifetime, Since: b.since, Expires: b.expires}
-	return r
 }
 
 // Restore takes over what a Machine of the same configuration has kept: tunnels
@@ -157,13 +157,21 @@ func (m *Machine) restoreSubscriber(now time.Time, r *replica.Subscriber) {
 	}
 }
 
+// mayCarry says whether packets can go where a binding that was kept has them go.
+func (m *Machine) mayCarry(r *replica.Binding) bool {
+	if r.Outer.IsValid() {
+		return m.dual.address.IsValid() && unicast4(r.CareOf) && unicast4(r.Outer.Addr()) && r.Outer.Addr() != m.dual.address && r.Outer.Port() != 0
+	}
+	return unicastRoutable(r.CareOf) && !m.isOwn(r.CareOf)
+}
+
 func (m *Machine) restoreBinding(now time.Time, r *replica.Binding) bool {
 	s := m.subscribers[r.NAI]
 	a := s.association(now, r.SPI)
 	switch {
 	case !now.Before(r.Expires) || m.held >= m.maxBindings || m.bindings[r.Home] != nil:
 		return false
-	case !m.isHome(r.Home) || m.isOwn(r.Home) || !unicastRoutable(r.CareOf) || m.isOwn(r.CareOf):
+	case !m.isHome(r.Home) || m.isOwn(r.Home) || !m.mayCarry(r):
 		return false
 	case m.authenticates && a == nil:
 		return false
@@ -171,11 +179,17 @@ func (m *Machine) restoreBinding(now time.Time, r *replica.Binding) bool {
 	b := m.newBinding(r.Home, s)
 	b.state, b.known, b.seq, b.timestamps, b.timestamp = bound, true, r.Seq, r.Stamped, r.Timestamp
 	b.careOf, b.spi, b.association = r.CareOf, r.SPI, a
+	if r.Outer.IsValid() {
+		b.careOf, b.outer, b.udp = netip.AddrFrom16(r.CareOf.As16()), outer{r.Outer, r.NAT}, r.UDP
+	}
 	b.lifetime, b.since, b.expires = r.Lifetime, r.Since, r.Expires
 	if r.LinkLocal {
 		b.linkLocal = linkLocal(r.Home)
 	}
 	m.held++
+	if m.dual.keeps(r.Home, r.Home4) {
+		m.defend4(b, r.Home4)
+	}
 	m.setTunnel(b)
 	if b.link != nil {
 		for _, a := range b.addresses() {

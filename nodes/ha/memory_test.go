@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"s2clab/nodes/control"
 	"s2clab/nodes/session/association"
 	"s2clab/nodes/wire/mh"
 	"s2clab/nodes/wire/replica"
@@ -121,17 +122,85 @@ func TestWhatHasEndedIsNotRestored(t *testing.T) {
 	})
 }
 
+func TestALaterLifeServesByIPv4AsTheOneBefore(t *testing.T) {
+	configured := with(dual, func(h *control.HomeAgent) { h.HomeAddresses4 = nil })
+	s := tell(t, configured)
+	s.m.Keeps()
+	records := new([]replica.Record)
+	s.sendOver(requesting(over(s.of(1), private), anyHome4), byNAT)
+	ba, _ := s.acknowledged()
+	given, ok := mh.Find[mh.IPv4AddressAck](ba.Options)
+	if !ok {
+		t.Fatal("no IPv4 home address")
+	}
+	s.keep(records)
+	want := outputs[SetTunnel](s)[0]
+
+	next := tell(t, configured)
+	next.now = s.now.Add(time.Second)
+	out, n := next.m.Restore(next.now, *records)
+	next.out = keep(nil, out)
+	if n != 1 {
+		t.Fatalf("%d bindings of %+v", n, *records)
+	}
+	next.wantTunnel(want)
+	if e := next.m.Bindings(next.now)[0]; e.Outer != byNAT || !e.NAT || !e.UDP || e.HomeAddress4 != given.Address || e.CareOf.Unmap() != private {
+		t.Errorf("%+v", e)
+	}
+	// The address goes to nobody else, and its mobile node keeps it.
+	next.now = next.now.Add(time.Second)
+	next.sendOver(requesting(over(next.of(3), private), anyHome4), byNAT)
+	ba, _ = next.acknowledged()
+	wantAck4(t, ba, mh.IPv4Accepted, given.Address)
+	if got := outputs[SetTunnel](next); len(got) != 0 {
+		t.Errorf("tunnels %+v though nothing has changed", got)
+	}
+}
+
+func TestAnIPv4HomeAddressThatIsNotItsIsNotRestored(t *testing.T) {
+	for what, spoil := range map[string]func(h *control.HomeAgent, b *replica.Binding){
+		"not of the prefix": func(_ *control.HomeAgent, b *replica.Binding) { b.Home4 = private },
+		"that of another": func(h *control.HomeAgent, b *replica.Binding) {
+			h.HomeAddresses4 = []control.HomeAddress4{{NAI: "x", Address: homeA.Next(), Address4: b.Home4}}
+		},
+		"another than is set": func(h *control.HomeAgent, b *replica.Binding) {
+			h.HomeAddresses4 = []control.HomeAddress4{{NAI: naiA, Address: homeA, Address4: b.Home4.Next()}}
+		},
+	} {
+		cfg := with(dual, func(h *control.HomeAgent) { h.HomeAddresses4 = nil })
+		s := tell(t, cfg)
+		s.m.Keeps()
+		records := new([]replica.Record)
+		s.sendOver(requesting(over(s.of(1), private), anyHome4), byNAT)
+		s.acknowledged()
+		s.keep(records)
+		for i, r := range *records {
+			if b, ok := r.(replica.Binding); ok {
+				spoil(cfg.HomeAgent, &b)
+				(*records)[i] = b
+			}
+		}
+		next := tell(t, cfg)
+		if _, n := next.m.Restore(s.now, *records); n != 1 || next.m.Bindings(s.now)[0].HomeAddress4.IsValid() {
+			t.Errorf("%s: %d bindings, %+v", what, n, next.m.Bindings(s.now))
+		}
+	}
+}
+
 func TestHostileRecordsBindNothing(t *testing.T) {
 	s, records, _ := keptBound(t)
 	for name, spoil := range map[string]func(b *replica.Binding){
-		"a home address that is not ours":   func(b *replica.Binding) { b.Home = careOfLTE },
-		"the home agent's own address":      func(b *replica.Binding) { b.Home = homeAgent },
-		"a care-of address that loops":      func(b *replica.Binding) { b.CareOf = homeAgent },
-		"an association that is not there":  func(b *replica.Binding) { b.SPI++ },
-		"a subscriber who is not there":     func(b *replica.Binding) { b.NAI = "nobody@example.org" },
-		"no care-of address":                func(b *replica.Binding) { b.CareOf = replica.Binding{}.CareOf },
-		"a time that was":                   func(b *replica.Binding) { b.Expires = start },
-		"a care-of address of no one there": func(b *replica.Binding) { b.CareOf = s.m.prefixes[0].Addr().Prev(); b.SPI = 0 },
+		"a home address that is not ours":    func(b *replica.Binding) { b.Home = careOfLTE },
+		"the home agent's own address":       func(b *replica.Binding) { b.Home = homeAgent },
+		"a care-of address that loops":       func(b *replica.Binding) { b.CareOf = homeAgent },
+		"an association that is not there":   func(b *replica.Binding) { b.SPI++ },
+		"a subscriber who is not there":      func(b *replica.Binding) { b.NAI = "nobody@example.org" },
+		"no care-of address":                 func(b *replica.Binding) { b.CareOf = replica.Binding{}.CareOf },
+		"an IPv4 one, with no outer header":  func(b *replica.Binding) { b.CareOf = private },
+		"an outer header that has no IPv4":   func(b *replica.Binding) { b.Outer = netip.AddrPortFrom(careOfLTE, 4191) },
+		"an outer header here, without IPv4": func(b *replica.Binding) { b.CareOf, b.Outer = private, byNAT },
+		"a time that was":                    func(b *replica.Binding) { b.Expires = start },
+		"a care-of address of no one there":  func(b *replica.Binding) { b.CareOf = s.m.prefixes[0].Addr().Prev(); b.SPI = 0 },
 	} {
 		spoiled := slices.Clone(*records)
 		for i, r := range spoiled {

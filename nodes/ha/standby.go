@@ -159,11 +159,17 @@ func takeAddresses(h *host.Host, cfg *control.Replication) error {
 		if err := h.AddAddress(a.Dev, a.Address, host.AddressFlags{NoDAD: true}); err != nil {
 			return err
 		}
+		addr := a.Address.Addr()
+		if addr.Is4() {
+			if err := announce4(h, a.Dev, addr); err != nil {
+				return err
+			}
+			continue
+		}
 		mac, err := h.HardwareAddr(a.Dev)
 		if err != nil {
 			return err
 		}
-		addr := a.Address.Addr()
 		b, err := icmp6.Append(nil, &icmp6.NeighborAdvertisement{Router: true, Override: true, Target: addr,
 			Options: []icmp6.Option{icmp6.TargetLinkAddress{Address: mac[:]}}}, addr, netip.IPv6LinkLocalAllNodes())
 		if err != nil {
@@ -173,6 +179,21 @@ func takeAddresses(h *host.Host, cfg *control.Replication) error {
 			if err := nd.Send(a.Dev, addr, netip.IPv6LinkLocalAllNodes(), b); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// announce4 tells everybody on a link of an IPv4 address: RFC 5227, section 3.
+func announce4(h *host.Host, dev string, addr netip.Addr) error {
+	port, err := h.ARPPort()
+	if err != nil {
+		return err
+	}
+	defer port.Close()
+	for range maxNeighborAdvertisement {
+		if err := port.Announce(dev, addr); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -156,7 +156,7 @@ func homeAgent(t *topologies.Topology, ha string, h *topologies.HomeAgent) *cont
 	if h.StandbyFor != "" { // it is the other, once it serves
 		other := t.Node(h.StandbyFor).HomeAgent
 		own := *h
-		own.Address, own.Host, own.Realm = other.Address, other.Host, other.Realm
+		own.Address, own.Address4, own.Host, own.Realm = other.Address, other.Address4, other.Host, other.Realm
 		h = &own
 	}
 	c := &control.HomeAgent{

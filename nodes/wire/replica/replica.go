@@ -22,7 +22,7 @@ import (
 )
 
 // Version is that of the format. Another one is not read.
-const Version = 1
+const Version = 2
 
 // Bounds of what a record may hold.
 const (
@@ -75,9 +75,12 @@ type Association struct {
 // A SubscriberGone takes a Subscriber back.
 type SubscriberGone struct{ NAI string }
 
-// A Binding is one in force, over IPv6.
+// A Binding is one in force.
 type Binding struct {
-	Home, CareOf netip.Addr
+	Home, CareOf netip.Addr     // IPv4 care-of address: as the mobile node has it
+	Home4        netip.Addr     // not valid: none
+	Outer        netip.AddrPort // over IPv4: where packets go; not valid: over IPv6
+	NAT, UDP     bool           // over IPv4: there is a NAT before that; packets go in UDP
 	NAI          string // empty: nobody was asked
 	SPI          uint32 // of the association by which it was authenticated last
 	Seq          uint16
@@ -166,11 +169,12 @@ func (r *Binding) append(b []byte) ([]byte, error) {
 	if r.Lifetime%time.Second != 0 || seconds < 0 || seconds > math.MaxUint32 {
 		return nil, fmt.Errorf("replica: lifetime %v: want whole seconds, 32 bits of them", r.Lifetime)
 	}
-	b = appendAddr(appendAddr(b, r.Home), r.CareOf)
+	b = appendAddr(appendAddr(appendAddr(b, r.Home), r.CareOf), r.Home4)
+	b = binary.BigEndian.AppendUint16(appendAddr(b, r.Outer.Addr()), r.Outer.Port())
 	b, err := appendText(b, r.NAI)
 	b = binary.BigEndian.AppendUint32(b, r.SPI)
 	b = binary.BigEndian.AppendUint16(b, r.Seq)
-	b = append(b, flags(r.LinkLocal, r.Stamped))
+	b = append(b, flags(r.LinkLocal, r.Stamped, r.NAT, r.UDP))
 	b = binary.BigEndian.AppendUint64(b, r.Timestamp)
 	b = binary.BigEndian.AppendUint32(b, uint32(seconds))
 	return appendTime(appendTime(b, r.Since), r.Expires), err
@@ -192,7 +196,8 @@ func appendText(b []byte, s string) ([]byte, error) {
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...), nil
 }
 
-// appendAddr appends 16 octets; those of the unspecified address stand for none.
+// appendAddr appends 16 octets, an IPv4 address as it is mapped into IPv6; those of the
+// unspecified address stand for none.
 func appendAddr(b []byte, a netip.Addr) []byte {
 	if !a.IsValid() {
 		a = netip.IPv6Unspecified()
@@ -280,7 +285,7 @@ func (p *parser) text() string {
 }
 
 func (p *parser) addr() netip.Addr {
-	a := netip.AddrFrom16([16]byte(p.take(16)))
+	a := netip.AddrFrom16([16]byte(p.take(16))).Unmap()
 	if a.IsUnspecified() {
 		return netip.Addr{}
 	}
@@ -330,9 +335,15 @@ func (p *parser) subscriber() Subscriber {
 }
 
 func (p *parser) binding() Binding {
-	b := Binding{Home: p.addr(), CareOf: p.addr(), NAI: p.text(), SPI: p.uint32(), Seq: p.uint16()}
-	f := p.flags(2)
-	b.LinkLocal, b.Stamped = f[0], f[1]
+	b := Binding{Home: p.addr(), CareOf: p.addr(), Home4: p.addr()}
+	if outer, port := p.addr(), p.uint16(); outer.IsValid() {
+		b.Outer = netip.AddrPortFrom(outer, port)
+	} else if port != 0 {
+		p.bad = true
+	}
+	b.NAI, b.SPI, b.Seq = p.text(), p.uint32(), p.uint16()
+	f := p.flags(4)
+	b.LinkLocal, b.Stamped, b.NAT, b.UDP = f[0], f[1], f[2], f[3]
 	b.Timestamp = p.uint64()
 	b.Lifetime = time.Duration(p.uint32()) * time.Second
 	b.Since, b.Expires = p.time(), p.time()

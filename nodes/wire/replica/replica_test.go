@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var addresses = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+var addresses = cmp.Options{cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })}
 
 func examples() []Record {
 	at := time.Unix(1790000000, 5)
@@ -25,6 +25,8 @@ func examples() []Record {
 		SubscriberGone{NAI: "a@example.org"},
 		Binding{Home: netip.MustParseAddr("2001:db8::1"), CareOf: netip.MustParseAddr("2001:db8:1::1"), NAI: "a@example.org", SPI: 256, Seq: 65535,
 			LinkLocal: true, Stamped: true, Timestamp: 9, Lifetime: time.Minute, Since: at, Expires: at.Add(time.Minute)},
+		Binding{Home: netip.MustParseAddr("2001:db8::2"), CareOf: netip.MustParseAddr("192.168.1.9"), Home4: netip.MustParseAddr("198.51.100.9"),
+			Outer: netip.MustParseAddrPort("192.0.2.7:40001"), NAT: true, UDP: true, Seq: 1, Lifetime: time.Minute, Since: at, Expires: at.Add(time.Minute)},
 		BindingGone{Home: netip.MustParseAddr("2001:db8::1")},
 		Alive{Records: 5},
 	}
