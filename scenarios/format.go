@@ -168,8 +168,8 @@ var format = sync.OnceValue(func() *strict.Shape {
 		}}, Doc: "Sends random and broken packets at a node."},
 		{Key: "nat", Shape: &strict.Shape{Name: "a NAT and what becomes of its mappings", Fields: []strict.Field{
 			{Key: "node", Required: true, Shape: nodes(), Doc: "The node or nodes with role nat."},
-			{Key: "do", Required: true, Shape: strict.Of(strict.Words("what a NAT does", "forget", "renumber")), Doc: "forget: it loses all mappings, as when it is switched off and on; who is inside makes new ones by speaking. renumber: so that they have other ports, too."},
-		}}, Doc: "Makes a NAT lose its mappings."},
+			{Key: "do", Required: true, Shape: strict.Of(strict.Words("what a NAT does", "forget", "renumber", "babble", "behave")), Doc: "forget: it loses all mappings, as when it is switched off and on; who is inside makes new ones by speaking. renumber: so that they have other ports, too. babble: it answers what goes out by UDP with nonsense, in the name of those whom it goes to: chance, broken packets, ICMP errors. behave: no longer."},
+		}}, Doc: "Makes a NAT lose its mappings, or its mind."},
 		{Key: "flow", Shape: &strict.Shape{Name: "a flow and where it goes", Fields: []strict.Field{
 			{Key: "node", Required: true, Shape: nodes(), Doc: "The mobile node or nodes."},
 			{Key: "name", Required: true, Shape: name("a flow of the mobile node", "voice"), Doc: "The flow, by its name in the topology."},

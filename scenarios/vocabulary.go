@@ -308,6 +308,8 @@ var words = sync.OnceValue(func() []word {
 		event("address-declined", []string{"router", "nat", "ha"}, "a node found that somebody else has the address it was given", "link", "address", "client"),
 		event("pool-exhausted", []string{"router", "nat", "ha"}, "DHCP has no address left", "link", "addresses"),
 		event("nat-forgot", []string{"nat"}, "a NAT has lost its mappings", "mappings"),
+		event("nat-babbles", []string{"nat"}, "a NAT answers with nonsense from now on"),
+		event("nat-behaves", []string{"nat"}, "a NAT no longer answers with nonsense", "sent"),
 		event("nat-renumbered", []string{"nat"}, "a NAT has lost its mappings and has other ports in use", "mappings", "ports"),
 		event("flow-started", nil, "", "flow"),
 		event("flow-stopped", nil, "", "flow"),

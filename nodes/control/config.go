@@ -209,7 +209,6 @@ type HomeAgent struct {
 	Revocation    Revocation   `json:"revocation"`
 	Replication   *Replication `json:"replication,omitempty"`    // it has a standby, or is one
 	KeepsBindings bool         `json:"keeps-bindings,omitempty"` // in the memory at MemoryFD
-	Shared        bool         `json:"shared,omitempty"`         // another home agent serves the same home links
 }
 
 // Replication is how a home agent and its standby know of each other.

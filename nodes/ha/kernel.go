@@ -32,7 +32,6 @@ type kernel struct {
 	diary      *diary           // nil: nothing is kept
 	records    []replica.Record // of an earlier life
 	remembered func() []replica.Record
-	shared     bool // another home agent serves the same home links
 }
 
 // do does what the machine says.
@@ -82,14 +81,13 @@ func (k *kernel) binding(o SetTunnel) host.Binding {
 	return b
 }
 
-// defend answers for an address. Where another home agent may have defended it
-// before, what this node knows of that is forgotten: when both have let go of the
-// address, they would send what is for it to each other.
+// defend answers for an address, and forgets who had it. That he could not be reached
+// when he was gone would stand in the way of what he says when he is back: RFC 9131,
+// section 6.1.2. And where another home agent has defended it, both would send what is
+// for it to each other, once both have let go of it.
 func (k *kernel) defend(o SetProxy) error {
-	if k.shared {
-		if err := k.host.RemoveNeighbor(o.Dev, o.Address); err != nil {
-			return err
-		}
+	if err := k.host.RemoveNeighbor(o.Dev, o.Address); err != nil {
+		return err
 	}
 	return k.host.AddProxyNeighbor(o.Dev, o.Address)
 }

@@ -514,6 +514,43 @@ func TestAMobileNodeThatComesHomeIsLeftAlone(t *testing.T) {
 	f.wantCarried(f.agent.udp(homeAgent), f.house.udp(homeA), "welcome")
 }
 
+// What the kernel has found out about a mobile node that was gone must not keep it from
+// hearing that it is back: it leaves out what is said of a neighbour that has failed.
+func TestABindingForgetsANeighbourThatHasFailed(t *testing.T) {
+	f := open(t, inTheField())
+	states := func() (all []int) {
+		f.agent.in(func() error {
+			l, err := netlink.LinkByName("home")
+			if err != nil {
+				return err
+			}
+			known, err := netlink.NeighList(l.Attrs().Index, netlink.FAMILY_V6)
+			for _, n := range known {
+				if n.IP.Equal(homeA.AsSlice()) {
+					all = append(all, n.State)
+				}
+			}
+			return err
+		})
+		return all
+	}
+	f.agent.in(func() error {
+		l, err := netlink.LinkByName("home")
+		if err != nil {
+			return err
+		}
+		return netlink.NeighSet(&netlink.Neigh{LinkIndex: l.Attrs().Index, Family: netlink.FAMILY_V6, IP: homeA.AsSlice(), State: netlink.NUD_FAILED})
+	})
+	if got := states(); len(got) != 1 || got[0] != netlink.NUD_FAILED {
+		t.Fatalf("neighbour in states %v", got)
+	}
+	f.send(f.away(1))
+	f.wantAcknowledged(mh.Accepted)
+	if got := states(); len(got) != 0 {
+		t.Errorf("neighbour in states %v", got)
+	}
+}
+
 // atHome brings the mobile node onto the home link.
 func (f *field) atHome() (port *host.MobilityPort) {
 	f.t.Helper()

@@ -59,7 +59,7 @@ func serve(ctx context.Context, t teller, commands <-chan control.Command, cfg *
 		return err
 	}
 	defer h.Close()
-	k := &kernel{host: h, address: cfg.HomeAgent.Address, address4: cfg.HomeAgent.Address4, shared: cfg.HomeAgent.Shared}
+	k := &kernel{host: h, address: cfg.HomeAgent.Address, address4: cfg.HomeAgent.Address4}
 	defer k.close()
 	k.remembered = m.Remembered
 	if cfg.HomeAgent.KeepsBindings {

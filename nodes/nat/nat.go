@@ -7,6 +7,7 @@
 package nat
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -35,6 +36,10 @@ type translator interface {
 	Start(translate.Translation) error
 	Mappings() ([]translate.Mapping, error)
 	Forget() error
+
+	// Babble has who is inside answered with nonsense, until end is called, which says
+	// by how many packets.
+	Babble(seed uint64) (end func() int, err error)
 }
 
 // A box is a NAT.
@@ -43,10 +48,12 @@ type box struct {
 	cfg     *control.NAT
 	outside []translate.Outside
 	halves  halves
+	seed    uint64
+	behave  func() int // ends a babble; nil: there is none
 }
 
 func newBox(cfg *control.Config, kernel translator) *box {
-	b := &box{kernel: kernel, cfg: cfg.NAT, halves: halves{ports: cfg.NAT.Ports}}
+	b := &box{kernel: kernel, cfg: cfg.NAT, seed: cfg.Seed, halves: halves{ports: cfg.NAT.Ports}}
 	for _, in := range cfg.Interfaces {
 		for _, p := range in.Addresses {
 			if p.Addr().Is4() && !slices.Contains(cfg.NAT.Inside, in.Name) {
@@ -61,6 +68,15 @@ func (b *box) start() error {
 	return b.kernel.Start(translate.Translation{Inside: b.cfg.Inside, Outside: b.outside, Ports: b.halves.now(), Random: b.cfg.RandomPorts, UDPTimeout: b.cfg.UDPTimeout})
 }
 
+// close ends a babble, where there is one, and says how many packets it had.
+func (b *box) close() (sent int) {
+	if b.behave != nil {
+		sent = b.behave()
+		b.behave = nil
+	}
+	return sent
+}
+
 // toldMappings is how many lost mappings an event names.
 const toldMappings = 20
 
@@ -68,6 +84,17 @@ const toldMappings = 20
 func (b *box) do(command string) (event string, fields map[string]any, err error) {
 	switch command {
 	case "forget", "renumber":
+	case "babble":
+		if b.behave != nil {
+			return "", nil, errors.New("it babbles already")
+		}
+		b.behave, err = b.kernel.Babble(b.seed)
+		return "nat-babbles", nil, err
+	case "behave":
+		if b.behave == nil {
+			return "", nil, errors.New("it does not babble")
+		}
+		return "nat-behaves", map[string]any{"sent": b.close()}, nil
 	default:
 		return "", nil, fmt.Errorf("a NAT knows no command %q", command)
 	}

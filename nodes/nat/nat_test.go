@@ -24,6 +24,15 @@ type fake struct {
 	ports    translate.Ports
 	mappings []translate.Mapping
 	fails    error
+	babbled  int
+}
+
+func (f *fake) Babble(uint64) (func() int, error) {
+	if f.fails != nil {
+		return nil, f.fails
+	}
+	f.did = append(f.did, "babble")
+	return func() int { f.did = append(f.did, "behave"); return f.babbled }, nil
 }
 
 func (f *fake) Start(t translate.Translation) error {
@@ -97,7 +106,7 @@ func TestWhatCannotBeDoneIsRefused(t *testing.T) {
 		t.Errorf("dance: %v", err)
 	}
 	broken := errors.New("broken")
-	for _, command := range []string{"forget", "renumber"} {
+	for _, command := range []string{"forget", "renumber", "babble"} {
 		if _, _, err := newBox(config(), &fake{fails: broken}).do(command); !errors.Is(err, broken) {
 			t.Errorf("%s: %v", command, err)
 		}
@@ -140,7 +149,7 @@ func TestANATDoesWhatTheLabAsks(t *testing.T) {
 	}
 	for _, c := range []struct {
 		command, event string
-	}{{"forget", "nat-forgot"}, {"renumber", "nat-renumbered"}} {
+	}{{"forget", "nat-forgot"}, {"renumber", "nat-renumbered"}, {"babble", "nat-babbles"}, {"behave", "nat-behaves"}, {"babble", "nat-babbles"}} {
 		commands <- control.Command{ID: 1, Name: c.command}
 		if event, err := next(t, r.events), next(t, r.replies); event != c.event || err != nil {
 			t.Errorf("%s: told %s, answered %v", c.command, event, err)

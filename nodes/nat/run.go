@@ -20,8 +20,21 @@ func (kernel) Start(t translate.Translation) error    { return translate.Start(t
 func (kernel) Mappings() ([]translate.Mapping, error) { return translate.Mappings() }
 func (kernel) Forget() error                          { return translate.Forget() }
 
+func (kernel) Babble(seed uint64) (end func() int, err error) {
+	send, closing, err := rawSender()
+	if err != nil {
+		return nil, err
+	}
+	b := babble(seed, translate.Mappings, send)
+	return func() int {
+		defer closing()
+		return b.end()
+	}, nil
+}
+
 func run(ctx context.Context, t host.Teller, commands <-chan control.Command, cfg *control.Config) error {
 	b := newBox(cfg, kernel{})
+	defer b.close()
 	if err := b.start(); err != nil {
 		return err
 	}

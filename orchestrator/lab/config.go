@@ -173,7 +173,6 @@ func homeAgent(t *topologies.Topology, ha string, h *topologies.HomeAgent) *cont
 		AAATimeout:    h.AAATimeout,
 		Watchdog:      h.Watchdog,
 		Revocation:    control.Revocation(h.Revocation),
-		Shared:        shared(t, ha),
 		KeepsBindings: h.KeepsBindings,
 		Replication:   replication(t, ha),
 
@@ -254,17 +253,6 @@ func replicationLink(t *topologies.Topology, active, standby *topologies.Node) s
 		}
 	}
 	return first
-}
-
-// shared says whether another home agent serves the home links of one.
-func shared(t *topologies.Topology, name string) bool {
-	own := t.Node(name).HomeAgent
-	for i := range t.Nodes {
-		if h := t.Nodes[i].HomeAgent; h != nil && (h.Beside == name || own.Beside != "" && t.Nodes[i].Name == own.Beside) {
-			return true
-		}
-	}
-	return false
 }
 
 func aaa(t *topologies.Topology, n *topologies.Node) *control.AAA {

@@ -81,8 +81,8 @@ type Binding struct {
 	Home4        netip.Addr     // not valid: none
 	Outer        netip.AddrPort // over IPv4: where packets go; not valid: over IPv6
 	NAT, UDP     bool           // over IPv4: there is a NAT before that; packets go in UDP
-	NAI          string // empty: nobody was asked
-	SPI          uint32 // of the association by which it was authenticated last
+	NAI          string         // empty: nobody was asked
+	SPI          uint32         // of the association by which it was authenticated last
 	Seq          uint16
 	LinkLocal    bool // the link-local address is defended too
 	Stamped      bool
