@@ -155,6 +155,7 @@ type outerHeader struct {
 	to     netip.Addr
 	device int   // index; 0: not known
 	class  uint8 // traffic class, or type of service
+	size   int   // octets of each UDP datagram of a row, but for the last; 0: it is a single one
 }
 
 // outer gives that of message i, as far as its ancillary data hold it.
@@ -175,6 +176,8 @@ func (b *burst) outer(i int) (o outerHeader) {
 			o.to, o.device = netip.AddrFrom4([4]byte(value[8:])), int(native.Uint32(value))
 		case level == unix.IPPROTO_IP && kind == unix.IP_TOS && len(value) >= 1:
 			o.class = value[0]
+		case level == unix.IPPROTO_UDP && kind == unix.UDP_GRO && len(value) >= 4:
+			o.size = int(native.Uint32(value))
 		}
 	})
 	return o
@@ -189,14 +192,20 @@ const (
 
 	packetInfoSpace4 = unix.SizeofCmsghdr + (unix.SizeofInet4Pktinfo+7)&^7
 	controlSpace4    = packetInfoSpace4 + classSpace
+	segmentSpace     = unix.SizeofCmsghdr + 8
+
+	controlMost = max(controlSpace, controlSpace4+segmentSpace)
 )
 
 // outgoing are packets on their way into one sendmmsg. The zero value is empty.
 type outgoing struct {
 	messages []mmsghdr
-	vectors  [outgoingMost][2]unix.Iovec
+	vectors  [2 * outgoingMost]unix.Iovec // one behind the other, for a message as many as it needs
+	used     int                          // of vectors
 	names    [outgoingMost]unix.RawSockaddrInet6
-	controls [outgoingMost * controlSpace]byte
+	controls [outgoingMost * controlMost]byte
+
+	rows [outgoingMost]row // datagrams that a message stands for
 
 	from   int // the first message not sent yet
 	failed error
@@ -205,20 +214,46 @@ type outgoing struct {
 
 const outgoingMost = 64
 
-func (o *outgoing) full() bool { return len(o.messages) == outgoingMost }
+// A row is UDP datagrams of one size, of which the last may be shorter, that go as one
+// message for as far as the kernel goes. The zero value is a message that can be none.
+type row struct {
+	src         netip.Addr
+	dst         netip.AddrPort
+	class       uint8
+	size, total int  // octets of the first, of all
+	count       int  // datagrams
+	ended       bool // by a shorter one
+}
+
+// Bounds of a row: UDP_MAX_SEGMENTS of older kernels, and the longest datagram.
+const (
+	rowMost   = 64
+	rowOctets = 65507
+)
+
+func (o *outgoing) full() bool { return len(o.messages) == outgoingMost || o.used+2 > len(o.vectors) }
+
+// place adds octets to the message that was added last, or is about to be.
+func (o *outgoing) place(b []byte) *unix.Iovec {
+	v := &o.vectors[o.used]
+	v.Base = &b[0]
+	v.SetLen(len(b))
+	o.used++
+	return v
+}
 
 // add adds what is to be sent from src to dst, by a device where index is not 0.
 // The octets must stay as they are until send.
 func (o *outgoing) add(b []byte, src, dst netip.Addr, index int, class uint8) {
 	i := len(o.messages)
-	o.vectors[i][0].Base = &b[0]
-	o.vectors[i][0].SetLen(len(b))
+	v := o.place(b)
+	o.rows[i] = row{}
 	scope := 0
 	if dst.IsLinkLocalUnicast() || dst.IsMulticast() {
 		scope = index
 	}
 	o.names[i] = unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: dst.As16(), Scope_id: uint32(scope)}
-	control := o.controls[i*controlSpace : (i+1)*controlSpace]
+	control := o.controls[i*controlMost : (i+1)*controlMost]
 	header := (*unix.Cmsghdr)(unsafe.Pointer(&control[0]))
 	header.Level, header.Type = unix.IPPROTO_IPV6, unix.IPV6_PKTINFO
 	header.SetLen(unix.SizeofCmsghdr + unix.SizeofInet6Pktinfo)
@@ -229,18 +264,18 @@ func (o *outgoing) add(b []byte, src, dst netip.Addr, index int, class uint8) {
 	header.SetLen(unix.SizeofCmsghdr + 4)
 	native.PutUint32(control[packetInfoSpace+unix.SizeofCmsghdr:], uint32(class))
 
-	o.append(i, unix.SizeofSockaddrInet6, controlSpace)
+	o.append(i, v, unix.SizeofSockaddrInet6, controlSpace)
 }
 
 // add4 is add for IPv4. The port is for UDP alone.
 func (o *outgoing) add4(b []byte, src netip.Addr, dst netip.AddrPort, index int, class uint8) {
 	i := len(o.messages)
-	o.vectors[i][0].Base = &b[0]
-	o.vectors[i][0].SetLen(len(b))
+	v := o.place(b)
+	o.rows[i] = row{src: src, dst: dst, class: class, size: len(b), total: len(b), count: 1}
 	*(*unix.RawSockaddrInet4)(unsafe.Pointer(&o.names[i])) = unix.RawSockaddrInet4{
 		Family: unix.AF_INET, Port: htons(dst.Port()), Addr: dst.Addr().As4(),
 	}
-	control := o.controls[i*controlSpace : (i+1)*controlSpace]
+	control := o.controls[i*controlMost : (i+1)*controlMost]
 	header := (*unix.Cmsghdr)(unsafe.Pointer(&control[0]))
 	header.Level, header.Type = unix.IPPROTO_IP, unix.IP_PKTINFO
 	header.SetLen(unix.SizeofCmsghdr + unix.SizeofInet4Pktinfo)
@@ -250,16 +285,16 @@ func (o *outgoing) add4(b []byte, src netip.Addr, dst netip.AddrPort, index int,
 	header.Level, header.Type = unix.IPPROTO_IP, unix.IP_TOS
 	header.SetLen(unix.SizeofCmsghdr + 4)
 	native.PutUint32(control[packetInfoSpace4+unix.SizeofCmsghdr:], uint32(class))
-	o.append(i, unix.SizeofSockaddrInet4, controlSpace4)
+	o.append(i, v, unix.SizeofSockaddrInet4, controlSpace4)
 }
 
 // append appends the message whose parts are in place.
-func (o *outgoing) append(i int, name uint32, control int) {
+func (o *outgoing) append(i int, first *unix.Iovec, name uint32, control int) {
 	var m mmsghdr
 	m.header.Name, m.header.Namelen = (*byte)(unsafe.Pointer(&o.names[i])), name
-	m.header.Iov = &o.vectors[i][0]
+	m.header.Iov = first
 	m.header.SetIovlen(1)
-	m.header.Control = &o.controls[i*controlSpace]
+	m.header.Control = &o.controls[i*controlMost]
 	m.header.SetControllen(control)
 	if o.messages == nil {
 		o.messages = make([]mmsghdr, 0, outgoingMost)
@@ -271,9 +306,44 @@ func (o *outgoing) append(i int, name uint32, control int) {
 // they are until send.
 func (o *outgoing) attach(b []byte) {
 	i := len(o.messages) - 1
-	o.vectors[i][1].Base = &b[0]
-	o.vectors[i][1].SetLen(len(b))
-	o.messages[i].header.SetIovlen(2)
+	o.place(b)
+	o.messages[i].header.Iovlen++
+	o.rows[i].size += len(b)
+	o.rows[i].total += len(b)
+}
+
+// join makes a datagram, in two pieces of which the second may be empty, one of the row
+// that the message which was added last stands for; false: it cannot be, and a message of
+// its own is needed. The octets must stay as they are until send.
+func (o *outgoing) join(b, more []byte, src netip.Addr, dst netip.AddrPort, class uint8) bool {
+	i := len(o.messages) - 1
+	if i < 0 {
+		return false
+	}
+	r, n := &o.rows[i], len(b)+len(more)
+	if r.count == 0 || r.count == rowMost || r.ended || r.dst != dst || r.src != src || r.class != class ||
+		n > r.size || r.total+n > rowOctets || o.used+2 > len(o.vectors) {
+		return false
+	}
+	m := &o.messages[i].header
+	o.place(b)
+	m.Iovlen++
+	if len(more) > 0 {
+		o.place(more)
+		m.Iovlen++
+	}
+	if r.count == 1 {
+		control := o.controls[i*controlMost+controlSpace4:]
+		header := (*unix.Cmsghdr)(unsafe.Pointer(&control[0]))
+		header.Level, header.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
+		header.SetLen(unix.SizeofCmsghdr + 2)
+		native.PutUint16(control[unix.SizeofCmsghdr:], uint16(r.size))
+		m.SetControllen(controlSpace4 + segmentSpace)
+	}
+	r.count++
+	r.total += n
+	r.ended = n < r.size
+	return true
 }
 
 // destination is where message i goes.
@@ -304,7 +374,7 @@ func (o *outgoing) send(f *os.File) error {
 	if len(o.messages) == 0 {
 		return nil
 	}
-	defer func() { o.messages = o.messages[:0] }()
+	defer func() { o.messages, o.used = o.messages[:0], 0 }()
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return err
@@ -317,10 +387,16 @@ func (o *outgoing) send(f *os.File) error {
 		if raw.Write(o.write) != nil {
 			return os.ErrClosed
 		}
+		if o.failed == nil {
+			continue
+		}
+		if o.rows[o.from].count > 1 { // the path or the device may not take it so
+			o.failed = o.sendApart(raw, o.from)
+		}
 		if o.failed != nil {
 			errs = append(errs, fmt.Errorf("to %v: %w", o.destination(o.from), o.failed))
-			o.from++
 		}
+		o.from++
 	}
 	return errors.Join(errs...)
 }
@@ -337,6 +413,35 @@ func (o *outgoing) writeOnce(fd uintptr) bool {
 		o.failed = errno
 	}
 	return true
+}
+
+// sendApart sends the datagrams of a row one by one. It gives the last error.
+func (o *outgoing) sendApart(raw syscall.RawConn, i int) (failed error) {
+	m := o.messages[i].header
+	m.SetControllen(controlSpace4)
+	rest := unsafe.Slice(m.Iov, m.Iovlen)
+	for len(rest) > 0 {
+		n, octets := 0, 0
+		for n < len(rest) && octets < o.rows[i].size {
+			octets += int(rest[n].Len)
+			n++
+		}
+		m.Iov = &rest[0]
+		m.SetIovlen(n)
+		rest = rest[n:]
+		var errno unix.Errno
+		err := raw.Write(func(fd uintptr) bool {
+			_, _, errno = unix.Syscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&m)), unix.MSG_DONTWAIT)
+			return errno != unix.EAGAIN && errno != unix.EINTR
+		})
+		switch {
+		case err != nil:
+			return os.ErrClosed
+		case errno != 0:
+			failed = errno
+		}
+	}
+	return failed
 }
 
 func htons(v uint16) uint16 { return v<<8 | v>>8 }

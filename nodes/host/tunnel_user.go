@@ -215,6 +215,9 @@ func (t *Tunnel) put(all *outboxes, to *binding, mtu int, segment, payload []byt
 		file = to.port.file
 	}
 	out := all.to(file)
+	if to.port != nil && to.port.rows && out.join(segment, payload, to.Local, to.source(), class) {
+		return
+	}
 	if out.full() {
 		out.send(out.file)
 	}

@@ -183,11 +183,14 @@ func (p *Port) SetOffload(large bool) error {
 	if p.far != nil {
 		return p.space.Do(func() error { return setOffload(p.Config.Name, large) })
 	}
-	flags := 0
-	if large {
-		flags = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6
+	if !large {
+		return unix.IoctlSetInt(p.fd, unix.TUNSETOFFLOAD, 0)
 	}
-	return unix.IoctlSetInt(p.fd, unix.TUNSETOFFLOAD, flags)
+	const tcp, rowsOfUDP = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6, unix.TUN_F_USO4 | unix.TUN_F_USO6
+	if err := unix.IoctlSetInt(p.fd, unix.TUNSETOFFLOAD, tcp|rowsOfUDP); !errors.Is(err, unix.EINVAL) { // as before Linux 6.2
+		return err
+	}
+	return unix.IoctlSetInt(p.fd, unix.TUNSETOFFLOAD, tcp)
 }
 
 // SetCarrier makes the node see the link come or go. It has seen it when
