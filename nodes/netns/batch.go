@@ -32,6 +32,13 @@ func (b *Batch) SetMTU(index, mtu int) {
 	b.requests.End(start)
 }
 
+// SetQueue sets how many packets wait in a device until it takes them.
+func (b *Batch) SetQueue(index, packets int) {
+	start := b.requests.Begin(fmt.Sprintf("device %d: queue of %d", index, packets), unix.RTM_NEWLINK, 0, rtnetlink.LinkHeader(index, 0, 0))
+	b.requests.Number(unix.IFLA_TXQLEN, packets)
+	b.requests.End(start)
+}
+
 // SyncCarrier makes the kernel act on a change of the device's carrier at once.
 // Its own queue for that may otherwise wait up to a second (Linux 6.8 and later
 // do this on any request for the device; earlier ones ignore it).

@@ -63,6 +63,10 @@ func (s *Space) OpenPort(cfg PortConfig) (*Port, error) {
 	return p, nil
 }
 
+// tapQueue is how many frames wait until the Port's owner reads them: several large
+// segments that the kernel had to cut, at once. What a link itself lets wait is its own.
+const tapQueue = 4096
+
 func (p *Port) openTAP() error {
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -101,6 +105,7 @@ func (p *Port) openTAP() error {
 	}
 	var b Batch
 	b.SetMTU(p.Config.Index, p.Config.MTU)
+	b.SetQueue(p.Config.Index, tapQueue)
 	b.SetUp(p.Config.Index)
 	b.SyncCarrier(p.Config.Index) // else it is thought to be there at first
 	return p.space.nl.Do(&b.requests)
