@@ -546,6 +546,7 @@ func TestABindingForgetsANeighbourThatHasFailed(t *testing.T) {
 	}
 	f.send(f.away(1))
 	f.wantAcknowledged(mh.Accepted)
+	f.neighbor(homeA) // said once the address is defended
 	if got := states(); len(got) != 0 {
 		t.Errorf("neighbour in states %v", got)
 	}

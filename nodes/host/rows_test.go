@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ways are where a test sends rows from and to.
+// rowFrom and rowTo are where a test sends rows from and to.
 var rowFrom, rowTo = netip.MustParseAddr("127.0.0.1"), netip.MustParseAddrPort("127.0.0.1:9")
 
 func TestDatagramsOfOneSizeMakeARow(t *testing.T) {
