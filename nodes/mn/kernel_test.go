@@ -715,13 +715,16 @@ func TestInRealNamespacesAMobileIsAssignedItsHomeAddress(t *testing.T) {
 					f.carrier("lte", true)
 					f.advertise("lte", homePrefix)
 				}
-				u = f.update() // which is heard for the assigned address
+				first := u
+				for u = f.update(); u.packet.Src == first.packet.Src && u.Lifetime == first.Lifetime; u = f.update() {
+					// It was sent again: this machine took longer than its timer.
+				}
 				if u.dev != "lte-gw" || u.packet.Src != homeAddress || u.Lifetime != 0 {
 					t.Fatalf("got %+v by %s", u, u.dev)
 				}
 				f.towards(far, u)
 				f.direct("lte")
-				f.acknowledge(u)
+				f.acknowledge(u) // which is heard for the assigned address
 				f.wait("returned-home", 1)
 				f.echoes(app, "at home")
 				f.noneOf("action-failed", "message-ignored")
