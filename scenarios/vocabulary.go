@@ -265,6 +265,7 @@ var words = sync.OnceValue(func() []word {
 		event("standby-lost", ha, "the standby is gone", "source", "reason"),
 		event("replication-failed", ha, "the standby has no connection", "error"),
 		event("takeover-started", ha, "the other home agent is silent", "silence"),
+		event("stood-down", ha, "another home agent serves in its place, and it stands by", "home-agent"),
 		event("took-over", ha, "the standby serves in its place: latency since it was heard last", "bindings", "latency"),
 		event("bindings-restored", ha, "it has its bindings of before it was restarted", "bindings"),
 		event("revocation-sent", ha, "", "nai", "home-address", "care-of", "seq", "trigger", "attempt"),

@@ -218,7 +218,16 @@ type Replication struct {
 	Standby   netip.Addr     `json:"standby"`    // where the standby connects from
 	Key       []byte         `json:"key"`
 	Heartbeat time.Duration  `json:"heartbeat"`
-	Addresses []DevAddress   `json:"addresses,omitempty"` // of the active one, which the standby takes over
+	Alone     bool           `json:"alone"`               // they have a link of their own for it
+	Addresses []DevAddress   `json:"addresses,omitempty"` // that whoever of them serves has
+}
+
+// Swapped is the same once the standby serves.
+func (r *Replication) Swapped() *Replication {
+	other := *r
+	other.IsStandby = !r.IsStandby
+	other.Active, other.Standby = netip.AddrPortFrom(r.Standby, r.Active.Port()), r.Active.Addr()
+	return &other
 }
 
 // A DevAddress is an address on a device.

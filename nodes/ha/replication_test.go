@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -133,6 +134,36 @@ func TestAStandbyKnowsAllWhenTheActiveOneFallsSilent(t *testing.T) {
 	}
 	if e.known.origin != 7 || len(e.known.subscribers) != 1 || len(e.known.bindings) != 1 || e.known.bindings[homeB].CareOf != careOfLTE {
 		t.Errorf("%+v", e.known)
+	}
+}
+
+// Whoever starts finds out at once whether his standby serves, and whether it is that.
+func TestAHomeAgentThatStartsAsksWhetherItsStandbyServes(t *testing.T) {
+	cfg := pair(t)
+	if cfg.Swapped().IsStandby == cfg.IsStandby || cfg.Swapped().Standby != cfg.Active.Addr() || !reflect.DeepEqual(cfg.Swapped().Swapped(), cfg) {
+		t.Errorf("%+v, swapped %+v", cfg, cfg.Swapped())
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if replaced(ctx, cfg) || ctx.Err() != nil {
+		t.Error("nobody listens, and somebody serves")
+	}
+	_, _, stop := serving(t, cfg)
+	for !replaced(ctx, cfg) { // until it listens
+		if ctx.Err() != nil {
+			t.Fatal("it serves, and does not say so")
+		}
+	}
+	stranger := *cfg
+	stranger.Key = []byte("fedcba9876543210")
+	short, end := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer end()
+	if replaced(short, &stranger) {
+		t.Error("it has another key, and is believed")
+	}
+	stop()
+	if replaced(ctx, cfg) {
+		t.Error("it serves no more")
 	}
 }
 

@@ -24,19 +24,32 @@ func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
 }
 
 func run(ctx context.Context, t teller, commands <-chan control.Command, cfg *control.Config) error {
-	if r := cfg.HomeAgent.Replication; r != nil && r.IsStandby {
+	r := cfg.HomeAgent.Replication
+	if r == nil {
+		return serve(ctx, t, commands, cfg, beginning{})
+	}
+	if r.IsStandby {
 		t.Event("ready", nil)
-		known, last, err := standBy(ctx, r, t, commands)
-		if errors.Is(err, errLabGone) {
-			return nil
-		}
-		if err != nil {
+	} else {
+		err := serveUnlessReplaced(ctx, t, commands, cfg)
+		if !errors.Is(err, errReplaced) {
 			return err
 		}
-		t.Event("takeover-started", map[string]any{"silence": time.Since(last).Seconds()})
-		return serve(ctx, t, commands, cfg, &takeover{known: known, last: last})
+		if err := standDown(cfg); err != nil {
+			return err
+		}
+		r = r.Swapped()
+		t.Event("stood-down", map[string]any{"home-agent": r.Active.Addr().String()})
 	}
-	return serve(ctx, t, commands, cfg, nil)
+	known, last, err := standBy(ctx, r, t, commands)
+	if errors.Is(err, errLabGone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	t.Event("takeover-started", map[string]any{"silence": time.Since(last).Seconds()})
+	return serve(ctx, t, commands, cfg, beginning{after: &takeover{known: known, last: last, as: r.Swapped()}})
 }
 
 // errLabGone says that the lab wants nothing more.
@@ -45,11 +58,19 @@ var errLabGone = errors.New("the lab has gone")
 // A takeover is what a standby begins its service with.
 type takeover struct {
 	known copied
-	last  time.Time // when the one before was heard last
+	last  time.Time            // when the one before was heard last
+	as    *control.Replication // as it is now, where this node serves
 }
 
-// serve is the home agent's service, from nothing or after another.
-func serve(ctx context.Context, t teller, commands <-chan control.Command, cfg *control.Config, after *takeover) error {
+// A beginning is how a service begins: from nothing, or after another.
+type beginning struct {
+	after *takeover
+	sure  <-chan struct{} // closed when nobody else serves; nil: that is known
+}
+
+// serve is the home agent's service.
+func serve(ctx context.Context, t teller, commands <-chan control.Command, cfg *control.Config, how beginning) error {
+	after := how.after
 	m, err := New(cfg)
 	if err != nil {
 		return err
@@ -74,6 +95,9 @@ func serve(ctx context.Context, t teller, commands <-chan control.Command, cfg *
 		// Its Origin-State-Id is newer: an AAA server lets go of a connection with
 		// who was here before.
 		k.records, k.state = after.known.records(), after.known.origin+1
+		if r.Alone { // the one before may come back, and stand by
+			k.replicator = newReplicator(after.as, k.state)
+		}
 	} else if r != nil {
 		k.state = k.life(time.Now()) // one for the AAA servers and for the standby
 		k.replicator = newReplicator(r, k.state)
@@ -103,7 +127,16 @@ func serve(ctx context.Context, t teller, commands <-chan control.Command, cfg *
 		if err := k.connect(cfg, t); err != nil {
 			return err
 		}
-		running.Go(func() { k.client.Run(ctx) })
+		running.Go(func() {
+			if how.sure != nil {
+				select {
+				case <-how.sure:
+				case <-ctx.Done():
+					return
+				}
+			}
+			k.client.Run(ctx)
+		})
 	}
 	go k.receive(ctx, bursts, cancel)
 	if k.address4.IsValid() {

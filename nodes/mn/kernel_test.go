@@ -715,8 +715,8 @@ func TestInRealNamespacesAMobileIsAssignedItsHomeAddress(t *testing.T) {
 					f.carrier("lte", true)
 					f.advertise("lte", homePrefix)
 				}
-				first := u
-				for u = f.update(); u.packet.Src == first.packet.Src && u.Lifetime == first.Lifetime; u = f.update() {
+				before := u
+				for u = f.update(); u.packet.Src == before.packet.Src && u.Lifetime == before.Lifetime; u = f.update() {
 					// It was sent again: this machine took longer than its timer.
 				}
 				if u.dev != "lte-gw" || u.packet.Src != homeAddress || u.Lifetime != 0 {

@@ -72,6 +72,7 @@ var told = map[string]string{
 	"home-agent-changed":         "goes to the home agent {home-agent}",
 	"switch-sent":                "sends {home-address} to the home agent {home-agent}[, attempt {attempt}]",
 	"takeover-started":           "has not heard the other home agent for {silence} s",
+	"stood-down":                 "finds {home-agent} in its place, and stands by",
 	"took-over":                  "serves in its place, {latency} s after it was heard last, with {bindings} bindings",
 	"bindings-restored":          "has {bindings} bindings of before",
 	"session-aborted":            "is to end the session of {nai}",

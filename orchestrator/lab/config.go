@@ -223,9 +223,10 @@ func replication(t *topologies.Topology, name string) *control.Replication {
 			Standby:   standby.Interface(link).Addresses[0].Addr(),
 			Key:       h.ReplicationKey,
 			Heartbeat: h.Heartbeat,
+			Alone:     len(t.Link(link).Ends) == 2,
 		}
 		for _, in := range active.Interfaces {
-			if own := standby.Interface(in.Link); own != nil {
+			if own := t.Node(name).Interface(in.Link); own != nil && !(r.Alone && in.Link == link) {
 				for _, p := range in.Addresses {
 					r.Addresses = append(r.Addresses, control.DevAddress{Dev: own.Name, Address: p})
 				}
