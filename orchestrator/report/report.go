@@ -183,18 +183,28 @@ func (r *Report) Summary() []string {
 	if failed := len(moves) - completed; failed > 0 {
 		all = append(all, fmt.Sprintf("%d of these handovers %s not completed.", failed, was(failed)))
 	}
-	if h, n := r.worst(); n != nil {
+	h, n := r.worst()
+	apart, stopped := r.LongestApart()
+	stopped = stopped && apart.Length > 5*apart.Spacing && (n == nil || !n.Open && apart.Length > n.Length)
+	if n != nil {
+		of := ""
+		if stopped {
+			of = " of a handover"
+		}
 		switch {
 		case unheard(n):
 			all = append(all, "No handover made a silence that could be told from the flow's own rhythm.")
 		case n.Open:
 			all = append(all, fmt.Sprintf("When %s, traffic towards %s stopped and did not come back in the %s until it ended.", h.Name(), n.To, length(n.Length)))
 		default:
-			all = append(all, fmt.Sprintf("The longest silence was %s, towards %s, when %s.", length(n.Length), n.To, h.Name()))
+			all = append(all, fmt.Sprintf("The longest silence%s was %s, towards %s, when %s.", of, length(n.Length), n.To, h.Name()))
 		}
 		if e, ok := n.Excess(); ok && !n.Open && !unheard(n) {
 			all = append(all, boundSentence(n, e))
 		}
+	}
+	if stopped {
+		all = append(all, fmt.Sprintf("Apart from handovers, nothing arrived towards %s for %s from %.3f s on.", apart.To, length(apart.Length), apart.Start.Seconds()))
 	}
 	if sent, _, lost := r.totals(); sent > 0 {
 		all = append(all, fmt.Sprintf("Of %s, %s lost.", many(sent, "packet", "packets"), share(lost, sent)))
@@ -210,7 +220,7 @@ func (r *Report) Summary() []string {
 func unheard(n *analysis.Interruption) bool { return !n.Open && n.Length < n.Spacing/10 }
 
 func boundSentence(n *analysis.Interruption, excess time.Duration) string {
-	bound := fmt.Sprintf("%s of that were set by the links and the round trips that the protocol needs", length(n.Bound.Total))
+	bound := fmt.Sprintf("%s of that were set by the links and by what the protocol needs", length(n.Bound.Total))
 	if excess.Abs() <= n.Spacing {
 		return fmt.Sprintf("%s; what is beyond is less than the %s between two packets can show.", bound, length(n.Spacing))
 	}

@@ -25,3 +25,23 @@ func TestSilenceIsTheLongestTimeBetweenTwoArrivalsThatBeginsWhenAskedFor(t *test
 		t.Error("found a silence where nothing came")
 	}
 }
+
+func TestTheLongestStillnessApartFromHandoversIsFound(t *testing.T) {
+	at := func(ms int) time.Duration { return time.Duration(ms) * time.Millisecond }
+	voice := Direction{Flow: "voice", From: "cn", To: "ue", Kind: "voice", Spacing: at(20)}
+	for _, ms := range []int{0, 20, 40, 540, 560, 1560, 1580} { // 500 ms, then a second in a handover
+		voice.samples = append(voice.samples, sample{received: at(ms)})
+	}
+	file := Direction{Flow: "file", From: "cn", To: "ue", Kind: "bulk", stream: true, samples: []sample{{received: 0}, {received: at(5000)}}}
+	asked := Direction{Flow: "web", From: "cn", To: "ue", Kind: "request", samples: []sample{{received: 0}, {received: at(5000)}}}
+	a := &Analysis{Flows: []Direction{file, voice, asked}, Handovers: []Handover{{Interruptions: []Interruption{
+		{Flow: "voice", From: "cn", To: "ue", Start: at(560), End: at(1560)}, {Flow: "voice", From: "ue", To: "cn", Start: at(40), End: at(540)}}}}}
+	want := Stillness{"voice", "cn", "ue", at(40), at(480), at(20)}
+	if got, ok := a.LongestApart(); !ok || got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	a.Flows = []Direction{file}
+	if got, ok := a.LongestApart(); ok {
+		t.Errorf("%+v of a connection", got)
+	}
+}
