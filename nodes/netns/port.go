@@ -181,21 +181,18 @@ func (p *Port) Kind() string {
 	return "tap"
 }
 
-// SetOffload says whether the node may hand over segments larger than the MTU
-// and leave checksums to be completed. Without it every frame read is one that
-// could have been on a wire.
+// SetOffload says whether the node may hand over TCP segments larger than the MTU
+// and leave checksums to be completed. Rows of UDP datagrams the kernel cuts before. Without
+// it every frame read is one that could have been on a wire.
 func (p *Port) SetOffload(large bool) error {
 	if p.far != nil {
 		return p.space.Do(func() error { return setOffload(p.Config.Name, large) })
 	}
-	if !large {
-		return unix.IoctlSetInt(p.fd, unix.TUNSETOFFLOAD, 0)
+	flags := 0
+	if large {
+		flags = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6
 	}
-	const tcp, rowsOfUDP = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6, unix.TUN_F_USO4 | unix.TUN_F_USO6
-	if err := unix.IoctlSetInt(p.fd, unix.TUNSETOFFLOAD, tcp|rowsOfUDP); !errors.Is(err, unix.EINVAL) { // as before Linux 6.2
-		return err
-	}
-	return unix.IoctlSetInt(p.fd, unix.TUNSETOFFLOAD, tcp)
+	return unix.IoctlSetInt(p.fd, unix.TUNSETOFFLOAD, flags)
 }
 
 // SetCarrier makes the node see the link come or go. It has seen it when

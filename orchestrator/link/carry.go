@@ -24,7 +24,7 @@ func (k *relayLink) arrived(e *end, f *frame, now int64) {
 		e.dropped[NotALink]++
 		return
 	}
-	if large(f.data) && wantsWire(&e.lane.impairment) {
+	if large(f.data) && (isRow(f.data) || wantsWire(&e.lane.impairment)) {
 		l := k.loop
 		var cut *frame
 		room := func(n int) []byte {

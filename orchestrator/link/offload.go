@@ -27,6 +27,11 @@ const (
 // large says whether data, a frame behind its header, stands for several.
 func large(data []byte) bool { return data[vnetGSOType] != gsoNone }
 
+// isRow says whether a large frame is a row of UDP datagrams. One of a tunnel is cut on
+// any link: whoever reads a capture would see the first packet in it, and nobody the
+// others; and a router would quote it whole in an ICMP error.
+func isRow(data []byte) bool { return data[vnetGSOType]&^gsoECN == gsoUDP }
+
 // Complete puts the checksum into a frame, which stands behind its virtio-net
 // header, where its sender has left that to others. Segments larger than the MTU
 // are left alone.

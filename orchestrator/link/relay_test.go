@@ -282,6 +282,33 @@ func TestALargeSegmentIsCutWhereSingleFramesMatter(t *testing.T) {
 	}
 }
 
+// A row of UDP datagrams may be tunnelled packets, of which only one would be seen.
+func TestARowOfDatagramsIsCutOnAnyLink(t *testing.T) {
+	for _, i := range []topologies.Impairment{{}, {Delay: time.Millisecond}} {
+		_, p := memory(t, link.Options{}, i, "ue", "gw")
+		data := large()
+		data[1] = 5 // UDP: its header is 8 octets, and what follows is payload
+		data[24+6] = 17
+		binary.NativeEndian.PutUint16(data[8:], 6)
+		length := len(data) - 64
+		binary.BigEndian.PutUint16(data[68:], uint16(length))
+		binary.BigEndian.PutUint16(data[70:], pseudo(data[24:], length)+17-6)
+		p["ue"].SendRaw(t, data)
+		var payload []byte
+		for n := 0; len(payload) < length-8; n++ {
+			f := p["gw"].Receive(t)
+			udp := f[54:]
+			if want := min(1400, length-8-1400*n) + 8; len(udp) != want || int(binary.BigEndian.Uint16(udp[4:])) != want {
+				t.Fatalf("%+v: datagram %d of %d octets, which says %d, want %d", i, n, len(udp), binary.BigEndian.Uint16(udp[4:]), want)
+			}
+			payload = append(payload, udp[8:]...)
+		}
+		if !bytes.Equal(payload, data[72:]) {
+			t.Errorf("%+v: the payload has changed", i)
+		}
+	}
+}
+
 func TestACorruptedFrameDiffersByOneBitFromARightOne(t *testing.T) {
 	made, p := memory(t, link.Options{}, topologies.Impairment{Corrupt: 1}, "ue", "gw")
 	data := large()[:10+14+40+20]
