@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +28,7 @@ const (
 type babbler struct {
 	stop  chan struct{}
 	ended chan struct{}
-	sent  atomic.Int64
+	sent  int // packets, for whoever has seen ended closed
 }
 
 // babble begins that. mappings gives whom to answer, send sends a whole IPv4 packet.
@@ -53,7 +52,7 @@ func babble(seed uint64, mappings func() ([]translate.Mapping, error), send func
 				}
 				for i := range known {
 					if m := &known[i]; m.Protocol == "udp" && send(m.Inside.Addr(), nonsense(random, m)) == nil {
-						b.sent.Add(1)
+						b.sent++
 					}
 				}
 			}
@@ -66,7 +65,7 @@ func babble(seed uint64, mappings func() ([]translate.Mapping, error), send func
 func (b *babbler) end() int {
 	close(b.stop)
 	<-b.ended
-	return int(b.sent.Load())
+	return b.sent
 }
 
 // nonsense is a packet to who is inside: chance in UDP; what begins as a tunnelled

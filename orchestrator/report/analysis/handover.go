@@ -256,7 +256,6 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 	var router, offered, sent, bound time.Duration = -1, -1, -1, -1
 	address := map[bool]time.Duration{} // by whether it is of IPv4
 	how := ""                           // the IPv6 one came
-	seqs := map[float64]bool{}
 	var tries []try
 	accepted := -1.0
 	failure, reason := Outcome(""), ""
@@ -305,14 +304,13 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 				m.four = isIPv4(f.text("care-of"))
 			}
 			if n, ok := f.number("seq"); ok {
-				seqs[n] = true
 				tries = append(tries, try{at: e.At, seq: n})
 			}
 			m.First = m.First || slices.Contains(f.texts("auth"), "mn-aaa")
 		case "binding-acknowledged":
 			n, ok := f.number("seq")
 			status, _ := f.number("status")
-			if sent >= 0 && bound < 0 && status < 128 && (!ok || len(seqs) == 0 || seqs[n]) {
+			if sent >= 0 && bound < 0 && status < 128 && (!ok || len(tries) == 0 || slices.ContainsFunc(tries, func(t try) bool { return t.seq == n })) {
 				bound, accepted = e.At, n
 			}
 		case "returned-home":

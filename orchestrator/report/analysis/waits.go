@@ -90,8 +90,8 @@ func (m *move) lastSeen(before []move, events []journal.Event) {
 	}
 }
 
-// unbound is since when a mobile has had no binding when a move begins, and why; false
-// where it had one, or was at home.
+// unbound is since when a mobile has had no binding when a move begins, and why; empty:
+// it had one, or was at home.
 func unbound(events []journal.Event, before time.Duration) (since time.Duration, why string) {
 	for _, e := range events {
 		if e.At >= before {
