@@ -379,7 +379,9 @@ func (m *Machine) addressChanged(now time.Time, a *access, in AddressChanged) {
 		m.event("address-failed", map[string]any{"link": a.link, "address": in.Address.String()})
 		from := a.address.prefix.Masked()
 		m.dropAddress(a)
-		m.formAddress(a, from)
+		if a.router != nil {
+			m.formAddress(a, from)
+		}
 		m.settle(now)
 	}
 }

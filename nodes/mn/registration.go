@@ -329,13 +329,14 @@ func (m *Machine) accepted(now time.Time, u *update, ba *mh.BindingAcknowledgeme
 	if u.asks() {
 		m.assigned(home)
 	}
-	if m.homeRouter(now, m.here) == nil { // else lookForHome takes us home
+	left := m.careOf.Is4() && m.here.ipv4.home     // it turns out to be the home address, and was taken out of use
+	if m.homeRouter(now, m.here) == nil && !left { // else lookForHome takes us home
 		m.setTunnel()
 	}
 	if first {
 		m.event("bound", map[string]any{"link": m.here.link, "care-of": u.careOf.String(), "lifetime": granted.Seconds()})
 	}
-	if u.asks() {
+	if u.asks() || left {
 		m.lookForHome(now)
 	}
 }
