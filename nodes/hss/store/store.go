@@ -1,0 +1,439 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/ncruces/go-sqlite3"
+)
+
+// A Store is the subscribers of one home subscriber server. All of it is held in
+// memory; what changes is in the file before a method returns. One goroutine uses
+// it at a time, and one process at a time has a file open.
+//
+// A sequence number is handed out once. The file has a mark for each subscriber,
+// and no number above it is given away: before one would be, a higher mark is
+// written and synced to the disk, some numbers ahead, so that few vectors wait
+// for it. After a crash the row goes on from the mark: what lies between is
+// skipped, which a card takes as it takes vectors that got lost (TS 33.102, annex
+// C.2.1: jumps of up to 2^28). Close writes where the row really is.
+//
+// What a process wrote before it was killed is in the file; with the sync, also
+// what it wrote before the machine lost its power.
+type Store struct {
+	file    string
+	db      *sqlite3.Conn // nil: in memory only
+	reserve uint64
+	entries map[string]*entry // by IMSI
+	batch   bool              // a transaction is open, which belongs to Batch
+	failed  error             // why nothing more is written: in this batch, or at all
+
+	setSQN, setServer, deleteGateways, addGateway, putSubscriber, deleteAPNs, addAPN, remove *sqlite3.Stmt
+}
+
+type entry struct {
+	subscriber   Subscriber
+	registration Registration
+	sqn          SQN // handed out last
+	mark         SQN // none greater is handed out before the file has a greater mark
+}
+
+// Options is how a Store is kept.
+type Options struct {
+	Reserve int // sequence numbers that a mark is set ahead; 0: 32
+}
+
+const defaultReserve = 32
+
+// Memory returns a Store that is kept in memory only, and is empty.
+func Memory() *Store { return &Store{entries: map[string]*entry{}} }
+
+// Open opens a store's file, and makes it where there is none: for its owner
+// alone to read, since it has keys. The folder must be there. Errors are
+// *Trouble.
+func Open(file string, o Options) (*Store, error) {
+	s := &Store{file: file, reserve: defaultReserve}
+	if o.Reserve > 0 {
+		s.reserve = uint64(o.Reserve)
+	}
+	if err := s.open(); err != nil {
+		if s.db != nil {
+			s.db.Close()
+		}
+		return nil, trouble(file, err)
+	}
+	return s, nil
+}
+
+const magic = "SQLite format 3\x00"
+
+func (s *Store) open() (err error) {
+	info, err := os.Stat(s.file)
+	if err == nil && !info.Mode().IsRegular() {
+		return &Trouble{File: s.file, What: "it is a folder or a device, not a file", Hint: "name a file in a folder"}
+	}
+	f, err := os.OpenFile(s.file, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	begin := make([]byte, len(magic))
+	n, err := io.ReadFull(f, begin)
+	f.Close()
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return err
+	}
+	if n > 0 && !bytes.Equal(begin[:n], []byte(magic)) {
+		return errForeign
+	}
+	if s.db, err = sqlite3.OpenFlags(s.file, sqlite3.OPEN_READWRITE); err != nil {
+		return err
+	}
+	// Exclusive: the first to read keeps the lock until it ends, however it ends.
+	if err := s.db.Exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF"); err != nil {
+		return err
+	}
+	application, err := number(s.db, "PRAGMA application_id")
+	if err != nil {
+		return err
+	}
+	if n > 0 && application != applicationID { // before anything is written to it
+		tables, err := number(s.db, "SELECT count(*) FROM sqlite_schema")
+		if err != nil {
+			return err
+		}
+		if application != 0 || tables != 0 {
+			return errForeign
+		}
+	}
+	if mode, err := text(s.db, "PRAGMA journal_mode = WAL"); err != nil {
+		return err
+	} else if mode != "wal" {
+		return fmt.Errorf("write-ahead log: journal mode is %q", mode)
+	}
+	if err := s.db.Exec("PRAGMA synchronous = FULL"); err != nil {
+		return err
+	}
+	if found, err := text(s.db, "PRAGMA quick_check(1)"); err != nil {
+		return err
+	} else if found != "ok" {
+		return fmt.Errorf("%w: %s", errDamaged, found)
+	}
+	if err := migrate(s.db, migrations); err != nil {
+		return err
+	}
+	if err := s.prepare(); err != nil {
+		return err
+	}
+	return s.load()
+}
+
+func text(db *sqlite3.Conn, sql string) (string, error) {
+	st, _, err := db.Prepare(sql)
+	if err != nil {
+		return "", err
+	}
+	defer st.Close()
+	st.Step()
+	return st.ColumnText(0), st.Err()
+}
+
+// IMSIs returns those of all subscribers, in order.
+func (s *Store) IMSIs() []string { return slices.Sorted(maps.Keys(s.entries)) }
+
+// Subscriber returns one, or ErrUnknown. What it points to is the store's: to be
+// read, and not kept beyond the next change.
+func (s *Store) Subscriber(imsi string) (*Subscriber, error) {
+	e := s.entries[imsi]
+	if e == nil {
+		return nil, unknown(imsi)
+	}
+	return &e.subscriber, nil
+}
+
+// Registration returns who serves a subscriber, or ErrUnknown. Its map is the
+// store's: to be read.
+func (s *Store) Registration(imsi string) (Registration, error) {
+	e := s.entries[imsi]
+	if e == nil {
+		return Registration{}, unknown(imsi)
+	}
+	return e.registration, nil
+}
+
+// SQN returns the sequence number that was handed out last, or ErrUnknown.
+func (s *Store) SQN(imsi string) (SQN, error) {
+	e := s.entries[imsi]
+	if e == nil {
+		return 0, unknown(imsi)
+	}
+	return e.sqn, nil
+}
+
+// Take hands out the next n sequence numbers of a subscriber, 1 to 32. They are
+// never handed out again. Errors: ErrUnknown, ErrExhausted, a *Trouble.
+func (s *Store) Take(imsi string, n int) ([]SQN, error) {
+	e := s.entries[imsi]
+	if e == nil {
+		return nil, unknown(imsi)
+	}
+	if n < 1 || n > inds {
+		return nil, fmt.Errorf("%d sequence numbers: want 1 to %d", n, inds)
+	}
+	last, ok := e.sqn.After(uint64(n))
+	if !ok {
+		return nil, fmt.Errorf("%q: %w", imsi, ErrExhausted)
+	}
+	if last > e.mark {
+		mark, ok := last.After(s.reserve)
+		if !ok {
+			mark = last
+		}
+		if err := s.writeSQN(e, mark); err != nil {
+			return nil, err
+		}
+		e.mark = mark
+	}
+	taken := make([]SQN, n)
+	for i := range taken {
+		e.sqn, _ = e.sqn.After(1)
+		taken[i] = e.sqn
+	}
+	return taken, nil
+}
+
+// Resynchronise puts the row of a subscriber's sequence numbers behind the one
+// that its card has told with a MAC that is right: TS 33.102, section 6.3.5. It
+// never puts it back. Errors: ErrUnknown, a *Trouble.
+func (s *Store) Resynchronise(imsi string, card SQN) error {
+	e := s.entries[imsi]
+	if e == nil {
+		return unknown(imsi)
+	}
+	next := e.sqn.resynchronised(min(card, MaxSQN))
+	if next > e.mark {
+		if err := s.writeSQN(e, next); err != nil {
+			return err
+		}
+		e.mark = next
+	}
+	e.sqn = next
+	return nil
+}
+
+// SetSQN says which sequence number counts as handed out last, as the owner of
+// the keys wishes: it may also go back, and so make an HSS that is out of step
+// with its cards. Errors: ErrUnknown, a *Trouble.
+func (s *Store) SetSQN(imsi string, sqn SQN) error {
+	e := s.entries[imsi]
+	if e == nil {
+		return unknown(imsi)
+	}
+	if sqn > MaxSQN {
+		return fmt.Errorf("%q: sequence number %x has more than 48 bits", imsi, uint64(sqn))
+	}
+	if err := s.writeSQN(e, sqn); err != nil {
+		return err
+	}
+	e.sqn, e.mark = sqn, sqn
+	return nil
+}
+
+// Register says who serves a subscriber from now on; the zero Registration: no
+// one. Errors: ErrUnknown, a *Trouble.
+func (s *Store) Register(imsi string, r Registration) error {
+	e := s.entries[imsi]
+	if e == nil {
+		return unknown(imsi)
+	}
+	if err := r.Check(); err != nil {
+		return fmt.Errorf("subscriber %q: %w", imsi, err)
+	}
+	r = r.clone()
+	if err := s.write(func() error { return s.writeRegistration(imsi, r) }); err != nil {
+		return err
+	}
+	e.registration = r
+	return nil
+}
+
+// Put adds a subscriber, or replaces one and leaves its sequence number and who
+// serves it. One that is new has handed out nothing, and is not registered.
+func (s *Store) Put(sub Subscriber) error {
+	if err := sub.Check(); err != nil {
+		return err
+	}
+	e, sub := s.entries[sub.IMSI], sub.clone()
+	if err := s.write(func() error { return s.writeSubscriber(&sub) }); err != nil {
+		return err
+	}
+	if e == nil {
+		e = &entry{}
+		s.entries[sub.IMSI] = e
+	}
+	e.subscriber = sub
+	return nil
+}
+
+// Remove takes a subscriber away, with all that was kept of it. One that comes
+// back under this IMSI begins with new sequence numbers: it wants a new key too.
+func (s *Store) Remove(imsi string) error {
+	if s.entries[imsi] == nil {
+		return unknown(imsi)
+	}
+	err := s.write(func() error { return run(s.remove, imsi) })
+	if err != nil {
+		return err
+	}
+	delete(s.entries, imsi)
+	return nil
+}
+
+// Batch makes all that change changes durable together: with one sync, which is
+// what a change costs. What is handed out by it may leave the process once Batch
+// has returned nil. Where it returns an error, nothing of it holds, and whatever
+// it gave must be thrown away. It does not nest.
+func (s *Store) Batch(change func()) error {
+	if s.db == nil {
+		change()
+		return nil
+	}
+	if s.failed != nil {
+		return s.failed
+	}
+	if s.batch {
+		panic("store: a batch within a batch")
+	}
+	tx, err := s.db.BeginImmediate()
+	if err != nil {
+		return trouble(s.file, err)
+	}
+	s.batch = true
+	change()
+	s.batch = false
+	err, s.failed = s.failed, nil
+	if err == nil {
+		if err = tx.Commit(); err == nil {
+			return nil
+		}
+	}
+	if !s.db.GetAutocommit() {
+		tx.Rollback()
+	}
+	if again := s.load(); again != nil { // what is held is not what is kept
+		s.failed = trouble(s.file, again)
+	}
+	return trouble(s.file, err)
+}
+
+// Close writes where the rows of sequence numbers are, and closes the file.
+func (s *Store) Close() error {
+	if s.db == nil {
+		return nil
+	}
+	err := s.failed
+	if err == nil {
+		err = s.write(func() error {
+			for imsi, e := range s.entries {
+				if e.mark != e.sqn {
+					if err := run(s.setSQN, imsi, int64(e.sqn)); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+	}
+	closed := s.db.Close()
+	s.failed = errEnded
+	return errors.Join(err, trouble(s.file, closed))
+}
+
+// write runs changes to the file: all of them or none, in a transaction of their
+// own or in that of the batch.
+func (s *Store) write(change func() error) error {
+	if s.db == nil {
+		return nil
+	}
+	if s.failed != nil {
+		return s.failed
+	}
+	err := s.change(change)
+	err = trouble(s.file, err)
+	if err != nil && s.batch {
+		s.failed = err // SQLite may have rolled all of it back
+	}
+	return err
+}
+
+// change is change in a transaction.
+func (s *Store) change(change func() error) error {
+	if s.batch {
+		return change()
+	}
+	tx, err := s.db.BeginImmediate()
+	if err != nil {
+		return err
+	}
+	if err = change(); err == nil {
+		err = tx.Commit()
+	}
+	if err != nil && !s.db.GetAutocommit() { // SQLite has not rolled it back already
+		err = errors.Join(err, tx.Rollback())
+	}
+	return err
+}
+
+func (s *Store) writeSQN(e *entry, sqn SQN) error {
+	return s.write(func() error { return run(s.setSQN, e.subscriber.IMSI, int64(sqn)) })
+}
+
+func (s *Store) writeRegistration(imsi string, r Registration) error {
+	if err := run(s.setServer, imsi, r.Server); err != nil {
+		return err
+	}
+	if err := run(s.deleteGateways, imsi); err != nil {
+		return err
+	}
+	for apn, g := range r.Gateways {
+		if err := run(s.addGateway, imsi, apn, g.Host, g.Realm, joined(g.Addresses)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) writeSubscriber(sub *Subscriber) error {
+	var rats any
+	if sub.RATTypes != nil {
+		rats = joined(sub.RATTypes)
+	}
+	err := run(s.putSubscriber, sub.IMSI, []byte(sub.K), []byte(sub.OP), []byte(sub.OPc), string(sub.Algorithm), sub.AMF[:], sub.MSISDN,
+		sub.BarredNon3GPP, rats, sub.DefaultAPN, sub.GBA.Allowed, int64(sub.GBA.Lifetime.Seconds()))
+	if err != nil {
+		return err
+	}
+	if err := run(s.deleteAPNs, sub.IMSI); err != nil {
+		return err
+	}
+	for i, a := range sub.APNs {
+		err := run(s.addAPN, sub.IMSI, int64(i+1), a.Name, a.PDN.String(), a.Barred, a.Allocation.String(), a.Gateway.Host, a.Gateway.Realm, joined(a.Gateway.Addresses))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func joined[T fmt.Stringer](list []T) string {
+	all := make([]string, len(list))
+	for i, v := range list {
+		all[i] = v.String()
+	}
+	return strings.Join(all, " ")
+}
