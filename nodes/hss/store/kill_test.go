@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/ncruces/go-sqlite3"
+
+	"s2clab/nodes/keys"
 )
 
 // childVariable names the store that this program fills until it is killed.
@@ -58,7 +60,7 @@ func fill(file string) error {
 			if err != nil {
 				return err
 			}
-			if err := s.Resynchronise(imsi, now+SQN(rng.IntN(300))); err != nil {
+			if err := s.Resynchronise(imsi, now+keys.SQN(rng.IntN(300))); err != nil {
 				return err
 			}
 		case 1:

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
+
+	"s2clab/nodes/keys"
 )
 
 // prepare makes the statements that write. The first parameter of each is the IMSI.
@@ -85,10 +87,10 @@ func (s *Store) load() error {
 				GBA:           GBA{Allowed: st.ColumnBool(11), Lifetime: time.Duration(st.ColumnInt64(12)) * time.Second},
 			}, registration: Registration{Server: st.ColumnText(13)}}
 			amf, sqn := st.ColumnBlob(5, nil), st.ColumnInt64(6)
-			if len(amf) != 2 || sqn < 0 || sqn > int64(MaxSQN) {
+			if len(amf) != 2 || sqn < 0 || sqn > int64(keys.MaxSQN) {
 				return fmt.Errorf("%w: subscriber %q: an AMF of %d octets and sequence number %d", errDamaged, e.subscriber.IMSI, len(amf), sqn)
 			}
-			e.subscriber.AMF, e.sqn, e.mark = [2]byte(amf), SQN(sqn), SQN(sqn)
+			e.subscriber.AMF, e.sqn, e.mark = [2]byte(amf), keys.SQN(sqn), keys.SQN(sqn)
 			if st.ColumnType(9) != sqlite3.NULL {
 				e.subscriber.RATTypes = []RATType{}
 				for word := range strings.FieldsSeq(st.ColumnText(9)) {

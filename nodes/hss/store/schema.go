@@ -55,37 +55,41 @@ CREATE TABLE gateway (
 `,
 }
 
+// version returns how many migrations the file has had, of so many that are known.
+// It is an error where the file is another program's, or a later one's of ours.
+func version(db *sqlite3.Conn, known int) (int, error) {
+	var found [3]int64
+	for i, sql := range [...]string{"PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema"} {
+		var err error
+		if found[i], err = number(db, sql); err != nil {
+			return 0, err
+		}
+	}
+	switch application, version, tables := found[0], found[1], found[2]; {
+	case application == 0 && version == 0 && tables == 0: // a new file
+		return 0, nil
+	case application != applicationID:
+		return 0, errForeign
+	case version < 1 || version > int64(known):
+		return 0, fmt.Errorf("%w: it has version %d, and this program knows 1 to %d", errNewer, version, known)
+	default:
+		return int(version), nil
+	}
+}
+
 // migrate brings the file to the newest version of the schema: all the way or
 // not at all.
 func migrate(db *sqlite3.Conn, steps []string) (err error) {
-	application, err := number(db, "PRAGMA application_id")
-	if err != nil {
+	had, err := version(db, len(steps))
+	if err != nil || had == len(steps) {
 		return err
-	}
-	version, err := number(db, "PRAGMA user_version")
-	if err != nil {
-		return err
-	}
-	tables, err := number(db, "SELECT count(*) FROM sqlite_schema")
-	if err != nil {
-		return err
-	}
-	switch {
-	case application == 0 && version == 0 && tables == 0: // a new file
-	case application != applicationID:
-		return errForeign
-	case version > int64(len(steps)):
-		return fmt.Errorf("%w: it has version %d, and this program knows %d", errNewer, version, len(steps))
-	}
-	if version == int64(len(steps)) && application == applicationID {
-		return nil
 	}
 	tx, err := db.BeginImmediate()
 	if err != nil {
 		return err
 	}
 	defer tx.End(&err)
-	for _, step := range steps[version:] {
+	for _, step := range steps[had:] {
 		if err := db.Exec(step); err != nil {
 			return err
 		}

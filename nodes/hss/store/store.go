@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/ncruces/go-sqlite3"
+
+	"s2clab/nodes/keys"
 )
 
 // A Store is the subscribers of one home subscriber server. All of it is held in
@@ -40,8 +43,8 @@ type Store struct {
 type entry struct {
 	subscriber   Subscriber
 	registration Registration
-	sqn          SQN // handed out last
-	mark         SQN // none greater is handed out before the file has a greater mark
+	sqn          keys.SQN // handed out last
+	mark         keys.SQN // none greater is handed out before the file has a greater mark
 }
 
 // Options is how a Store is kept.
@@ -63,9 +66,7 @@ func Open(file string, o Options) (*Store, error) {
 		s.reserve = uint64(o.Reserve)
 	}
 	if err := s.open(); err != nil {
-		if s.db != nil {
-			s.db.Close()
-		}
+		s.abandon()
 		return nil, trouble(file, err)
 	}
 	return s, nil
@@ -91,25 +92,17 @@ func (s *Store) open() (err error) {
 	if n > 0 && !bytes.Equal(begin[:n], []byte(magic)) {
 		return errForeign
 	}
-	if s.db, err = sqlite3.OpenFlags(s.file, sqlite3.OPEN_READWRITE); err != nil {
+	// Its log is made with the mode of the file itself.
+	path := strings.ReplaceAll(url.QueryEscape(s.file), "+", "%20")
+	if s.db, err = sqlite3.OpenFlags("file:"+path+"?modeof="+path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_URI); err != nil {
 		return err
 	}
 	// Exclusive: the first to read keeps the lock until it ends, however it ends.
 	if err := s.db.Exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF"); err != nil {
 		return err
 	}
-	application, err := number(s.db, "PRAGMA application_id")
-	if err != nil {
+	if _, err := version(s.db, len(migrations)); err != nil { // before anything is written to it
 		return err
-	}
-	if n > 0 && application != applicationID { // before anything is written to it
-		tables, err := number(s.db, "SELECT count(*) FROM sqlite_schema")
-		if err != nil {
-			return err
-		}
-		if application != 0 || tables != 0 {
-			return errForeign
-		}
 	}
 	if mode, err := text(s.db, "PRAGMA journal_mode = WAL"); err != nil {
 		return err
@@ -167,7 +160,7 @@ func (s *Store) Registration(imsi string) (Registration, error) {
 }
 
 // SQN returns the sequence number that was handed out last, or ErrUnknown.
-func (s *Store) SQN(imsi string) (SQN, error) {
+func (s *Store) SQN(imsi string) (keys.SQN, error) {
 	e := s.entries[imsi]
 	if e == nil {
 		return 0, unknown(imsi)
@@ -177,7 +170,7 @@ func (s *Store) SQN(imsi string) (SQN, error) {
 
 // Take hands out the next n sequence numbers of a subscriber, 1 to 32. They are
 // never handed out again. Errors: ErrUnknown, ErrExhausted, a *Trouble.
-func (s *Store) Take(imsi string, n int) ([]SQN, error) {
+func (s *Store) Take(imsi string, n int) ([]keys.SQN, error) {
 	e := s.entries[imsi]
 	if e == nil {
 		return nil, unknown(imsi)
@@ -185,12 +178,12 @@ func (s *Store) Take(imsi string, n int) ([]SQN, error) {
 	if n < 1 || n > inds {
 		return nil, fmt.Errorf("%d sequence numbers: want 1 to %d", n, inds)
 	}
-	last, ok := e.sqn.After(uint64(n))
+	last, ok := after(e.sqn, uint64(n))
 	if !ok {
 		return nil, fmt.Errorf("%q: %w", imsi, ErrExhausted)
 	}
 	if last > e.mark {
-		mark, ok := last.After(s.reserve)
+		mark, ok := after(last, s.reserve)
 		if !ok {
 			mark = last
 		}
@@ -199,9 +192,9 @@ func (s *Store) Take(imsi string, n int) ([]SQN, error) {
 		}
 		e.mark = mark
 	}
-	taken := make([]SQN, n)
+	taken := make([]keys.SQN, n)
 	for i := range taken {
-		e.sqn, _ = e.sqn.After(1)
+		e.sqn, _ = after(e.sqn, 1)
 		taken[i] = e.sqn
 	}
 	return taken, nil
@@ -210,12 +203,12 @@ func (s *Store) Take(imsi string, n int) ([]SQN, error) {
 // Resynchronise puts the row of a subscriber's sequence numbers behind the one
 // that its card has told with a MAC that is right: TS 33.102, section 6.3.5. It
 // never puts it back. Errors: ErrUnknown, a *Trouble.
-func (s *Store) Resynchronise(imsi string, card SQN) error {
+func (s *Store) Resynchronise(imsi string, card keys.SQN) error {
 	e := s.entries[imsi]
 	if e == nil {
 		return unknown(imsi)
 	}
-	next := e.sqn.resynchronised(min(card, MaxSQN))
+	next := resynchronised(e.sqn, min(card, keys.MaxSQN))
 	if next > e.mark {
 		if err := s.writeSQN(e, next); err != nil {
 			return err
@@ -229,12 +222,12 @@ func (s *Store) Resynchronise(imsi string, card SQN) error {
 // SetSQN says which sequence number counts as handed out last, as the owner of
 // the keys wishes: it may also go back, and so make an HSS that is out of step
 // with its cards. Errors: ErrUnknown, a *Trouble.
-func (s *Store) SetSQN(imsi string, sqn SQN) error {
+func (s *Store) SetSQN(imsi string, sqn keys.SQN) error {
 	e := s.entries[imsi]
 	if e == nil {
 		return unknown(imsi)
 	}
-	if sqn > MaxSQN {
+	if sqn > keys.MaxSQN {
 		return fmt.Errorf("%q: sequence number %x has more than 48 bits", imsi, uint64(sqn))
 	}
 	if err := s.writeSQN(e, sqn); err != nil {
@@ -333,7 +326,7 @@ func (s *Store) Batch(change func()) error {
 
 // Close writes where the rows of sequence numbers are, and closes the file.
 func (s *Store) Close() error {
-	if s.db == nil {
+	if s.db == nil || errors.Is(s.failed, errEnded) {
 		return nil
 	}
 	err := s.failed
@@ -349,9 +342,19 @@ func (s *Store) Close() error {
 			return nil
 		})
 	}
-	closed := s.db.Close()
+	return errors.Join(err, trouble(s.file, s.abandon()))
+}
+
+// abandon lets go of the file as it is.
+func (s *Store) abandon() error {
+	if s.db == nil {
+		return nil
+	}
 	s.failed = errEnded
-	return errors.Join(err, trouble(s.file, closed))
+	for _, st := range slices.Collect(s.db.Stmts()) { // closing one changes what Stmts walks
+		st.Close()
+	}
+	return s.db.Close()
 }
 
 // write runs changes to the file: all of them or none, in a transaction of their
@@ -389,7 +392,7 @@ func (s *Store) change(change func() error) error {
 	return err
 }
 
-func (s *Store) writeSQN(e *entry, sqn SQN) error {
+func (s *Store) writeSQN(e *entry, sqn keys.SQN) error {
 	return s.write(func() error { return run(s.setSQN, e.subscriber.IMSI, int64(sqn)) })
 }
 

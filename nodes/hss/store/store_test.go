@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/ncruces/go-sqlite3"
 	"golang.org/x/sys/unix"
+
+	"s2clab/nodes/keys"
 )
 
 // subscriber has each kind of value that there is. Its K and OPc are those of
@@ -102,7 +104,7 @@ func TestAFileGivesBackWhatWasPutIn(t *testing.T) {
 	must(t, s.Remove(long.IMSI))
 	must(t, s.Close())
 	s = opened(t, file, Options{})
-	if got := strings.Join(s.IMSIs(), " "); got != "00101000000003 001010000000001" {
+	if got := strings.Join(s.IMSIs(), " "); got != "001010000000001 00101000000003" {
 		t.Errorf("subscribers %s", got)
 	}
 	if n, err := number(s.db, "SELECT (SELECT count(*) FROM gateway) + (SELECT count(*) FROM apn WHERE imsi = '001010000000002')"); err != nil || n != 0 {
@@ -151,7 +153,7 @@ func TestSequenceNumbersGoUpByOneInBothParts(t *testing.T) {
 		must(t, s.Put(subscriber()))
 		must(t, s.SetSQN(subscriber().IMSI, 30<<5|30))
 		got, err := s.Take(subscriber().IMSI, 3)
-		if want := []SQN{31<<5 | 31, 32<<5 | 0, 33<<5 | 1}; err != nil || !cmp.Equal(got, want) {
+		if want := []keys.SQN{31<<5 | 31, 32<<5 | 0, 33<<5 | 1}; err != nil || !cmp.Equal(got, want) {
 			t.Errorf("%v, %v, want %v", got, err, want)
 		}
 	})
@@ -161,8 +163,8 @@ func TestTheRowOfSequenceNumbersEnds(t *testing.T) {
 	both(t, func(t *testing.T, s *Store) {
 		imsi := subscriber().IMSI
 		must(t, s.Put(subscriber()))
-		must(t, s.SetSQN(imsi, MaxSQN-1<<5))
-		if got, err := s.Take(imsi, 1); err != nil || got[0]>>5 != MaxSQN>>5 {
+		must(t, s.SetSQN(imsi, keys.MaxSQN-1<<5))
+		if got, err := s.Take(imsi, 1); err != nil || got[0]>>5 != keys.MaxSQN>>5 {
 			t.Fatalf("the last: %v, %v", got, err)
 		}
 		if got, err := s.Take(imsi, 1); !errors.Is(err, ErrExhausted) {
@@ -176,7 +178,7 @@ func TestACardThatIsAheadIsFollowedAndOneThatIsBehindIsNot(t *testing.T) {
 		imsi := subscriber().IMSI
 		must(t, s.Put(subscriber()))
 		must(t, s.SetSQN(imsi, 100<<5|7))
-		for _, c := range []struct{ card, next SQN }{
+		for _, c := range []struct{ card, next keys.SQN }{
 			{50 << 5, 101<<5 | 8},      // behind
 			{101<<5 | 9, 102<<5 | 9},   // as far: the next is new to it
 			{102<<5 | 31, 103<<5 | 10}, // as far, another IND
@@ -199,10 +201,10 @@ func TestAStoreThatIsClosedSkipsNoSequenceNumber(t *testing.T) {
 	must(t, err)
 	must(t, s.Close())
 	s = opened(t, file, Options{})
-	after, err := s.Take(subscriber().IMSI, 1)
+	next, err := s.Take(subscriber().IMSI, 1)
 	must(t, err)
-	if want, _ := before[1].After(1); after[0] != want {
-		t.Errorf("%v after %v", after, before)
+	if want, _ := after(before[1], 1); next[0] != want {
+		t.Errorf("%v after %v", next, before)
 	}
 }
 
@@ -256,7 +258,7 @@ func TestABatchThatFailsLeavesEverythingAsItWas(t *testing.T) {
 	if r, _ := s.Registration(imsi); r.Server != "aaa.example" || len(r.Gateways) != 2 {
 		t.Errorf("registration %v", r)
 	}
-	var fresh []SQN
+	var fresh []keys.SQN
 	if err := s.Batch(func() { fresh, err = s.Take(imsi, 1) }); err != nil || len(fresh) != 1 {
 		t.Errorf("the next batch: %v, %v", fresh, err)
 	}
@@ -271,10 +273,10 @@ func TestAFullDiskIsTold(t *testing.T) {
 	file := filepath.Join(folder, "s.db")
 	s := opened(t, file, Options{Reserve: 1})
 	must(t, s.Put(subscriber()))
-	var held []SQN
+	var held []keys.SQN
 	var err error
 	for range 10000 { // the write-ahead log grows
-		var taken []SQN
+		var taken []keys.SQN
 		if taken, err = s.Take(subscriber().IMSI, 1); err != nil {
 			break
 		}
@@ -290,7 +292,7 @@ func TestAFullDiskIsTold(t *testing.T) {
 	if sub, err := s.Subscriber(subscriber().IMSI); err != nil || sub.IMSI == "" {
 		t.Errorf("what is read goes on: %v", err)
 	}
-	s.db.Close() // as if killed
+	s.abandon() // as if killed
 	s = opened(t, file, Options{})
 	if sqn, err := s.SQN(subscriber().IMSI); err != nil || sqn < held[len(held)-1] {
 		t.Errorf("the file is at %v, and %v was handed out (%v)", sqn, held[len(held)-1], err)
@@ -388,7 +390,7 @@ func TestARowThatNoStoreWroteIsDamage(t *testing.T) {
 		s := opened(t, file, Options{})
 		must(t, s.Put(subscriber()))
 		must(t, s.db.Exec(sql))
-		must(t, s.db.Close())
+		must(t, s.abandon())
 		if s, err := Open(file, Options{}); err == nil {
 			s.Close()
 			t.Errorf("%s: it was opened", sql)
@@ -483,5 +485,30 @@ func TestNoKeyIsPrinted(t *testing.T) {
 				t.Errorf("%s prints a key: %s", verb, out)
 			}
 		}
+	}
+}
+
+func TestWhereACardIsIsNotForgottenByAStoreThatIsKilled(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "s.db")
+	s := opened(t, file, Options{})
+	must(t, s.Put(subscriber()))
+	must(t, s.Resynchronise(subscriber().IMSI, 5000<<5))
+	must(t, s.abandon())
+	s = opened(t, file, Options{})
+	if got, err := s.Take(subscriber().IMSI, 1); err != nil || got[0] != 5001<<5|1 {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func TestANameWithAnyLettersCanBeAStore(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a ?b&c=d#%41+ü.db")
+	s := opened(t, file, Options{})
+	must(t, s.Put(subscriber()))
+	must(t, s.Close())
+	if _, err := os.Stat(file); err != nil {
+		t.Fatal(err)
+	}
+	if s := opened(t, file, Options{}); len(s.IMSIs()) != 1 {
+		t.Errorf("subscribers %v", s.IMSIs())
 	}
 }
