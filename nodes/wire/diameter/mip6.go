@@ -198,6 +198,9 @@ type MIP6Answer struct {
 
 // AppendTo appends the whole message; h is the request's header.
 func (a *MIP6Answer) AppendTo(b []byte, h Header) ([]byte, error) {
+	if err := a.plain(MIP6); err != nil {
+		return nil, err
+	}
 	start := len(b)
 	b = appendOctets(h.answer(MIP6, MIP6A, a.Result).append(b), SessionID, a.Session)
 	b = appendUint32(b, AuthApplicationID, uint32(MIP6A))
@@ -253,7 +256,7 @@ func (a *MIP6Answer) AppendTo(b []byte, h Header) ([]byte, error) {
 func inSeconds(what string, d time.Duration) (uint32, error) {
 	seconds := d / time.Second
 	if d < 0 || d%time.Second != 0 || seconds > math.MaxUint32 {
-		return 0, fmt.Errorf("mip6a-answer: %s %v: want 0 s to %d s in steps of 1 s", what, d, uint32(math.MaxUint32))
+		return 0, fmt.Errorf("%s %v: want 0 s to %d s in steps of 1 s", what, d, uint32(math.MaxUint32))
 	}
 	return uint32(seconds), nil
 }
