@@ -5,22 +5,7 @@ import (
 	"strings"
 
 	"s2clab/nodes/hss/store"
-)
-
-// An Assignment is why an AAA server speaks of a subscriber: Server-Assignment-Type
-// of TS 29.229, section 6.3.15, with what TS 29.273, section 8.2.3.11, makes of it.
-type Assignment uint32
-
-const (
-	Registration                 Assignment = 1
-	ReRegistration               Assignment = 2
-	TimeoutDeregistration        Assignment = 4
-	UserDeregistration           Assignment = 5
-	AdministrativeDeregistration Assignment = 8
-	AuthenticationFailure        Assignment = 9
-	AuthenticationTimeout        Assignment = 10
-	AAAUserDataRequest           Assignment = 12
-	PGWUpdate                    Assignment = 13
+	"s2clab/nodes/wire/diameter"
 )
 
 // An AssignmentRequest tells or asks who serves a subscriber: the
@@ -28,14 +13,14 @@ const (
 type AssignmentRequest struct {
 	Server  string // Diameter identity of the AAA server
 	IMSI    string
-	Type    Assignment
+	Type    diameter.ServerAssignmentType
 	APN     string        // with PGWUpdate: Service-Selection
 	Gateway store.Gateway // with PGWUpdate: MIP6-Agent-Info; the zero one: none serves it any more
 }
 
 // An AssignmentAnswer has a Profile where one was asked for and Result is Success.
 type AssignmentAnswer struct {
-	Result  Result
+	Result  diameter.ResultCode
 	Text    string // why it is not Success, for people
 	Server  string // with IdentityAlreadyRegistered: the AAA server that is
 	Profile *Profile
@@ -51,32 +36,32 @@ type AssignmentAnswer struct {
 func (m *Machine) Assign(r AssignmentRequest) AssignmentAnswer {
 	s, err := m.store.Subscriber(r.IMSI)
 	if err != nil {
-		return AssignmentAnswer{Result: UserUnknown, Text: "there is no such subscriber"}
+		return AssignmentAnswer{Result: diameter.UserUnknown, Text: "there is no such subscriber"}
 	}
 	held, err := m.store.Registration(r.IMSI)
 	if err != nil {
-		return AssignmentAnswer{Result: UnableToComply, Text: "try again later", Err: err}
+		return AssignmentAnswer{Result: diameter.UnableToComply, Text: "try again later", Err: err}
 	}
 	serves := strings.EqualFold(held.Server, r.Server) && r.Server != ""
 	switch {
-	case r.Type == Registration, r.Type == ReRegistration:
+	case r.Type == diameter.Registration, r.Type == diameter.ReRegistration:
 		return m.register(s, held, r)
-	case r.Type == AuthenticationFailure, r.Type == AuthenticationTimeout:
-		return AssignmentAnswer{Result: Success}
+	case r.Type == diameter.AuthenticationFailure, r.Type == diameter.AuthenticationTimeout:
+		return AssignmentAnswer{Result: diameter.Success}
 	case held.Server == "":
-		return AssignmentAnswer{Result: IdentityNotRegistered, Text: "the subscriber is not registered"}
+		return AssignmentAnswer{Result: diameter.IdentityNotRegistered, Text: "the subscriber is not registered"}
 	case !serves:
-		return AssignmentAnswer{Result: UnableToComply, Text: "another AAA server serves the subscriber"}
+		return AssignmentAnswer{Result: diameter.UnableToComply, Text: "another AAA server serves the subscriber"}
 	}
 	switch r.Type {
-	case AAAUserDataRequest:
-		return AssignmentAnswer{Result: Success, Profile: profile(s, held)}
-	case PGWUpdate:
+	case diameter.AAAUserDataRequest:
+		return AssignmentAnswer{Result: diameter.Success, Profile: profile(s, held)}
+	case diameter.PGWUpdate:
 		return m.update(s, held, r)
-	case UserDeregistration, TimeoutDeregistration, AdministrativeDeregistration:
+	case diameter.UserDeregistration, diameter.TimeoutDeregistration, diameter.AdministrativeDeregistration:
 		return m.keep(r.IMSI, store.Registration{})
 	}
-	return AssignmentAnswer{Result: UnableToComply, Text: "this Server-Assignment-Type has no meaning here"}
+	return AssignmentAnswer{Result: diameter.UnableToComply, Text: "this Server-Assignment-Type has no meaning here"}
 }
 
 // register makes the server that asks the one that serves the subscriber. Its PDN
@@ -84,19 +69,19 @@ func (m *Machine) Assign(r AssignmentRequest) AssignmentAnswer {
 func (m *Machine) register(s *store.Subscriber, held store.Registration, r AssignmentRequest) AssignmentAnswer {
 	switch {
 	case len(s.APNs) == 0:
-		return AssignmentAnswer{Result: UserNoNon3GPPSubscription, Text: "the subscriber has no subscription for non-3GPP access"}
+		return AssignmentAnswer{Result: diameter.UserNoNon3GPPSubscription, Text: "the subscriber has no subscription for non-3GPP access"}
 	case held.Server != "" && !strings.EqualFold(held.Server, r.Server):
-		return AssignmentAnswer{Result: IdentityAlreadyRegistered, Text: "another AAA server serves the subscriber", Server: held.Server}
+		return AssignmentAnswer{Result: diameter.IdentityAlreadyRegistered, Text: "another AAA server serves the subscriber", Server: held.Server}
 	case r.Server == "":
-		return AssignmentAnswer{Result: UnableToComply, Text: "an AAA server without a name"}
+		return AssignmentAnswer{Result: diameter.UnableToComply, Text: "an AAA server without a name"}
 	}
 	if held.Server == "" {
 		held = store.Registration{Server: r.Server}
-		if a := m.keep(r.IMSI, held); a.Result != Success {
+		if a := m.keep(r.IMSI, held); a.Result != diameter.Success {
 			return a
 		}
 	}
-	return AssignmentAnswer{Result: Success, Profile: profile(s, held)}
+	return AssignmentAnswer{Result: diameter.Success, Profile: profile(s, held)}
 }
 
 // update keeps which PDN gateway serves an APN.
@@ -104,11 +89,11 @@ func (m *Machine) update(s *store.Subscriber, held store.Registration, r Assignm
 	apn, subscribed := s.APN(r.APN)
 	switch {
 	case r.APN == "" || r.APN == store.Wildcard:
-		return AssignmentAnswer{Result: MissingAVP, Text: "want the APN"}
+		return AssignmentAnswer{Result: diameter.MissingAVP, Text: "want the APN"}
 	case !subscribed || apn.Barred:
-		return AssignmentAnswer{Result: UserNoAPNSubscription, Text: "the subscriber may not use this APN"}
+		return AssignmentAnswer{Result: diameter.UserNoAPNSubscription, Text: "the subscriber may not use this APN"}
 	case apn.Allocation == store.Static && !r.Gateway.IsZero() && !apn.Gateway.Equal(r.Gateway):
-		return AssignmentAnswer{Result: UnableToComply, Text: "the PDN gateway of this APN is fixed, and is another"}
+		return AssignmentAnswer{Result: diameter.UnableToComply, Text: "the PDN gateway of this APN is fixed, and is another"}
 	}
 	next := store.Registration{Server: held.Server, Gateways: maps.Clone(held.Gateways)}
 	name := strings.ToLower(r.APN)
@@ -121,17 +106,17 @@ func (m *Machine) update(s *store.Subscriber, held store.Registration, r Assignm
 		next.Gateways[name] = r.Gateway
 	}
 	if err := next.Check(); err != nil {
-		return AssignmentAnswer{Result: UnableToComply, Text: err.Error()}
+		return AssignmentAnswer{Result: diameter.UnableToComply, Text: err.Error()}
 	}
 	return m.keep(r.IMSI, next)
 }
 
 func (m *Machine) keep(imsi string, r store.Registration) AssignmentAnswer {
 	if err := r.Check(); err != nil {
-		return AssignmentAnswer{Result: UnableToComply, Text: err.Error()}
+		return AssignmentAnswer{Result: diameter.UnableToComply, Text: err.Error()}
 	}
 	if err := m.store.Register(imsi, r); err != nil {
-		return AssignmentAnswer{Result: UnableToComply, Text: "try again later", Err: err}
+		return AssignmentAnswer{Result: diameter.UnableToComply, Text: "try again later", Err: err}
 	}
-	return AssignmentAnswer{Result: Success}
+	return AssignmentAnswer{Result: diameter.Success}
 }

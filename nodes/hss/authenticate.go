@@ -9,40 +9,28 @@ import (
 
 	"s2clab/nodes/hss/store"
 	"s2clab/nodes/keys"
+	"s2clab/nodes/wire/diameter"
 )
-
-// Authentication schemes of SWx: TS 29.273, section 8.2.3.9.
-const (
-	EAPAKA      = "EAP-AKA"
-	EAPAKAPrime = "EAP-AKA'"
-)
-
-// A Resync tells what a card said to a challenge that was not fresh: TS 33.102,
-// section 6.3.5.
-type Resync struct {
-	RAND [16]byte
-	AUTS [14]byte
-}
 
 // An AuthenticationRequest asks for vectors: the Multimedia-Auth-Request of TS
 // 29.273, section 8.1.2.1.
 type AuthenticationRequest struct {
-	Server       string         // Diameter identity of the AAA server that asks
-	IMSI         string         //
-	Scheme       string         // EAPAKA or EAPAKAPrime
-	Network      string         // ANID: what the keys of EAPAKAPrime are bound to; else of no meaning
-	Vectors      uint32         // how many; 0: one
-	Resync       *Resync        // nil: the card is not ahead
-	RAT          *store.RATType // nil: not told
-	ServerFailed bool           // AAA-Failure-Indication: the server that is registered cannot be reached
+	Server       string           // Diameter identity of the AAA server that asks
+	IMSI         string           //
+	Scheme       string           // SchemeEAPAKA or SchemeEAPAKAPrime
+	Network      string           // ANID: what the keys of SchemeEAPAKAPrime are bound to; else of no meaning
+	Vectors      uint32           // how many; 0: one
+	Resync       *diameter.Resync // nil: the card is not ahead
+	RAT          *store.RATType   // nil: not told
+	ServerFailed bool             // AAA-Failure-Indication: the server that is registered cannot be reached
 }
 
 // An AuthenticationAnswer has vectors where Result is Success.
 type AuthenticationAnswer struct {
-	Result  Result
+	Result  diameter.ResultCode
 	Text    string        // why it is not Success, for people
 	Server  string        // with IdentityAlreadyRegistered: the AAA server that is
-	Vectors []keys.Vector // in the order of their use; of EAPAKAPrime, with CK' and IK'
+	Vectors []keys.Vector // in the order of their use; of SchemeEAPAKAPrime, with CK' and IK'
 	Err     error         // what failed here, which is nobody else's business
 }
 
@@ -61,52 +49,52 @@ func (m *Machine) Authenticate(r AuthenticationRequest) AuthenticationAnswer {
 	s, err := m.store.Subscriber(r.IMSI)
 	switch {
 	case err != nil:
-		return AuthenticationAnswer{Result: UserUnknown, Text: "there is no such subscriber"}
+		return AuthenticationAnswer{Result: diameter.UserUnknown, Text: "there is no such subscriber"}
 	case len(s.APNs) == 0:
-		return AuthenticationAnswer{Result: UserNoNon3GPPSubscription, Text: "the subscriber has no subscription for non-3GPP access"}
+		return AuthenticationAnswer{Result: diameter.UserNoNon3GPPSubscription, Text: "the subscriber has no subscription for non-3GPP access"}
 	case r.RAT != nil && s.RATTypes != nil && !slices.Contains(s.RATTypes, *r.RAT):
-		return AuthenticationAnswer{Result: RATTypeNotAllowed, Text: "the subscriber may not use this kind of access"}
-	case r.Scheme != EAPAKA && r.Scheme != EAPAKAPrime:
-		return AuthenticationAnswer{Result: AuthSchemeNotSupported, Text: "want EAP-AKA or EAP-AKA'"}
-	case r.Scheme == EAPAKAPrime && r.Network == "":
-		return AuthenticationAnswer{Result: MissingAVP, Text: "EAP-AKA' needs the ANID"}
+		return AuthenticationAnswer{Result: diameter.RATTypeNotAllowed, Text: "the subscriber may not use this kind of access"}
+	case r.Scheme != diameter.SchemeEAPAKA && r.Scheme != diameter.SchemeEAPAKAPrime:
+		return AuthenticationAnswer{Result: diameter.AuthSchemeNotSupported, Text: "want EAP-AKA or EAP-AKA'"}
+	case r.Scheme == diameter.SchemeEAPAKAPrime && r.Network == "":
+		return AuthenticationAnswer{Result: diameter.MissingAVP, Text: "EAP-AKA' needs the ANID"}
 	}
 	held, err := m.store.Registration(r.IMSI)
 	if err != nil {
-		return AuthenticationAnswer{Result: AuthenticationDataUnavailable, Text: "try again later", Err: err}
+		return AuthenticationAnswer{Result: diameter.AuthenticationDataUnavailable, Text: "try again later", Err: err}
 	}
 	if held.Server != "" && !strings.EqualFold(held.Server, r.Server) {
 		if !r.ServerFailed {
-			return AuthenticationAnswer{Result: IdentityAlreadyRegistered, Text: "another AAA server serves the subscriber", Server: held.Server}
+			return AuthenticationAnswer{Result: diameter.IdentityAlreadyRegistered, Text: "another AAA server serves the subscriber", Server: held.Server}
 		}
 		if err := m.store.Register(r.IMSI, store.Registration{}); err != nil {
-			return AuthenticationAnswer{Result: AuthenticationDataUnavailable, Text: "try again later", Err: err}
+			return AuthenticationAnswer{Result: diameter.AuthenticationDataUnavailable, Text: "try again later", Err: err}
 		}
 	}
-	separation := r.Scheme == EAPAKAPrime // RFC 9048, section 3.3
+	separation := r.Scheme == diameter.SchemeEAPAKAPrime // RFC 9048, section 3.3
 	vectors, err := m.vectors(s, int(max(1, min(r.Vectors, mostVectors))), r.Resync, separation)
 	if err != nil {
-		return AuthenticationAnswer{Result: AuthenticationDataUnavailable, Text: reason(err), Err: err}
+		return AuthenticationAnswer{Result: diameter.AuthenticationDataUnavailable, Text: reason(err), Err: err}
 	}
-	if r.Scheme == EAPAKAPrime {
+	if r.Scheme == diameter.SchemeEAPAKAPrime {
 		for i := range vectors { // TS 33.402, section 6.1: the HSS binds them
 			v := &vectors[i]
 			v.CK, v.IK = keys.BindToNetwork(v.CK, v.IK, r.Network, [6]byte(v.AUTN[:6]))
 		}
 	}
-	return AuthenticationAnswer{Result: Success, Vectors: vectors}
+	return AuthenticationAnswer{Result: diameter.Success, Vectors: vectors}
 }
 
 // A BootstrapRequest asks for a vector for GBA: the Multimedia-Auth-Request of TS
 // 29.109, section 4.2.
 type BootstrapRequest struct {
-	User   string  // an IMPI that is made of an IMSI (TS 23.003, section 13.3), or an IMSI
-	Resync *Resync // nil: the card is not ahead
+	User   string           // an IMPI that is made of an IMSI (TS 23.003, section 13.3), or an IMSI
+	Resync *diameter.Resync // nil: the card is not ahead
 }
 
 // A BootstrapAnswer has a vector where Result is Success.
 type BootstrapAnswer struct {
-	Result   Result
+	Result   diameter.ResultCode
 	Text     string
 	Vector   keys.Vector
 	Lifetime time.Duration // of the key, from the subscriber's settings; 0: the bootstrapping server's own
@@ -120,21 +108,21 @@ func (m *Machine) Bootstrap(r BootstrapRequest) BootstrapAnswer {
 	s, err := m.store.Subscriber(imsi)
 	switch {
 	case err != nil:
-		return BootstrapAnswer{Result: IdentityUnknown, Text: "there is no such subscriber"}
+		return BootstrapAnswer{Result: diameter.IdentityUnknown, Text: "there is no such subscriber"}
 	case !s.GBA.Allowed: // lab decision: TS 29.109 has no code for it
-		return BootstrapAnswer{Result: AuthorizationRejected, Text: "the subscriber may not use GBA"}
+		return BootstrapAnswer{Result: diameter.AuthorizationRejected, Text: "the subscriber may not use GBA"}
 	}
 	vectors, err := m.vectors(s, 1, r.Resync, false)
 	if err != nil {
-		return BootstrapAnswer{Result: AuthenticationDataUnavailable, Text: reason(err), Err: err}
+		return BootstrapAnswer{Result: diameter.AuthenticationDataUnavailable, Text: reason(err), Err: err}
 	}
-	return BootstrapAnswer{Result: Success, Vector: vectors[0], Lifetime: s.GBA.Lifetime}
+	return BootstrapAnswer{Result: diameter.Success, Vector: vectors[0], Lifetime: s.GBA.Lifetime}
 }
 
 // vectors makes n vectors of a subscriber, after it has followed its card. The
 // separation bit of the AMF says for which kind of access they are: TS 33.102,
 // annex H.
-func (m *Machine) vectors(s *store.Subscriber, n int, resync *Resync, separation bool) ([]keys.Vector, error) {
+func (m *Machine) vectors(s *store.Subscriber, n int, resync *diameter.Resync, separation bool) ([]keys.Vector, error) {
 	algorithm, err := m.algorithm(s)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 
 	"s2clab/nodes/hss/store"
 	"s2clab/nodes/keys"
+	"s2clab/nodes/wire/diameter"
 )
 
 // FuzzMachine plays what two AAA servers, a bootstrapping server and an operator
@@ -33,30 +34,30 @@ func FuzzMachine(f *testing.F) {
 			what, with := steps[0]%12, steps[1]
 			name := []string{imsi, other.IMSI, "001010000000003"}[with%3]
 			server := fmt.Sprintf("aaa%d.example", with>>7)
-			var resync *Resync
+			var resync *diameter.Resync
 			switch what {
 			case 0, 1, 2, 3:
-				r := AuthenticationRequest{Server: server, IMSI: name, Scheme: []string{EAPAKA, EAPAKAPrime, "x"}[with/3%3], Network: "WLAN"[:with/9%2*4],
+				r := AuthenticationRequest{Server: server, IMSI: name, Scheme: []string{diameter.SchemeEAPAKA, diameter.SchemeEAPAKAPrime, "x"}[with/3%3], Network: "WLAN"[:with/9%2*4],
 					Vectors: uint32(with), ServerFailed: what == 1}
 				if what == 2 {
-					resync = &Resync{}
+					resync = &diameter.Resync{}
 					s := subscriber()
 					card, _ := newAlgorithm(&s)
 					resync.AUTS = keys.NewAUTS(card, resync.RAND, last[name]+keys.SQN(with)<<5)
 				}
 				if what == 3 {
-					resync = &Resync{AUTS: [14]byte{with}}
+					resync = &diameter.Resync{AUTS: [14]byte{with}}
 				}
 				r.Resync = resync
 				a := m.Authenticate(r)
 				for _, v := range a.Vectors {
 					took(name, v)
 				}
-				if (a.Result == Success) != (len(a.Vectors) > 0) {
+				if (a.Result == diameter.Success) != (len(a.Vectors) > 0) {
 					t.Fatalf("%s with %d vectors", a.Result, len(a.Vectors))
 				}
 			case 4, 5, 6:
-				r := AssignmentRequest{Server: server, IMSI: name, Type: Assignment(with / 3 % 16), APN: []string{"internet", "IMS", "mms", "none", "*", ""}[with%6]}
+				r := AssignmentRequest{Server: server, IMSI: name, Type: diameter.ServerAssignmentType(with / 3 % 16), APN: []string{"internet", "IMS", "mms", "none", "*", ""}[with%6]}
 				if what > 4 {
 					r.Gateway = store.Gateway{Addresses: []netip.Addr{netip.AddrFrom4([4]byte{with % 240, 0, 0, 1})}}
 				}
@@ -66,7 +67,7 @@ func FuzzMachine(f *testing.F) {
 					}
 				}
 			case 7:
-				if a := m.Bootstrap(BootstrapRequest{User: name + "@x"}); a.Result == Success {
+				if a := m.Bootstrap(BootstrapRequest{User: name + "@x"}); a.Result == diameter.Success {
 					took(name, a.Vector)
 				}
 			case 8, 9:
@@ -86,7 +87,7 @@ func FuzzMachine(f *testing.F) {
 				m.Remove(name)
 				delete(last, name)
 			case 11:
-				if err := m.Pushed(server, name, UserUnknown); err != nil {
+				if err := m.Pushed(server, name, diameter.UserUnknown); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -34,26 +34,6 @@ func New(s *store.Store, random io.Reader) *Machine {
 	return &Machine{store: s, random: random, algorithms: map[string]keys.Algorithm{}}
 }
 
-// A Result is how a request ended, as a word of events. The Diameter codes for
-// them are in binding.go.
-type Result string
-
-const (
-	Success                       Result = "success"
-	UserUnknown                   Result = "user-unknown"                    // TS 29.229, section 6.2.2.1
-	IdentityUnknown               Result = "identity-unknown"                // over Zh: TS 29.109, section 6.2
-	IdentityNotRegistered         Result = "identity-not-registered"         // TS 29.229, section 6.2.2.3
-	IdentityAlreadyRegistered     Result = "identity-already-registered"     // TS 29.229, section 6.2.2.5
-	AuthSchemeNotSupported        Result = "auth-scheme-not-supported"       // TS 29.229, section 6.2.2.6
-	UserNoNon3GPPSubscription     Result = "user-no-non-3gpp-subscription"   // TS 29.273, section 10.2
-	UserNoAPNSubscription         Result = "user-no-apn-subscription"        // TS 29.273, section 10.2
-	RATTypeNotAllowed             Result = "rat-type-not-allowed"            // TS 29.273, section 10.2
-	AuthenticationDataUnavailable Result = "authentication-data-unavailable" // TS 29.273, section 10.1
-	AuthorizationRejected         Result = "authorization-rejected"          // RFC 6733, section 7.1.5
-	MissingAVP                    Result = "missing-avp"                     // RFC 6733, section 7.1.5
-	UnableToComply                Result = "unable-to-comply"                // RFC 6733, section 7.1.5
-)
-
 // A Profile is what an AAA server is told of a subscriber: Non-3GPP-User-Data of
 // TS 29.273, section 8.2.3.1. Over which kinds of access a subscriber may come is
 // judged here, when vectors are asked for.

@@ -15,6 +15,7 @@ import (
 
 	"s2clab/nodes/hss/store"
 	"s2clab/nodes/keys"
+	"s2clab/nodes/wire/diameter"
 )
 
 // imsi is that of the subscriber of subscriber.
@@ -62,7 +63,7 @@ func with(t testing.TB, subs ...store.Subscriber) *Machine {
 	return m
 }
 
-var aka = AuthenticationRequest{Server: "aaa.example", IMSI: imsi, Scheme: EAPAKA, Vectors: 1}
+var aka = AuthenticationRequest{Server: "aaa.example", IMSI: imsi, Scheme: diameter.SchemeEAPAKA, Vectors: 1}
 
 func TestAVectorIsThatOfTheSubscribersKeyAndNextSequenceNumber(t *testing.T) {
 	for _, o := range []struct {
@@ -84,8 +85,8 @@ func TestAVectorIsThatOfTheSubscribersKeyAndNextSequenceNumber(t *testing.T) {
 		if err := m.store.SetSQN(imsi, 0xff9bb4d0b607-1<<5-1); err != nil {
 			t.Fatal(err)
 		}
-		a := m.Authenticate(AuthenticationRequest{Server: "aaa.example", IMSI: imsi, Scheme: EAPAKAPrime, Network: "WLAN", Vectors: 1})
-		if a.Result != Success || len(a.Vectors) != 1 {
+		a := m.Authenticate(AuthenticationRequest{Server: "aaa.example", IMSI: imsi, Scheme: diameter.SchemeEAPAKAPrime, Network: "WLAN", Vectors: 1})
+		if a.Result != diameter.Success || len(a.Vectors) != 1 {
 			t.Fatalf("%s: %s, %v", o.name, a.Result, a.Err)
 		}
 		want := keys.Vector{
@@ -120,7 +121,7 @@ func accept(t testing.TB, s store.Subscriber, v keys.Vector) (sqn keys.SQN, amf 
 func TestTheSeparationBitSaysForWhichAccessAVectorIs(t *testing.T) {
 	m := with(t, subscriber())
 	prime := aka
-	prime.Scheme, prime.Network = EAPAKAPrime, "WLAN"
+	prime.Scheme, prime.Network = diameter.SchemeEAPAKAPrime, "WLAN"
 	if _, amf, a := accept(t, subscriber(), m.Authenticate(aka).Vectors[0]); amf != [2]byte{0x39, 0xb9} {
 		t.Errorf("EAP-AKA: AMF %x, %v", amf, a)
 	}
@@ -139,7 +140,7 @@ func TestKeysOfEAPAKAAreTheCardsAndOfEAPAKAPrimeBoundToTheNetwork(t *testing.T) 
 		t.Error("the vector is not what the card has")
 	}
 	prime := aka
-	prime.Scheme = EAPAKAPrime
+	prime.Scheme = diameter.SchemeEAPAKAPrime
 	for _, network := range []string{"WLAN", "HRPD"} {
 		prime.Network = network
 		v := m.Authenticate(prime).Vectors[0]
@@ -201,25 +202,25 @@ func TestWhoMayNotIsToldWhyAndNoSequenceNumberIsSpent(t *testing.T) {
 		name string
 		s    store.Subscriber
 		r    AuthenticationRequest
-		want Result
+		want diameter.ResultCode
 	}{
-		{"somebody else", subscriber(), ask(func(r *AuthenticationRequest) { r.IMSI = "001010000000002" }), UserUnknown},
-		{"no APN", change(func(s *store.Subscriber) { s.APNs, s.DefaultAPN = nil, "" }), aka, UserNoNon3GPPSubscription},
-		{"another access", change(func(s *store.Subscriber) { s.RATTypes = []store.RATType{store.RATWLAN} }), ask(func(r *AuthenticationRequest) { r.RAT = &hrpd }), RATTypeNotAllowed},
-		{"no access", change(func(s *store.Subscriber) { s.RATTypes = []store.RATType{} }), ask(func(r *AuthenticationRequest) { r.RAT = &hrpd }), RATTypeNotAllowed},
-		{"one of the accesses", change(func(s *store.Subscriber) { s.RATTypes = []store.RATType{store.RATWLAN, hrpd} }), ask(func(r *AuthenticationRequest) { r.RAT = &hrpd }), Success},
-		{"an access that is not told", change(func(s *store.Subscriber) { s.RATTypes = []store.RATType{store.RATWLAN} }), aka, Success},
-		{"EAP-SIM", subscriber(), ask(func(r *AuthenticationRequest) { r.Scheme = "EAP-SIM" }), AuthSchemeNotSupported},
-		{"EAP-AKA' without a network", subscriber(), ask(func(r *AuthenticationRequest) { r.Scheme = EAPAKAPrime }), MissingAVP},
-		{"an AUTS of nobody", subscriber(), ask(func(r *AuthenticationRequest) { r.Resync = &Resync{} }), AuthenticationDataUnavailable},
-		{"barred", change(func(s *store.Subscriber) { s.BarredNon3GPP = true }), aka, Success}, // the AAA server refuses
+		{"somebody else", subscriber(), ask(func(r *AuthenticationRequest) { r.IMSI = "001010000000002" }), diameter.UserUnknown},
+		{"no APN", change(func(s *store.Subscriber) { s.APNs, s.DefaultAPN = nil, "" }), aka, diameter.UserNoNon3GPPSubscription},
+		{"another access", change(func(s *store.Subscriber) { s.RATTypes = []store.RATType{store.RATWLAN} }), ask(func(r *AuthenticationRequest) { r.RAT = &hrpd }), diameter.RATTypeNotAllowed},
+		{"no access", change(func(s *store.Subscriber) { s.RATTypes = []store.RATType{} }), ask(func(r *AuthenticationRequest) { r.RAT = &hrpd }), diameter.RATTypeNotAllowed},
+		{"one of the accesses", change(func(s *store.Subscriber) { s.RATTypes = []store.RATType{store.RATWLAN, hrpd} }), ask(func(r *AuthenticationRequest) { r.RAT = &hrpd }), diameter.Success},
+		{"an access that is not told", change(func(s *store.Subscriber) { s.RATTypes = []store.RATType{store.RATWLAN} }), aka, diameter.Success},
+		{"EAP-SIM", subscriber(), ask(func(r *AuthenticationRequest) { r.Scheme = "EAP-SIM" }), diameter.AuthSchemeNotSupported},
+		{"EAP-AKA' without a network", subscriber(), ask(func(r *AuthenticationRequest) { r.Scheme = diameter.SchemeEAPAKAPrime }), diameter.MissingAVP},
+		{"an AUTS of nobody", subscriber(), ask(func(r *AuthenticationRequest) { r.Resync = &diameter.Resync{} }), diameter.AuthenticationDataUnavailable},
+		{"barred", change(func(s *store.Subscriber) { s.BarredNon3GPP = true }), aka, diameter.Success}, // the AAA server refuses
 	} {
 		m := with(t, c.s)
 		a := m.Authenticate(c.r)
-		if a.Result != c.want || (a.Text == "") != (c.want == Success) || (len(a.Vectors) > 0) != (c.want == Success) {
+		if a.Result != c.want || (a.Text == "") != (c.want == diameter.Success) || (len(a.Vectors) > 0) != (c.want == diameter.Success) {
 			t.Errorf("%s: %s (%s), %d vectors, want %s", c.name, a.Result, a.Text, len(a.Vectors), c.want)
 		}
-		if sqn, err := m.store.SQN(imsi); err != nil || (sqn == 0) != (c.want != Success) {
+		if sqn, err := m.store.SQN(imsi); err != nil || (sqn == 0) != (c.want != diameter.Success) {
 			t.Errorf("%s: the sequence number is %v", c.name, sqn)
 		}
 	}
@@ -234,9 +235,9 @@ func TestACardThatIsAheadIsFollowed(t *testing.T) {
 	first := m.Authenticate(aka).Vectors[0]
 	const ahead = keys.SQN(7000<<5 | 3)
 	r := aka
-	r.Resync = &Resync{RAND: first.RAND, AUTS: keys.NewAUTS(card, first.RAND, ahead)}
+	r.Resync = &diameter.Resync{RAND: first.RAND, AUTS: keys.NewAUTS(card, first.RAND, ahead)}
 	a := m.Authenticate(r)
-	if a.Result != Success {
+	if a.Result != diameter.Success {
 		t.Fatalf("%s: %s", a.Result, a.Text)
 	}
 	if sqn, _, _ := accept(t, s, a.Vectors[0]); sqn>>5 <= ahead>>5 {
@@ -244,13 +245,13 @@ func TestACardThatIsAheadIsFollowed(t *testing.T) {
 	}
 	before, _ := m.store.SQN(imsi)
 	r.Resync.AUTS[13] ^= 1
-	if a := m.Authenticate(r); a.Result != AuthenticationDataUnavailable || !errors.Is(a.Err, keys.ErrAUTS) {
+	if a := m.Authenticate(r); a.Result != diameter.AuthenticationDataUnavailable || !errors.Is(a.Err, keys.ErrAUTS) {
 		t.Errorf("a MAC that is not right: %s, %v", a.Result, a.Err)
 	}
 	if after, _ := m.store.SQN(imsi); after != before {
 		t.Errorf("a MAC that is not right moved %v to %v", before, after)
 	}
-	b := m.Bootstrap(BootstrapRequest{User: imsi, Resync: &Resync{RAND: first.RAND, AUTS: keys.NewAUTS(card, first.RAND, ahead+5000<<5)}})
+	b := m.Bootstrap(BootstrapRequest{User: imsi, Resync: &diameter.Resync{RAND: first.RAND, AUTS: keys.NewAUTS(card, first.RAND, ahead+5000<<5)}})
 	if sqn, _, _ := accept(t, s, b.Vector); sqn>>5 <= (ahead+5000<<5)>>5 {
 		t.Errorf("over Zh, the next has %v", sqn)
 	}
@@ -260,16 +261,16 @@ func TestASubscriberIsKnownByTheIMPIThatIsMadeOfItsIMSI(t *testing.T) {
 	none := subscriber()
 	none.IMSI, none.GBA = "001010000000002", store.GBA{}
 	m := with(t, subscriber(), none)
-	for user, want := range map[string]Result{
-		imsi: Success,
-		imsi + "@ims.mnc001.mcc001.3gppnetwork.org": Success,
-		"001010000000002": AuthorizationRejected,
-		"001010000000009": IdentityUnknown,
-		"@" + imsi:        IdentityUnknown,
-		"":                IdentityUnknown,
+	for user, want := range map[string]diameter.ResultCode{
+		imsi: diameter.Success,
+		imsi + "@ims.mnc001.mcc001.3gppnetwork.org": diameter.Success,
+		"001010000000002": diameter.AuthorizationRejected,
+		"001010000000009": diameter.IdentityUnknown,
+		"@" + imsi:        diameter.IdentityUnknown,
+		"":                diameter.IdentityUnknown,
 	} {
 		a := m.Bootstrap(BootstrapRequest{User: user})
-		if a.Result != want || want == Success && a.Lifetime != time.Hour || want != Success && a.Vector.XRES != nil {
+		if a.Result != want || want == diameter.Success && a.Lifetime != time.Hour || want != diameter.Success && a.Vector.XRES != nil {
 			t.Errorf("%q: %s, lifetime %v, want %s", user, a.Result, a.Lifetime, want)
 		}
 	}
@@ -287,13 +288,13 @@ func TestNothingIsGivenAwayThatTheStoreCouldNotKeep(t *testing.T) {
 	if err := s.Close(); err != nil { // nothing can be written from now on
 		t.Fatal(err)
 	}
-	if a := m.Authenticate(aka); a.Result != AuthenticationDataUnavailable || a.Err == nil || len(a.Vectors) > 0 {
+	if a := m.Authenticate(aka); a.Result != diameter.AuthenticationDataUnavailable || a.Err == nil || len(a.Vectors) > 0 {
 		t.Errorf("vectors: %s, %v", a.Result, a.Err)
 	}
-	if a := m.Bootstrap(BootstrapRequest{User: imsi}); a.Result != AuthenticationDataUnavailable || a.Err == nil {
+	if a := m.Bootstrap(BootstrapRequest{User: imsi}); a.Result != diameter.AuthenticationDataUnavailable || a.Err == nil {
 		t.Errorf("bootstrapping: %s, %v", a.Result, a.Err)
 	}
-	if a := m.Assign(AssignmentRequest{Server: "aaa.example", IMSI: imsi, Type: Registration}); a.Result != UnableToComply || a.Err == nil || a.Profile != nil {
+	if a := m.Assign(AssignmentRequest{Server: "aaa.example", IMSI: imsi, Type: diameter.Registration}); a.Result != diameter.UnableToComply || a.Err == nil || a.Profile != nil {
 		t.Errorf("registration: %s, %v", a.Result, a.Err)
 	}
 }
@@ -301,56 +302,56 @@ func TestNothingIsGivenAwayThatTheStoreCouldNotKeep(t *testing.T) {
 func TestOneAAAServerServesASubscriber(t *testing.T) {
 	m := with(t, subscriber())
 	register := func(server string) AssignmentAnswer {
-		return m.Assign(AssignmentRequest{Server: server, IMSI: imsi, Type: Registration})
+		return m.Assign(AssignmentRequest{Server: server, IMSI: imsi, Type: diameter.Registration})
 	}
 	ask := func(server string, failed bool) AuthenticationAnswer {
 		r := aka
 		r.Server, r.ServerFailed = server, failed
 		return m.Authenticate(r)
 	}
-	if a := register("aaa1.example"); a.Result != Success || a.Profile == nil {
+	if a := register("aaa1.example"); a.Result != diameter.Success || a.Profile == nil {
 		t.Fatalf("the first: %s", a.Result)
 	}
-	if a := register("AAA1.example"); a.Result != Success || a.Profile == nil {
+	if a := register("AAA1.example"); a.Result != diameter.Success || a.Profile == nil {
 		t.Errorf("the first again: %s", a.Result)
 	}
-	if a := register("aaa2.example"); a.Result != IdentityAlreadyRegistered || a.Server != "aaa1.example" || a.Profile != nil {
+	if a := register("aaa2.example"); a.Result != diameter.IdentityAlreadyRegistered || a.Server != "aaa1.example" || a.Profile != nil {
 		t.Errorf("another: %s, %q", a.Result, a.Server)
 	}
-	if a := ask("aaa2.example", false); a.Result != IdentityAlreadyRegistered || a.Server != "aaa1.example" || len(a.Vectors) > 0 {
+	if a := ask("aaa2.example", false); a.Result != diameter.IdentityAlreadyRegistered || a.Server != "aaa1.example" || len(a.Vectors) > 0 {
 		t.Errorf("vectors for another: %s, %q", a.Result, a.Server)
 	}
-	if a := ask("aaa1.example", false); a.Result != Success {
+	if a := ask("aaa1.example", false); a.Result != diameter.Success {
 		t.Errorf("vectors for the first: %s", a.Result)
 	}
-	if a := ask("aaa2.example", true); a.Result != Success {
+	if a := ask("aaa2.example", true); a.Result != diameter.Success {
 		t.Errorf("vectors for another, when the first has failed: %s", a.Result)
 	}
-	if a := register("aaa2.example"); a.Result != Success {
+	if a := register("aaa2.example"); a.Result != diameter.Success {
 		t.Errorf("another, when the first has failed: %s", a.Result)
 	}
-	if a := register("aaa1.example"); a.Result != IdentityAlreadyRegistered || a.Server != "aaa2.example" {
+	if a := register("aaa1.example"); a.Result != diameter.IdentityAlreadyRegistered || a.Server != "aaa2.example" {
 		t.Errorf("the first comes back: %s, %q", a.Result, a.Server)
 	}
 }
 
 func TestTheProfileTellsWhichGatewayServesEachAPN(t *testing.T) {
 	m := with(t, subscriber())
-	sar := func(kind Assignment) AssignmentAnswer {
+	sar := func(kind diameter.ServerAssignmentType) AssignmentAnswer {
 		return m.Assign(AssignmentRequest{Server: "aaa.example", IMSI: imsi, Type: kind})
 	}
-	update := func(apn string, g store.Gateway) Result {
-		return m.Assign(AssignmentRequest{Server: "aaa.example", IMSI: imsi, Type: PGWUpdate, APN: apn, Gateway: g}).Result
+	update := func(apn string, g store.Gateway) diameter.ResultCode {
+		return m.Assign(AssignmentRequest{Server: "aaa.example", IMSI: imsi, Type: diameter.PGWUpdate, APN: apn, Gateway: g}).Result
 	}
 	here := store.Gateway{Addresses: []netip.Addr{netip.MustParseAddr("2001:db8::7")}}
 	fixed := store.Gateway{Host: "HA.example", Realm: "example"}
-	if got := sar(AAAUserDataRequest).Result; got != IdentityNotRegistered {
+	if got := sar(diameter.AAAUserDataRequest).Result; got != diameter.IdentityNotRegistered {
 		t.Errorf("a profile for nobody: %s", got)
 	}
-	if got := update("internet", here); got != IdentityNotRegistered {
+	if got := update("internet", here); got != diameter.IdentityNotRegistered {
 		t.Errorf("a gateway of nobody: %s", got)
 	}
-	got := sar(Registration).Profile
+	got := sar(diameter.Registration).Profile
 	want := &Profile{IMSI: imsi, MSISDN: "491700000001", APNs: subscriber().APNs, DefaultAPN: 2}
 	addresses := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 	if diff := cmp.Diff(want, got, addresses); diff != "" {
@@ -359,17 +360,17 @@ func TestTheProfileTellsWhichGatewayServesEachAPN(t *testing.T) {
 	for _, c := range []struct {
 		apn  string
 		g    store.Gateway
-		want Result
+		want diameter.ResultCode
 	}{
-		{"Internet", here, Success},
-		{"ims", here, UnableToComply}, // another is fixed
-		{"ims", fixed, Success},
-		{"mms", here, UserNoAPNSubscription}, // barred
-		{"other", here, UserNoAPNSubscription},
-		{"", here, MissingAVP},
-		{"*", here, MissingAVP},
-		{"internet", store.Gateway{Host: "no host", Realm: "example"}, UnableToComply},
-		{"internet", store.Gateway{Addresses: []netip.Addr{netip.IPv6Unspecified()}}, UnableToComply},
+		{"Internet", here, diameter.Success},
+		{"ims", here, diameter.UnableToComply}, // another is fixed
+		{"ims", fixed, diameter.Success},
+		{"mms", here, diameter.UserNoAPNSubscription}, // barred
+		{"other", here, diameter.UserNoAPNSubscription},
+		{"", here, diameter.MissingAVP},
+		{"*", here, diameter.MissingAVP},
+		{"internet", store.Gateway{Host: "no host", Realm: "example"}, diameter.UnableToComply},
+		{"internet", store.Gateway{Addresses: []netip.Addr{netip.IPv6Unspecified()}}, diameter.UnableToComply},
 	} {
 		if got := update(c.apn, c.g); got != c.want {
 			t.Errorf("gateway %v of %q: %s, want %s", c.g, c.apn, got, c.want)
@@ -377,29 +378,29 @@ func TestTheProfileTellsWhichGatewayServesEachAPN(t *testing.T) {
 	}
 	want.APNs = slices.Clone(want.APNs)
 	want.APNs[0].Gateway, want.APNs[1].Gateway = here, fixed
-	if diff := cmp.Diff(want, sar(AAAUserDataRequest).Profile, addresses); diff != "" {
+	if diff := cmp.Diff(want, sar(diameter.AAAUserDataRequest).Profile, addresses); diff != "" {
 		t.Errorf("profile later (-want +got):\n%s", diff)
 	}
-	if got := update("internet", store.Gateway{}); got != Success {
+	if got := update("internet", store.Gateway{}); got != diameter.Success {
 		t.Errorf("no gateway any more: %s", got)
 	}
 	want.APNs[0].Gateway = store.Gateway{}
-	if diff := cmp.Diff(want, sar(Registration).Profile, addresses); diff != "" { // registered again: what serves goes on
+	if diff := cmp.Diff(want, sar(diameter.Registration).Profile, addresses); diff != "" { // registered again: what serves goes on
 		t.Errorf("profile at last (-want +got):\n%s", diff)
 	}
-	if a := sar(AuthenticationFailure); a.Result != Success || a.Profile != nil {
+	if a := sar(diameter.AuthenticationFailure); a.Result != diameter.Success || a.Profile != nil {
 		t.Errorf("a failed authentication: %s", a.Result)
 	}
 	if r, _ := m.store.Registration(imsi); r.Server != "aaa.example" || len(r.Gateways) != 1 {
 		t.Errorf("after a failed authentication: %v", r)
 	}
-	if got := sar(UserDeregistration).Result; got != Success {
+	if got := sar(diameter.UserDeregistration).Result; got != diameter.Success {
 		t.Errorf("the end: %s", got)
 	}
 	if r, _ := m.store.Registration(imsi); r.Server != "" || len(r.Gateways) != 0 {
 		t.Errorf("after the end: %v", r)
 	}
-	if got := sar(UserDeregistration).Result; got != IdentityNotRegistered {
+	if got := sar(diameter.UserDeregistration).Result; got != diameter.IdentityNotRegistered {
 		t.Errorf("the end again: %s", got)
 	}
 }
@@ -408,9 +409,9 @@ func TestAnAPNThatIsNotNamedHasTheWildcardsSubscription(t *testing.T) {
 	s := subscriber()
 	s.APNs = append(s.APNs, store.APN{Name: store.Wildcard, PDN: store.PDNIPv6, Allocation: store.Dynamic})
 	m := with(t, s)
-	m.Assign(AssignmentRequest{Server: "aaa.example", IMSI: imsi, Type: Registration})
-	for apn, want := range map[string]Result{"anything": Success, "mms": UserNoAPNSubscription} {
-		a := m.Assign(AssignmentRequest{Server: "aaa.example", IMSI: imsi, Type: PGWUpdate, APN: apn, Gateway: store.Gateway{Host: "ha.example", Realm: "example"}})
+	m.Assign(AssignmentRequest{Server: "aaa.example", IMSI: imsi, Type: diameter.Registration})
+	for apn, want := range map[string]diameter.ResultCode{"anything": diameter.Success, "mms": diameter.UserNoAPNSubscription} {
+		a := m.Assign(AssignmentRequest{Server: "aaa.example", IMSI: imsi, Type: diameter.PGWUpdate, APN: apn, Gateway: store.Gateway{Host: "ha.example", Realm: "example"}})
 		if a.Result != want {
 			t.Errorf("%s: %s (%s), want %s", apn, a.Result, a.Text, want)
 		}
@@ -419,19 +420,19 @@ func TestAnAPNThatIsNotNamedHasTheWildcardsSubscription(t *testing.T) {
 
 func TestAServerThatDoesNotServeCanBeFollowedInNothing(t *testing.T) {
 	m := with(t, subscriber())
-	m.Assign(AssignmentRequest{Server: "aaa1.example", IMSI: imsi, Type: Registration})
-	for _, kind := range []Assignment{AAAUserDataRequest, PGWUpdate, UserDeregistration, TimeoutDeregistration, AdministrativeDeregistration, 0, 99} {
+	m.Assign(AssignmentRequest{Server: "aaa1.example", IMSI: imsi, Type: diameter.Registration})
+	for _, kind := range []diameter.ServerAssignmentType{diameter.AAAUserDataRequest, diameter.PGWUpdate, diameter.UserDeregistration, diameter.TimeoutDeregistration, diameter.AdministrativeDeregistration, 0, 99} {
 		a := m.Assign(AssignmentRequest{Server: "aaa2.example", IMSI: imsi, Type: kind, APN: "internet", Gateway: store.Gateway{Host: "ha.example", Realm: "example"}})
-		if a.Result != UnableToComply || a.Profile != nil {
+		if a.Result != diameter.UnableToComply || a.Profile != nil {
 			t.Errorf("type %d: %s", kind, a.Result)
 		}
 	}
-	for _, kind := range []Assignment{0, 99} {
-		if a := m.Assign(AssignmentRequest{Server: "aaa1.example", IMSI: imsi, Type: kind}); a.Result != UnableToComply {
+	for _, kind := range []diameter.ServerAssignmentType{0, 99} {
+		if a := m.Assign(AssignmentRequest{Server: "aaa1.example", IMSI: imsi, Type: kind}); a.Result != diameter.UnableToComply {
 			t.Errorf("type %d: %s", kind, a.Result)
 		}
 	}
-	if a := m.Assign(AssignmentRequest{Server: "aaa1.example", IMSI: "001010000000009", Type: Registration}); a.Result != UserUnknown {
+	if a := m.Assign(AssignmentRequest{Server: "aaa1.example", IMSI: "001010000000009", Type: diameter.Registration}); a.Result != diameter.UserUnknown {
 		t.Errorf("nobody: %s", a.Result)
 	}
 	if r, _ := m.store.Registration(imsi); r.Server != "aaa1.example" || len(r.Gateways) != 0 {
@@ -450,7 +451,7 @@ func TestWhoServesASubscriberIsToldWhatBecomesOfIt(t *testing.T) {
 		return out
 	}
 	register := func() {
-		if a := m.Assign(AssignmentRequest{Server: "aaa.example", IMSI: imsi, Type: Registration}); a.Result != Success {
+		if a := m.Assign(AssignmentRequest{Server: "aaa.example", IMSI: imsi, Type: diameter.Registration}); a.Result != diameter.Success {
 			t.Fatal(a.Result)
 		}
 	}
@@ -463,7 +464,7 @@ func TestWhoServesASubscriberIsToldWhatBecomesOfIt(t *testing.T) {
 	if out := put(s); len(out) != 0 {
 		t.Errorf("nothing has changed: %v", out)
 	}
-	m.Assign(AssignmentRequest{Server: "aaa.example", IMSI: imsi, Type: PGWUpdate, APN: "internet", Gateway: store.Gateway{Host: "ha.example", Realm: "example"}})
+	m.Assign(AssignmentRequest{Server: "aaa.example", IMSI: imsi, Type: diameter.PGWUpdate, APN: "internet", Gateway: store.Gateway{Host: "ha.example", Realm: "example"}})
 	s.APNs = slices.Clone(s.APNs)
 	s.APNs[0].Barred = true
 	out := put(s)
@@ -483,13 +484,13 @@ func TestWhoServesASubscriberIsToldWhatBecomesOfIt(t *testing.T) {
 	s.BarredNon3GPP = false
 	put(s)
 	register()
-	if err := m.Pushed("aaa2.example", imsi, UserUnknown); err != nil {
+	if err := m.Pushed("aaa2.example", imsi, diameter.UserUnknown); err != nil {
 		t.Error(err)
 	}
 	if r, _ := m.store.Registration(imsi); r.Server != "aaa.example" {
 		t.Errorf("a server that does not serve has ended it: %v", r)
 	}
-	if err := m.Pushed("aaa.example", imsi, UserUnknown); err != nil {
+	if err := m.Pushed("aaa.example", imsi, diameter.UserUnknown); err != nil {
 		t.Error(err)
 	}
 	if r, _ := m.store.Registration(imsi); r.Server != "" {
@@ -500,7 +501,7 @@ func TestWhoServesASubscriberIsToldWhatBecomesOfIt(t *testing.T) {
 	if want := []Output{Deregister{Server: "aaa.example", IMSI: imsi, Info: "the subscription has ended"}}; err != nil || !cmp.Equal(out, want) {
 		t.Errorf("removed: %v, %v", out, err)
 	}
-	if a := m.Authenticate(aka); a.Result != UserUnknown {
+	if a := m.Authenticate(aka); a.Result != diameter.UserUnknown {
 		t.Errorf("after it was removed: %s", a.Result)
 	}
 	if _, err := m.Remove(imsi); !errors.Is(err, store.ErrUnknown) {

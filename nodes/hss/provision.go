@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"s2clab/nodes/hss/store"
+	"s2clab/nodes/wire/diameter"
 )
 
 // An Output is a request to the AAA server that serves a subscriber.
@@ -94,9 +95,9 @@ func (m *Machine) Remove(imsi string) ([]Output, error) {
 
 // Pushed takes the result of a Push. A server that does not know the subscriber
 // does not serve it: its registration ends.
-func (m *Machine) Pushed(server, imsi string, result Result) error {
+func (m *Machine) Pushed(server, imsi string, result diameter.ResultCode) error {
 	held, err := m.store.Registration(imsi)
-	if err != nil || result != UserUnknown || !strings.EqualFold(held.Server, server) {
+	if err != nil || result != diameter.UserUnknown || !strings.EqualFold(held.Server, server) {
 		return nil // it has gone since, or nothing is to be done
 	}
 	return m.store.Register(imsi, store.Registration{})
