@@ -109,13 +109,13 @@ func TestNoSequenceNumberIsHandedOutTwiceThoughTheProcessIsKilled(t *testing.T) 
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	lives := 60
+	lives := 40
 	if testing.Short() {
 		lives = 10
 	}
 	last, total, rng := map[string]uint64{}, 0, rand.New(rand.NewPCG(1, 2))
 	for life := range lives {
-		total += killedIn(t, file, 1+rng.IntN(400), last)
+		total += killedIn(t, file, 1+rng.IntN(200), last)
 		if t.Failed() {
 			t.Fatalf("in life %d", life+1)
 		}

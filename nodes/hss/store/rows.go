@@ -23,7 +23,7 @@ func (s *Store) prepare() error {
 		{&s.deleteGateways, "DELETE FROM gateway WHERE imsi = ?1"},
 		{&s.addGateway, "INSERT INTO gateway VALUES (?1, ?2, ?3, ?4, ?5)"},
 		{&s.putSubscriber, `INSERT INTO subscriber (imsi, k, op, opc, algorithm, amf, msisdn, barred, rat_types, default_apn, gba, gba_seconds, sqn, server)
-			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, '')
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, '')
 			ON CONFLICT DO UPDATE SET k = ?2, op = ?3, opc = ?4, algorithm = ?5, amf = ?6, msisdn = ?7, barred = ?8, rat_types = ?9,
 			default_apn = ?10, gba = ?11, gba_seconds = ?12`},
 		{&s.deleteAPNs, "DELETE FROM apn WHERE imsi = ?1"},

@@ -23,7 +23,7 @@ import (
 // A sequence number is handed out once. The file has a mark for each subscriber,
 // and no number above it is given away: before one would be, a higher mark is
 // written and synced to the disk, some numbers ahead, so that few vectors wait
-// for it. After a crash the row goes on from the mark: what lies between is
+// for it: when a file is opened, for all subscribers at once. After a crash the row goes on from the mark: what lies between is
 // skipped, which a card takes as it takes vectors that got lost (TS 33.102, annex
 // C.2.1: jumps of up to 2^28). Close writes where the row really is.
 //
@@ -34,7 +34,8 @@ type Store struct {
 	db      *sqlite3.Conn // nil: in memory only
 	reserve uint64
 	entries map[string]*entry // by IMSI
-	batch   bool              // a transaction is open, which belongs to Batch
+	batch   bool              // within Batch
+	tx      *sqlite3.Txn      // that of the batch, from its first change on
 	failed  error             // why nothing more is written: in this batch, or at all
 
 	setSQN, setServer, deleteGateways, addGateway, putSubscriber, deleteAPNs, addAPN, remove *sqlite3.Stmt
@@ -123,7 +124,37 @@ func (s *Store) open() (err error) {
 	if err := s.prepare(); err != nil {
 		return err
 	}
-	return s.load()
+	if err := s.load(); err != nil {
+		return err
+	}
+	// One sync now, and the first vector of nobody waits for one. Where it fails,
+	// as on a full disk, there is still what can be read.
+	if s.write(func() error { return s.setMarks(s.ahead) }) == nil {
+		for _, e := range s.entries {
+			e.mark = s.ahead(e.sqn)
+		}
+	}
+	return nil
+}
+
+// ahead is the mark for a row that is at sqn.
+func (s *Store) ahead(sqn keys.SQN) keys.SQN {
+	if mark, ok := after(sqn, s.reserve); ok {
+		return mark
+	}
+	return sqn
+}
+
+// setMarks writes a mark for each row that has another.
+func (s *Store) setMarks(mark func(sqn keys.SQN) keys.SQN) error {
+	for imsi, e := range s.entries {
+		if m := mark(e.sqn); m != e.mark {
+			if err := run(s.setSQN, imsi, int64(m)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func text(db *sqlite3.Conn, sql string) (string, error) {
@@ -183,10 +214,7 @@ func (s *Store) Take(imsi string, n int) ([]keys.SQN, error) {
 		return nil, fmt.Errorf("%q: %w", imsi, ErrExhausted)
 	}
 	if last > e.mark {
-		mark, ok := after(last, s.reserve)
-		if !ok {
-			mark = last
-		}
+		mark := s.ahead(last)
 		if err := s.writeSQN(e, mark); err != nil {
 			return nil, err
 		}
@@ -248,7 +276,7 @@ func (s *Store) Register(imsi string, r Registration) error {
 		return fmt.Errorf("subscriber %q: %w", imsi, err)
 	}
 	r = r.clone()
-	if err := s.write(func() error { return s.writeRegistration(imsi, r) }); err != nil {
+	if err := s.write(func() error { return s.writeRegistration(imsi, e.registration, r) }); err != nil {
 		return err
 	}
 	e.registration = r
@@ -266,7 +294,7 @@ func (s *Store) Put(sub Subscriber) error {
 		return err
 	}
 	if e == nil {
-		e = &entry{}
+		e = &entry{mark: s.ahead(0)}
 		s.entries[sub.IMSI] = e
 	}
 	e.subscriber = sub
@@ -302,21 +330,23 @@ func (s *Store) Batch(change func()) error {
 	if s.batch {
 		panic("store: a batch within a batch")
 	}
-	tx, err := s.db.BeginImmediate()
-	if err != nil {
-		return trouble(s.file, err)
-	}
 	s.batch = true
 	change()
 	s.batch = false
-	err, s.failed = s.failed, nil
+	err := s.failed
+	s.failed = nil
+	if s.tx == nil {
+		return err // nothing was written
+	}
 	if err == nil {
-		if err = tx.Commit(); err == nil {
-			return nil
-		}
+		err = s.tx.Commit()
+	}
+	s.tx = nil
+	if err == nil {
+		return nil
 	}
 	if !s.db.GetAutocommit() {
-		tx.Rollback()
+		err = errors.Join(err, s.db.Exec("ROLLBACK"))
 	}
 	if again := s.load(); again != nil { // what is held is not what is kept
 		s.failed = trouble(s.file, again)
@@ -331,16 +361,7 @@ func (s *Store) Close() error {
 	}
 	err := s.failed
 	if err == nil {
-		err = s.write(func() error {
-			for imsi, e := range s.entries {
-				if e.mark != e.sqn {
-					if err := run(s.setSQN, imsi, int64(e.sqn)); err != nil {
-						return err
-					}
-				}
-			}
-			return nil
-		})
+		err = s.write(func() error { return s.setMarks(func(sqn keys.SQN) keys.SQN { return sqn }) })
 	}
 	return errors.Join(err, trouble(s.file, s.abandon()))
 }
@@ -377,6 +398,13 @@ func (s *Store) write(change func() error) error {
 // change is change in a transaction.
 func (s *Store) change(change func() error) error {
 	if s.batch {
+		if s.tx == nil {
+			tx, err := s.db.BeginImmediate()
+			if err != nil {
+				return err
+			}
+			s.tx = &tx
+		}
 		return change()
 	}
 	tx, err := s.db.BeginImmediate()
@@ -396,14 +424,19 @@ func (s *Store) writeSQN(e *entry, sqn keys.SQN) error {
 	return s.write(func() error { return run(s.setSQN, e.subscriber.IMSI, int64(sqn)) })
 }
 
-func (s *Store) writeRegistration(imsi string, r Registration) error {
-	if err := run(s.setServer, imsi, r.Server); err != nil {
-		return err
+// writeRegistration writes what differs between two registrations.
+func (s *Store) writeRegistration(imsi string, before, now Registration) error {
+	if now.Server != before.Server {
+		if err := run(s.setServer, imsi, now.Server); err != nil {
+			return err
+		}
 	}
-	if err := run(s.deleteGateways, imsi); err != nil {
-		return err
+	if len(before.Gateways) > 0 {
+		if err := run(s.deleteGateways, imsi); err != nil {
+			return err
+		}
 	}
-	for apn, g := range r.Gateways {
+	for apn, g := range now.Gateways {
 		if err := run(s.addGateway, imsi, apn, g.Host, g.Realm, joined(g.Addresses)); err != nil {
 			return err
 		}
@@ -417,7 +450,7 @@ func (s *Store) writeSubscriber(sub *Subscriber) error {
 		rats = joined(sub.RATTypes)
 	}
 	err := run(s.putSubscriber, sub.IMSI, []byte(sub.K), []byte(sub.OP), []byte(sub.OPc), string(sub.Algorithm), sub.AMF[:], sub.MSISDN,
-		sub.BarredNon3GPP, rats, sub.DefaultAPN, sub.GBA.Allowed, int64(sub.GBA.Lifetime.Seconds()))
+		sub.BarredNon3GPP, rats, sub.DefaultAPN, sub.GBA.Allowed, int64(sub.GBA.Lifetime.Seconds()), int64(s.ahead(0)))
 	if err != nil {
 		return err
 	}

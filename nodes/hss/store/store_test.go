@@ -221,6 +221,12 @@ func TestOneWriteServesManySequenceNumbers(t *testing.T) {
 	}
 }
 
+// limit lets the file have so many pages at most: SQLite finds the disk full then.
+func limit(s *Store, pages int64) error {
+	_, err := number(s.db, fmt.Sprintf("PRAGMA max_page_count = %d", pages))
+	return err
+}
+
 func TestABatchThatFailsLeavesEverythingAsItWas(t *testing.T) {
 	s := opened(t, filepath.Join(t.TempDir(), "s.db"), Options{})
 	must(t, s.Put(subscriber()))
@@ -230,9 +236,7 @@ func TestABatchThatFailsLeavesEverythingAsItWas(t *testing.T) {
 	must(t, err)
 	pages, err := number(s.db, "PRAGMA page_count")
 	must(t, err)
-	if _, err := number(s.db, fmt.Sprintf("PRAGMA max_page_count = %d", pages)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, limit(s, pages))
 	var inside error
 	err = s.Batch(func() {
 		must(t, s.Register(imsi, Registration{}))
