@@ -170,6 +170,26 @@ func TestEachFaultOfAnApplicationOfThe3GPPIsTold(t *testing.T) {
 	}
 }
 
+func TestAnAnswerMayHavePassedARelay(t *testing.T) { // as freeDiameter marks it
+	for _, s := range samples() {
+		m := read(t, s.file, func(m *Message) {
+			m.AVPs = append(m.AVPs, AVP{Code: RouteRecord, Flags: Mandatory, Data: []byte(hss.Host)})
+		})
+		if m.IsRequest() || m.Application == Base {
+			continue
+		}
+		if _, err := s.parse(m); err != nil {
+			t.Errorf("%s: %v", s.file, err)
+		}
+	}
+	m := read(t, "mip6a-answer-too-busy", func(m *Message) {
+		m.AVPs = append(m.AVPs, AVP{Code: RouteRecord, Flags: Mandatory, Data: []byte(hss.Host)})
+	})
+	if _, _, err := ParseError(m); err != nil {
+		t.Errorf("an answer with the E bit: %v", err)
+	}
+}
+
 func TestNoKeyIsInWhatAFailureSays(t *testing.T) {
 	secret := []byte("SECRETSECRETSECRETSECRET")
 	for file, change := range map[string]func(m *Message){

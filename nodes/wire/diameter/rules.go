@@ -45,6 +45,9 @@ var (
 // in TS 29.109, sections 5.2 and 6.2. Where one of them has both Result-Code and
 // Experimental-Result, an answer has one of the two. User-Name, which TS 29.273
 // wants in answers over SWx, may be missing in one to a request without it.
+//
+// Differs from RFC 6733, section 6.7.1: Route-Record may stand in answers, because
+// relays are found (freeDiameter 1.2.1) that put it there, with the M bit.
 var grammars = [...]grammar{
 	{CapabilitiesExchange, baseOnly, Request, []rule{
 		{OriginHost, 1, 1}, {OriginRealm, 1, 1}, {HostIPAddress, 1, many}, {VendorID, 1, 1}, {ProductName, 1, 1},
@@ -83,7 +86,7 @@ var grammars = [...]grammar{
 	{AbortSession, sessions, Proxiable, []rule{
 		{SessionID, 1, 1}, {ResultCodeAVP, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {UserName, 0, 1},
 		{ErrorMessage, 0, 1}, {ErrorReportingHost, 0, 1}, {FailedAVP, 0, many}, {OriginStateID, 0, 1}, {RedirectHost, 0, many},
-		{RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many},
+		{RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many}, {RouteRecord, 0, many},
 	}},
 	{SessionTermination, sessions, Request | Proxiable, []rule{
 		{SessionID, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {DestinationRealm, 1, 1}, {AuthApplicationID, 1, 1},
@@ -94,7 +97,7 @@ var grammars = [...]grammar{
 	{SessionTermination, sessions, Proxiable, []rule{
 		{SessionID, 1, 1}, {ResultCodeAVP, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {UserName, 0, 1}, {Class, 0, many},
 		{ErrorMessage, 0, 1}, {ErrorReportingHost, 0, 1}, {FailedAVP, 0, many}, {OriginStateID, 0, 1}, {RedirectHost, 0, many},
-		{RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many},
+		{RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many}, {RouteRecord, 0, many},
 	}},
 	{MIP6, mip6aOnly, Request | Proxiable, []rule{
 		{SessionID, 1, 1}, {AuthApplicationID, 1, 1}, {UserName, 1, 1}, {DestinationRealm, 1, 1}, {OriginHost, 1, 1},
@@ -113,7 +116,7 @@ var grammars = [...]grammar{
 		{ErrorReportingHost, 0, 1}, {ReAuthRequestType, 0, 1}, {MIP6FeatureVector, 0, 1}, {MIP6AgentInfo, 0, 1},
 		{MIPMobileNodeAddress, 0, 2}, {MIPMNHAMSA, 0, 1}, {MIPTimestamp, 0, 1}, {QoSResources, 0, many},
 		{SIPAuthenticate, 0, 1}, // with AuthAKA
-		{ChargeableUserIdentity, 0, 1}, {ServiceSelection, 0, 1}, {OriginStateID, 0, 1}, {ProxyInfo, 0, many}, {RedirectHost, 0, many},
+		{ChargeableUserIdentity, 0, 1}, {ServiceSelection, 0, 1}, {OriginStateID, 0, 1}, {ProxyInfo, 0, many}, {RouteRecord, 0, many}, {RedirectHost, 0, many},
 		{RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, {FailedAVP, 0, many},
 		{DestinationHost, 0, 0}, {DestinationRealm, 0, 0}, // RFC 6733, section 6.2
 		{MIPMNAAASPI, 0, 0}, {MIPMNHASPI, 0, 0}, {MIPCareofAddress, 0, 0}, {MIPAuthenticator, 0, 0}, {MIPMACMobilityData, 0, 0},
@@ -140,7 +143,7 @@ var grammars = [...]grammar{
 		{FramedMTU, 0, 1}, {MIP6FeatureVector, 0, 1}, {MIP6AgentInfo, 0, 1}, {MobileNodeIdentifier, 0, 1}, {ANTrusted, 0, 1},
 		{SubscriptionIDAVP, 0, many}, {ContextIdentifier, 0, 1}, {APNOIReplacement, 0, 1}, {APNConfigurationAVP, 0, many}, {AMBRAVP, 0, 1},
 		{ChargingCharacteristics, 0, 1}, {SupportedFeatures, 0, many}, {RedirectHost, 0, many}, {RedirectHostUsage, 0, 1},
-		{RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many},
+		{RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many}, {RouteRecord, 0, many},
 		{DestinationHost, 0, 0}, {DestinationRealm, 0, 0},
 	}},
 	{AA, gateways, Request | Proxiable, []rule{
@@ -157,7 +160,7 @@ var grammars = [...]grammar{
 		{APNOIReplacement, 0, 1}, {AMBRAVP, 0, 1}, {SubscriptionIDAVP, 0, many}, {ChargingCharacteristics, 0, 1}, {AuthSessionState, 0, 1},
 		{AuthorizationLifetime, 0, 1}, {ReAuthRequestType, 0, 1}, {Class, 0, many}, {ErrorMessage, 0, 1}, {ErrorReportingHost, 0, 1},
 		{FailedAVP, 0, many}, {OriginStateID, 0, 1}, {SupportedFeatures, 0, many}, {RedirectHost, 0, many}, {RedirectHostUsage, 0, 1},
-		{RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many},
+		{RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many}, {RouteRecord, 0, many},
 		{DestinationHost, 0, 0}, {DestinationRealm, 0, 0},
 	}},
 	{ReAuth, sessions, Request | Proxiable, []rule{ // RFC 6733, section 8.3
@@ -169,7 +172,7 @@ var grammars = [...]grammar{
 	{ReAuth, sessions, Proxiable, []rule{
 		{SessionID, 1, 1}, {ResultCodeAVP, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {UserName, 0, 1},
 		{ErrorMessage, 0, 1}, {ErrorReportingHost, 0, 1}, {FailedAVP, 0, many}, {OriginStateID, 0, 1}, {RedirectHost, 0, many},
-		{RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many},
+		{RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many}, {RouteRecord, 0, many},
 	}},
 	{MultimediaAuth, vectors, Request | Proxiable, []rule{
 		{SessionID, 1, 1}, {VendorSpecificApplicationID, 1, 1}, {AuthSessionState, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1},
@@ -243,6 +246,7 @@ var errorRules = [...]rule{
 	{SessionID, 0, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {ResultCodeAVP, 1, 1}, {OriginStateID, 0, 1}, {ErrorMessage, 0, 1},
 	{ErrorReportingHost, 0, 1}, {FailedAVP, 0, 1}, {ExperimentalResult, 0, 1}, {ProxyInfo, 0, many},
 	{RedirectHost, 0, many}, {RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, // with 3006: section 6.1.8
+	{RouteRecord, 0, many},
 	{AuthApplicationID, 0, 1}, {VendorSpecificApplicationID, 0, 1}, {AuthRequestType, 0, 1}, {AuthSessionState, 0, 1}, {UserName, 0, 1}, // as commands have them
 }
 
