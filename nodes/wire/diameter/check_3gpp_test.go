@@ -69,6 +69,9 @@ func TestEachRequestIsRefusedInTheFormOfItsAnswer(t *testing.T) {
 			if form.needs(VendorSpecificApplicationID) && number(inner(answer.AVPs, VendorSpecificApplicationID), AuthApplicationID) != uint32(m.Application) {
 				t.Errorf("%s: Vendor-Specific-Application-Id is not that of %v", s.file, m.Application)
 			}
+			if form.needs(VendorSpecificApplicationID) && form.allows(UserName) && text(answer.AVPs, UserName) != text(m.AVPs, UserName) {
+				t.Errorf("%s: User-Name is not the request's", s.file)
+			}
 			if form.needs(AuthRequestType) && number(answer.AVPs, AuthRequestType) != number(m.AVPs, AuthRequestType) {
 				t.Errorf("%s: Auth-Request-Type is not the request's", s.file)
 			}

@@ -157,8 +157,7 @@ func ParseMIP6Request(m *Message) (*MIP6Request, error) {
 	inner, _ := ParseAVPs(agent.Data) // Check has parsed it
 	held := addresses(inner, MIPHomeAgentAddress)
 	if len(held) == 0 { // RFC 5778, section 6.6: where the Binding Update went
-		missing := AVP{Code: MIPHomeAgentAddress, Flags: Mandatory}
-		return nil, fail(MissingAVP, missing.example(), []*AVP{agent}, "%v is missing in %v", MIPHomeAgentAddress, MIP6AgentInfo)
+		return nil, want(inner, agent, MIPHomeAgentAddress)
 	}
 	r.HomeAgent = firstIPv6(held)
 	if n := len(r.RES); r.RES != nil && (n < leastRES || n > mostRES) {
@@ -327,11 +326,8 @@ func ParseMIP6Answer(m *Message) (*MIP6Answer, error) {
 	}
 	if group := find(avps, MIPMNHAMSA); group != nil {
 		inner, _ := ParseAVPs(group.Data)
-		for _, c := range [...]Code{MIPMNHASPI, MIPAlgorithmType} {
-			if find(inner, c) == nil {
-				missing := AVP{Code: c, Flags: flagsOf(c)}
-				return nil, fail(MissingAVP, missing.example(), []*AVP{group}, "%v is missing in %v", c, MIPMNHAMSA)
-			}
+		if err := want(inner, group, MIPMNHASPI, MIPAlgorithmType); err != nil {
+			return nil, err
 		}
 		a.MSA = &MSA{
 			Key:       octets(inner, MIPSessionKey),

@@ -257,7 +257,7 @@ var (
 	experimentalResultRules = [...]rule{{VendorID, 1, 1}, {ExperimentalResultCode, 1, 1}}                                                                                     // RFC 6733, section 7.6
 	homeAgentHostRules      = [...]rule{{DestinationRealm, 1, 1}, {DestinationHost, 1, 1}}                                                                                    // RFC 4004, section 7.11
 	agentInfoRules          = [...]rule{{MIPHomeAgentAddress, 0, 2}, {MIPHomeAgentHost, 0, 1}, {MIP6HomeLinkPrefix, 0, 1}}                                                    // RFC 5447, section 4.2.1
-	associationRules        = [...]rule{{MIPSessionKey, 1, 1}, {MIPMSALifetime, 1, 1}, {MIPMNHASPI, 0, 1}, {MIPAlgorithmType, 0, 1}, {MIPReplayMode, 0, 1}, {MIPNonce, 0, 1}} // RFC 5778, section 6.12; the nonce as in RFC 4004, section 9.4
+	associationRules        = [...]rule{{MIPSessionKey, 1, 1}, {MIPMSALifetime, 1, 1}, {MIPMNHASPI, 0, 1}, {MIPAlgorithmType, 0, 1}, {MIPReplayMode, 0, 1}, {MIPNonce, 0, 1}} // RFC 5778, section 6.12; the nonce as in RFC 4004, section 9.6
 	subscriptionRules       = [...]rule{{SubscriptionIDType, 1, 1}, {SubscriptionIDData, 1, 1}}                                                                               // RFC 8506, section 8.46
 
 	authItemRules       = [...]rule{{SIPItemNumber, 0, 1}, {SIPAuthenticationScheme, 0, 1}, {SIPAuthenticate, 0, 1}, {SIPAuthorization, 0, 1}, {ConfidentialityKey, 0, 1}, {IntegrityKey, 0, 1}} // TS 29.229, section 6.3.13
@@ -442,4 +442,27 @@ func fail(result ResultCode, a *AVP, within []*AVP, what string, args ...any) er
 		a = &group
 	}
 	return &Failure{Result: result, AVP: a, What: fmt.Sprintf(what, args...)}
+}
+
+// want fails where one of those AVPs is not in a group.
+func want(held []AVP, group *AVP, codes ...Code) error {
+	for _, c := range codes {
+		if find(held, c) == nil {
+			missing := AVP{Code: c, Flags: flagsOf(c)}
+			return fail(MissingAVP, missing.example(), []*AVP{group}, "%v is missing in %v", c, group.Code)
+		}
+	}
+	return nil
+}
+
+// wantTop fails where one of those AVPs, which only some messages of a command
+// need, is not there.
+func wantTop(avps []AVP, codes ...Code) error {
+	for _, c := range codes {
+		if find(avps, c) == nil {
+			missing := AVP{Code: c, Flags: flagsOf(c)}
+			return &Failure{Result: MissingAVP, AVP: missing.example(), What: fmt.Sprintf("%v is missing", c)}
+		}
+	}
+	return nil
 }
