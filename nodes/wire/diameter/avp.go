@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"time"
 )
 
 // AVPFlags are the flags of an AVP: RFC 6733, section 4.1. Reserved bits are
@@ -237,6 +238,12 @@ func told[T ~uint32](avps []AVP, c Code) *T {
 		return nil
 	}
 	return new(T(a.Uint32()))
+}
+
+// seconds is the value of the first AVP with that code as a time that passes; 0:
+// there is none.
+func seconds(avps []AVP, c Code) time.Duration {
+	return time.Duration(number(avps, c)) * time.Second
 }
 
 // What follows appends AVPs that the dictionary knows, with the flags it gives.

@@ -90,13 +90,9 @@ var parsers = sync.OnceValue(func() (all []func(*Message) (any, error)) {
 	return all
 })
 
-// unwritable says whether a value that could be read is one that we do not write:
-// answers with a protocol error get the E bit, and what stands for nothing is left
-// out.
+// unwritable says whether a value that could be read is one that we do not write so:
+// answers with a protocol error get the E bit.
 func unwritable(v any) bool {
-	if o := reflect.ValueOf(v).Elem().FieldByName("Outcome"); o.IsValid() && o.Interface().(Outcome).Result.ProtocolError() {
-		return true
-	}
-	r, ok := v.(*MIP6Request)
-	return ok && r.Mode != AuthMNAAA
+	o := reflect.ValueOf(v).Elem().FieldByName("Outcome")
+	return o.IsValid() && o.Interface().(Outcome).Result.ProtocolError()
 }

@@ -78,7 +78,7 @@ func reading[T command](parse func(*Message) (T, error)) func(*Message) (any, er
 }
 
 // samples are all of them.
-func samples() []sample { return slices.Concat(typed, tgppTyped) }
+func samples() []sample { return slices.Concat(typed, tgppTyped, eapTyped, gbaTyped) }
 
 var typed = []sample{
 	{"capabilities-exchange-request", Header{HopByHop: 1, EndToEnd: 2},
@@ -122,6 +122,20 @@ var typed = []sample{
 	}, reading(ParseMIP6Answer)},
 	{"mip6a-answer-rejected", Header{Flags: Request | Proxiable, Command: MIP6, Application: MIP6A, HopByHop: 0x01020304, EndToEnd: 0xa1b2c3d4}, &MIP6Answer{
 		Session: session, Outcome: Outcome{Result: AuthenticationRejected, Text: "the MN-AAA authenticator is not right"}, Identity: server, User: nai, State: NoStateMaintained,
+	}, reading(ParseMIP6Answer)},
+	{"mip6a-request-aka", Header{HopByHop: 0x41, EndToEnd: 0x42}, &MIP6Request{
+		Session: session, Identity: pgw, DestinationRealm: "nai." + realm, User: nai, Mode: AuthAKA,
+		Home: home, HomeAgent: agent, CareOf: careOf, RES: vector.XRES, Timestamp: stamp,
+		Homes: []netip.Addr{home}, Type: AuthorizeAuthenticate,
+	}, reading(ParseMIP6Request)},
+	{"mip6a-answer-challenge", asked(MIP6, MIP6A, 0x43, 0x44), &MIP6Answer{
+		Session: session, Outcome: Outcome{Result: MultiRoundAuth}, Identity: server, User: nai, Challenge: &Challenge{RAND: vector.RAND, AUTN: vector.AUTN},
+		State: NoStateMaintained,
+	}, reading(ParseMIP6Answer)},
+	{"mip6a-answer-nonce", asked(MIP6, MIP6A, 0x45, 0x46), &MIP6Answer{
+		Session: session, Outcome: Outcome{Result: Success}, Identity: server, User: nai, Homes: []netip.Addr{home},
+		MSA: &MSA{Key: unhex("eccf27d643b747f26256f01328d8a6a3"), Lifetime: time.Hour, SPI: 256, Algorithm: HMACSHA1, Replay: ReplayTimestamp,
+			Nonce: unhex("000102030405060708090a0b0c0d0e0f")},
 	}, reading(ParseMIP6Answer)},
 }
 

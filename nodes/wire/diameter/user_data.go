@@ -44,7 +44,7 @@ func (d *Non3GPPUserData) append(b []byte) ([]byte, error) {
 	if d == nil {
 		return b, nil
 	}
-	seconds, err := inSeconds("Session-Timeout", d.SessionTimeout)
+	timeout, err := inSeconds("Session-Timeout", d.SessionTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("%v: %w", Non3GPPUserDataAVP, err)
 	}
@@ -59,8 +59,8 @@ func (d *Non3GPPUserData) append(b []byte) ([]byte, error) {
 		for _, t := range d.RATTypes {
 			b = appendUint32(b, RATTypeAVP, t)
 		}
-		if seconds != 0 {
-			b = appendUint32(b, SessionTimeout, seconds)
+		if timeout != 0 {
+			b = appendUint32(b, SessionTimeout, timeout)
 		}
 		b = appendVector(b, d.FeatureVector)
 		b = d.AMBR.append(b)
@@ -83,7 +83,7 @@ func parseUserData(avps []AVP) *Non3GPPUserData {
 		Access:         told[IPAccess](held, Non3GPPIPAccess),
 		APNAccess:      told[APNAccess](held, Non3GPPIPAccessAPN),
 		RATTypes:       numbers[RATType](held, RATTypeAVP),
-		SessionTimeout: time.Duration(number(held, SessionTimeout)) * time.Second,
+		SessionTimeout: seconds(held, SessionTimeout),
 		FeatureVector:  parseVector(held),
 		AMBR:           parseAMBR(held),
 		Charging:       text(held, ChargingCharacteristics),
