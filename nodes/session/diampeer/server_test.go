@@ -28,7 +28,7 @@ func newDesk(t *testing.T) *desk {
 	return &desk{t: t, now: start, written: map[uint64]*diameter.Message{}, octets: map[uint64][]byte{}, server: NewServer(ServerOptions{
 		Local: Local{
 			Identity: diameter.Identity{Host: "aaa", Realm: realm, State: 1}, Product: "test",
-			Applications: []diameter.Application{diameter.MIP6A}, Serves: []diameter.Command{diameter.MIP6}, Rand: rand.New(rand.NewPCG(1, 2)),
+			Applications: []diameter.Application{diameter.MIP6A}, Serves: []Service{{diameter.MIP6A, diameter.MIP6}}, Rand: rand.New(rand.NewPCG(1, 2)),
 		},
 		Most: 64,
 	})}
@@ -74,7 +74,7 @@ func (d *desk) hear(out []Output) {
 			if err != nil {
 				d.t.Fatal(err)
 			}
-			d.hear(d.server.Answer(d.now, o.Conn, b, true))
+			d.hear(d.server.Answer(d.now, o.ID, b, true))
 		default:
 			d.t.Fatalf("%T", o)
 		}
@@ -182,18 +182,18 @@ func TestKeptAnswersAreBounded(t *testing.T) {
 		d.send(1, mir("ha"), diameter.Header{EndToEnd: i})
 		d.told = nil
 	}
-	if n := len(d.server.kept); n > mostAnswers {
+	if n := len(d.server.inbox.kept); n > mostAnswers {
 		t.Errorf("%d answers kept", n)
 	}
-	if d.server.octets > mostAnswerOctets || cap(d.server.line) > 8*mostAnswers {
-		t.Errorf("%d octets, a line of %d", d.server.octets, cap(d.server.line))
+	if d.server.inbox.octets > mostAnswerOctets || cap(d.server.inbox.line) > 8*mostAnswers {
+		t.Errorf("%d octets, a line of %d", d.server.inbox.octets, cap(d.server.inbox.line))
 	}
 	sum := 0
-	for _, k := range d.server.kept {
+	for _, k := range d.server.inbox.kept {
 		sum += len(k.octets)
 	}
-	if sum != d.server.octets {
-		t.Errorf("%d octets counted, %d kept", d.server.octets, sum)
+	if sum != d.server.inbox.octets {
+		t.Errorf("%d octets counted, %d kept", d.server.inbox.octets, sum)
 	}
 }
 

@@ -16,8 +16,12 @@ func met(t *testing.T) *desk {
 	return d
 }
 
+func asr(host string) *diameter.AbortSessionRequest {
+	return &diameter.AbortSessionRequest{Session: "pgw;1;1", Identity: diameter.Identity{Host: "aaa", Realm: realm}, DestinationHost: host, User: "a@" + realm}
+}
+
 func (d *desk) abort(id uint64, peer string) {
-	for _, o := range d.server.Step(d.now, Ask{ID: id, Peer: peer, Request: &diameter.AbortSessionRequest{Session: "pgw;1;1", User: "a@" + realm}}) {
+	for _, o := range d.server.Step(d.now, Ask{ID: id, Request: asr(peer)}) {
 		if done, ok := o.(Done); ok {
 			d.tell("done %d %s", done.ID, done.Reason)
 			continue
@@ -50,7 +54,7 @@ func TestAServerAsksAClientOnTheClientsConnection(t *testing.T) {
 	d.abort(9, "PGW")
 	d.want("abort-session-request -> 1")
 	r, err := diameter.ParseAbortSessionRequest(d.written[1])
-	if err != nil || r.DestinationHost != "pgw" || r.DestinationRealm != realm || r.Host != "aaa" {
+	if err != nil || r.DestinationHost != "PGW" || r.DestinationRealm != realm || r.Host != "aaa" {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	h := d.written[1].Header
