@@ -35,7 +35,14 @@ func (o *Outcome) read(m *diameter.Message, session string) error {
 	if s := m.Find(diameter.SessionID); s != nil && string(s.Data) != session {
 		return errors.New("the answer is of another session")
 	}
-	o.Result, o.Host, o.Message = outcome.Result, from.Host, m
+	o.Host, o.Message = from.Host, m
+	o.judge(outcome.Result, m)
+	return nil
+}
+
+// judge says what an answer means.
+func (o *Outcome) judge(result diameter.ResultCode, m *diameter.Message) {
+	o.Result = result
 	if group := m.Find(diameter.ExperimentalResult); group != nil && o.Result == 0 {
 		inner, _ := diameter.ParseAVPs(group.Data) // the check has parsed it
 		for i := range inner {
@@ -54,5 +61,4 @@ func (o *Outcome) read(m *diameter.Message, session string) error {
 	default:
 		o.Reason = o.Result.String()
 	}
-	return nil
 }
