@@ -103,7 +103,7 @@ func (s *Server) heard(p *peer, in answered) {
 	}
 	done := s.asked[i]
 	s.asked = slices.Delete(s.asked, i, i+1)
-	o := Outcome{Peer: p.host, EndToEnd: done.header.EndToEnd}
+	o := Outcome{Peer: p.host, EndToEnd: done.header.EndToEnd, Session: done.session}
 	if in.broken != nil || o.read(m, done.session) != nil {
 		o.Reason = "malformed-answer"
 	} else {
@@ -118,7 +118,7 @@ func (s *Server) abandon(reason string, over func(*outstanding) bool) {
 		if !over(o) {
 			return false
 		}
-		s.out = append(s.out, Done{ID: o.id, Outcome: Outcome{Reason: reason, EndToEnd: o.header.EndToEnd}})
+		s.out = append(s.out, Done{ID: o.id, Outcome: Outcome{Reason: reason, EndToEnd: o.header.EndToEnd, Session: o.session}})
 		return true
 	})
 }

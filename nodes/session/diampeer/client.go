@@ -429,7 +429,7 @@ func (c *Client) finish(a *asked, o Outcome) {
 	}
 	delete(c.pending, a.id)
 	if a.sent || a.again {
-		o.EndToEnd = a.header.EndToEnd
+		o.EndToEnd, o.Session = a.header.EndToEnd, a.session
 	}
 	c.out = append(c.out, Done{ID: a.id, Outcome: o})
 }

@@ -23,6 +23,7 @@ type Outcome struct {
 	Peer         string              // that gave the answer to us; empty: none did
 	Host         string              // Origin-Host of the answer: who made it, which an agent in between is not
 	EndToEnd     uint32              // of the request, for asking the same again; 0: it was not sent
+	Session      string              // Session-Id of the request, likewise
 	Message      *diameter.Message   // the answer, checked against its command's definition; nil: none that can be read
 }
 
