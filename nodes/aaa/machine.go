@@ -59,7 +59,7 @@ func New(cfg *control.Config, now time.Time) (*Machine, error) {
 	identity := diameter.Identity{Host: own.Host, Realm: own.Realm, State: uint32(now.Unix())}
 	return &Machine{
 		identity: identity,
-		server: diampeer.NewServer(diampeer.ServerOptions{Local: diampeer.Local{
+		server: diampeer.NewServer(diampeer.ServerOptions{Now: now, Local: diampeer.Local{
 			Identity:     identity,
 			Product:      "s2clab",
 			Applications: []diameter.Application{diameter.MIP6A},

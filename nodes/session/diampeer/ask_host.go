@@ -39,7 +39,7 @@ func (s *Server) ask(now time.Time, in Ask) {
 	}
 	endToEnd := in.Again
 	if endToEnd == 0 {
-		endToEnd = next(&s.endToEnd)
+		endToEnd = s.names.nextEndToEnd()
 	}
 	d, err := s.local.draw(in.Request, endToEnd)
 	if err != nil {
@@ -51,6 +51,7 @@ func (s *Server) ask(now time.Time, in Ask) {
 		fail("no-peer")
 		return
 	}
+	d.fill(diameter.SessionID, s.names.nextSession)
 	d.fill(diameter.DestinationRealm, func() string { return realm })
 	octets, err := d.done()
 	if err != nil {
