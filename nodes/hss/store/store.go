@@ -209,6 +209,9 @@ func (s *Store) Take(imsi string, n int) ([]keys.SQN, error) {
 	if n < 1 || n > inds {
 		return nil, fmt.Errorf("%d sequence numbers: want 1 to %d", n, inds)
 	}
+	if s.failed != nil { // closed, and the file is at e.sqn; or in a batch that has failed
+		return nil, s.failed
+	}
 	last, ok := after(e.sqn, uint64(n))
 	if !ok {
 		return nil, fmt.Errorf("%q: %w", imsi, ErrExhausted)

@@ -200,6 +200,9 @@ func TestAStoreThatIsClosedSkipsNoSequenceNumber(t *testing.T) {
 	before, err := s.Take(subscriber().IMSI, 2)
 	must(t, err)
 	must(t, s.Close())
+	if got, err := s.Take(subscriber().IMSI, 1); err == nil {
+		t.Errorf("a store that is closed gives %v", got)
+	}
 	s = opened(t, file, Options{})
 	next, err := s.Take(subscriber().IMSI, 1)
 	must(t, err)
