@@ -43,7 +43,7 @@ var arrows = []struct {
 	{"nodes/cn", roleMay, "a role is its machine and the hands that run it, never another role"},
 	{"nodes/traffic", roleMay, "a role is its machine and the hands that run it, never another role"},
 	{"nodes/hss", append([]string{"nodes/hss/store"}, roleMay...), "a role is its machine and the hands that run it; what it keeps is a room of its own"},
-	{"nodes/hss/store", []string{"nodes/keys"}, "what an HSS keeps knows no message"},
+	{"nodes/hss/store", []string{"nodes/keys", "nodes/session/usim"}, "what an HSS keeps knows no message, but how sequence numbers follow one another"},
 	{"nodes/session/...", []string{"nodes/session/...", "nodes/keys", "nodes/wire/..."}, "exchanges are pure: no sockets, no kernel"},
 	{"nodes/host", []string{"nodes/rtnetlink", "nodes/control", "nodes/wire/...", "nodes/session/..."}, "the node's hands know formats and run machines, but no role"},
 	{"nodes/rtnetlink", nil, "the frame of the kernel's messages means nothing by itself"},

@@ -9,6 +9,7 @@ import (
 
 	"s2clab/nodes/hss/store"
 	"s2clab/nodes/keys"
+	"s2clab/nodes/session/usim"
 	"s2clab/nodes/wire/diameter"
 )
 
@@ -163,7 +164,7 @@ func reason(err error) string {
 	switch {
 	case errors.Is(err, keys.ErrAUTS):
 		return "the AUTS is not the subscriber's"
-	case errors.Is(err, store.ErrExhausted):
+	case errors.Is(err, usim.ErrExhausted):
 		return "the subscriber has had all sequence numbers"
 	}
 	return "try again later"

@@ -20,7 +20,8 @@ import (
 // memory; what changes is in the file before a method returns. One goroutine uses
 // it at a time, and one process at a time has a file open.
 //
-// A sequence number is handed out once. The file has a mark for each subscriber,
+// A sequence number is handed out once, as long as nobody says otherwise: the
+// owner of the keys by SetSQN, or a card by Resynchronise. The file has a mark for each subscriber,
 // and no number above it is given away: before one would be, a higher mark is
 // written and synced to the disk, some numbers ahead, so that few vectors wait
 // for it: when a file is opened, for all subscribers at once. After a crash the row goes on from the mark: what lies between is
@@ -32,7 +33,7 @@ import (
 type Store struct {
 	file    string
 	db      *sqlite3.Conn // nil: in memory only
-	reserve uint64
+	reserve int
 	entries map[string]*entry // by IMSI
 	batch   bool              // within Batch
 	tx      *sqlite3.Txn      // that of the batch, from its first change on
@@ -64,7 +65,7 @@ func Memory() *Store { return &Store{entries: map[string]*entry{}} }
 func Open(file string, o Options) (*Store, error) {
 	s := &Store{file: file, reserve: defaultReserve}
 	if o.Reserve > 0 {
-		s.reserve = uint64(o.Reserve)
+		s.reserve = o.Reserve
 	}
 	if err := s.open(); err != nil {
 		s.abandon()
@@ -139,10 +140,10 @@ func (s *Store) open() (err error) {
 
 // ahead is the mark for a row that is at sqn.
 func (s *Store) ahead(sqn keys.SQN) keys.SQN {
-	if mark, ok := after(sqn, s.reserve); ok {
+	if mark, err := after(sqn, s.reserve); err == nil {
 		return mark
 	}
-	return sqn
+	return sqn // the row ends: each of the last ones is written by itself
 }
 
 // setMarks writes a mark for each row that has another.
@@ -200,21 +201,21 @@ func (s *Store) SQN(imsi string) (keys.SQN, error) {
 }
 
 // Take hands out the next n sequence numbers of a subscriber, 1 to 32. They are
-// never handed out again. Errors: ErrUnknown, ErrExhausted, a *Trouble.
+// never handed out again. Errors: ErrUnknown, usim.ErrExhausted, a *Trouble.
 func (s *Store) Take(imsi string, n int) ([]keys.SQN, error) {
 	e := s.entries[imsi]
 	if e == nil {
 		return nil, unknown(imsi)
 	}
-	if n < 1 || n > inds {
-		return nil, fmt.Errorf("%d sequence numbers: want 1 to %d", n, inds)
+	if n < 1 || n > mostTaken {
+		return nil, fmt.Errorf("%d sequence numbers: want 1 to %d", n, mostTaken)
 	}
 	if s.failed != nil { // closed, and the file is at e.sqn; or in a batch that has failed
 		return nil, s.failed
 	}
-	last, ok := after(e.sqn, uint64(n))
-	if !ok {
-		return nil, fmt.Errorf("%q: %w", imsi, ErrExhausted)
+	last, err := after(e.sqn, n)
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", imsi, err)
 	}
 	if last > e.mark {
 		mark := s.ahead(last)
@@ -232,15 +233,17 @@ func (s *Store) Take(imsi string, n int) ([]keys.SQN, error) {
 }
 
 // Resynchronise puts the row of a subscriber's sequence numbers behind the one
-// that its card has told with a MAC that is right: TS 33.102, section 6.3.5. It
-// never puts it back. Errors: ErrUnknown, a *Trouble.
+// that its card has told with a MAC that is right, unless the card would take the
+// next one as it is: TS 33.102, section 6.3.5. The row goes back only where it is
+// too far ahead for the card ever to follow (annex C.2.1), which is where numbers
+// that the card has refused may come again. Errors: ErrUnknown, a *Trouble.
 func (s *Store) Resynchronise(imsi string, card keys.SQN) error {
 	e := s.entries[imsi]
 	if e == nil {
 		return unknown(imsi)
 	}
-	next := resynchronised(e.sqn, min(card, keys.MaxSQN))
-	if next > e.mark {
+	next := numbering.Resync(e.sqn, min(card, keys.MaxSQN))
+	if next > e.mark || next < e.sqn {
 		if err := s.writeSQN(e, next); err != nil {
 			return err
 		}

@@ -12,9 +12,6 @@ import (
 // ErrUnknown says that there is no such subscriber.
 var ErrUnknown = errors.New("no such subscriber")
 
-// ErrExhausted says that a subscriber has had every sequence number there is.
-var ErrExhausted = errors.New("no sequence number is left")
-
 var (
 	errForeign = errors.New("it is not a subscriber store of s2clab")
 	errNewer   = errors.New("it was made by a newer s2clab")
