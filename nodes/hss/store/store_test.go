@@ -534,3 +534,37 @@ func TestANameWithAnyLettersCanBeAStore(t *testing.T) {
 		t.Errorf("subscribers %v", s.IMSIs())
 	}
 }
+
+func TestNumbersOfASubscriberWhoIsNewOutliveItsOwnerToo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "s.db")
+	s := opened(t, file, Options{})
+	must(t, s.Put(subscriber()))
+	before, err := s.Take(subscriber().IMSI, 5)
+	must(t, err)
+	must(t, s.abandon())
+	s = opened(t, file, Options{})
+	if next, err := s.Take(subscriber().IMSI, 1); err != nil || next[0] <= before[4] {
+		t.Errorf("%v after %v, %v", next, before, err)
+	}
+}
+
+func TestAFileWhoseMakerWasKilledBeforeItWasAStoreBecomesOne(t *testing.T) {
+	for name, sql := range map[string]string{
+		"empty":         "",
+		"with a header": "PRAGMA journal_mode = WAL",
+	} {
+		file := filepath.Join(t.TempDir(), "s.db")
+		must(t, os.WriteFile(file, nil, 0o600))
+		db, err := sqlite3.Open(file)
+		must(t, err)
+		must(t, db.Exec(sql))
+		must(t, db.Close())
+		s, err := Open(file, Options{})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		must(t, s.Put(subscriber()))
+		must(t, s.Close())
+	}
+}
