@@ -22,6 +22,10 @@ var algorithms = words[Algorithm]{{Milenage, string(Milenage)}, {TUAK, string(TU
 
 var accesses = words[bool]{{false, "allowed"}, {true, "barred"}}
 
+// recordKeys are those that a subscriber may have.
+var recordKeys = []string{"subscriber", "k", "op", "opc", "algorithm", "amf", "sqn", "msisdn", "non-3gpp-access", "rat-types",
+	"default-apn", "apns", "gba", "registered"}
+
 // defaultAMF has the separation bit alone: TS 33.102, annexes F and H.
 var defaultAMF = [2]byte{0x80, 0}
 
@@ -30,11 +34,11 @@ var defaultAMF = [2]byte{0x80, 0}
 // is nil: of such a one, the file may leave out the keys. Whatever else it leaves
 // out has its default:
 //
-//	algorithm: milenage              amf: "8000"
-//	non-3gpp-access: allowed         rat-types: all of them
-//	default-apn: the first           apns: none
-//	pdn-type: ipv4v6                 allocation: dynamic
-//	gba: not allowed                 sqn, registered: as the store has it
+//	algorithm: the store's, milenage  amf: "8000"
+//	non-3gpp-access: allowed          rat-types: all of them
+//	default-apn: the first            apns: none
+//	pdn-type: ipv4v6                  allocation: dynamic
+//	gba: not allowed                  sqn, registered: as the store has it
 //
 // An error is Problems: all there are.
 func Parse(file string, data []byte, known func(imsi string) (*Subscriber, error)) ([]Record, error) {
@@ -81,8 +85,7 @@ func (r *Record) check() error {
 }
 
 func (r *reader) record(n *yaml.Node, known func(imsi string) (*Subscriber, error)) (record Record) {
-	v := r.mapping(n, "a subscriber", "subscriber", "k", "op", "opc", "algorithm", "amf", "sqn", "msisdn", "non-3gpp-access", "rat-types",
-		"default-apn", "apns", "gba", "registered")
+	v := r.mapping(n, "a subscriber", recordKeys...)
 	if v == nil {
 		return record
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -255,4 +256,21 @@ func FuzzParse(f *testing.F) {
 		must(t, second.Import(records))
 		same(t, first, second)
 	})
+}
+
+func TestTheFileInTheReferenceIsOne(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/hss.md")
+	must(t, err)
+	_, text, _ := strings.Cut(string(page), "\n    subscribers:\n")
+	text, _, _ = strings.Cut(text, "\n\n")
+	records, err := Parse("hss.md", []byte("    subscribers:\n"+text), nil)
+	must(t, err)
+	if len(records) != 1 || len(records[0].Subscriber.APNs) != 3 {
+		t.Errorf("%+v", records)
+	}
+	for _, key := range recordKeys {
+		if !strings.Contains(string(page), "`"+key+"`") {
+			t.Errorf("%s is not told", key)
+		}
+	}
 }
