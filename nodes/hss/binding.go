@@ -16,14 +16,11 @@ import (
 type Front struct {
 	machine  *Machine
 	identity diameter.Identity
-	since    uint32 // first part of its Session-Ids: another at each start
-	sessions uint32 // second part: how many there were
 }
 
-// NewFront makes the front of a Machine. Since is another number at each start,
-// such as the seconds of its time: RFC 6733, section 8.8.
-func NewFront(m *Machine, identity diameter.Identity, since uint32) *Front {
-	return &Front{machine: m, identity: identity, since: since}
+// NewFront makes the front of a Machine.
+func NewFront(m *Machine, identity diameter.Identity) *Front {
+	return &Front{machine: m, identity: identity}
 }
 
 // An Answered is what became of a request: an answer to send, and what to tell of
@@ -126,17 +123,15 @@ func (f *Front) assign(m *diameter.Message) Answered {
 		User: r.User, Data: a.Profile.data(), Server: a.Server, ProxyInfo: r.ProxyInfo})
 }
 
-// Request is what an Output asks of an AAA server, for diampeer.Ask: the server
-// is its Destination-Host, and its realm is left for the one who knows.
+// Request is what an Output asks of an AAA server, for diampeer.Ask, which fills in
+// what is left out: the session and the server's realm.
 func (f *Front) Request(o Output) Request {
-	f.sessions++
-	session := fmt.Sprintf("%s;%d;%d", f.identity.Host, f.since, f.sessions)
 	switch o := o.(type) {
 	case Deregister:
-		return &diameter.RegistrationTerminationRequest{Session: session, Identity: f.identity, DestinationHost: o.Server, User: o.IMSI,
+		return &diameter.RegistrationTerminationRequest{Identity: f.identity, DestinationHost: o.Server, User: o.IMSI,
 			Reason: diameter.PermanentTermination, Info: o.Info}
 	case Push:
-		return &diameter.PushProfileRequest{Session: session, Identity: f.identity, DestinationHost: o.Server, User: o.Profile.IMSI, Data: o.Profile.data()}
+		return &diameter.PushProfileRequest{Identity: f.identity, DestinationHost: o.Server, User: o.Profile.IMSI, Data: o.Profile.data()}
 	}
 	panic(fmt.Sprintf("hss: no request for %T", o))
 }

@@ -68,7 +68,7 @@ func sar(change func(*diameter.ServerAssignmentRequest)) *diameter.ServerAssignm
 }
 
 func TestAMultimediaAuthAnswerCarriesTheVectors(t *testing.T) {
-	f := NewFront(with(t, subscriber()), here, 1)
+	f := NewFront(with(t, subscriber()), here)
 	m, told := asked(t, f, mar(nil))
 	a, err := diameter.ParseMultimediaAuthAnswer(m)
 	if err != nil {
@@ -94,7 +94,7 @@ func TestAMultimediaAuthAnswerCarriesTheVectors(t *testing.T) {
 func TestResultsReachTheOneWhoAsks(t *testing.T) {
 	s := subscriber()
 	s.RATTypes = []store.RATType{store.RATWLAN}
-	f := NewFront(with(t, s), here, 1)
+	f := NewFront(with(t, s), here)
 	asked(t, f, sar(func(r *diameter.ServerAssignmentRequest) { r.Host = "aaa1." + realm }))
 	virtual := diameter.Virtual
 	for name, c := range map[string]struct {
@@ -135,7 +135,7 @@ func TestResultsReachTheOneWhoAsks(t *testing.T) {
 }
 
 func TestAnAnswerNamesTheServerThatIsRegistered(t *testing.T) {
-	f := NewFront(with(t, subscriber()), here, 1)
+	f := NewFront(with(t, subscriber()), here)
 	asked(t, f, sar(nil))
 	m, _ := asked(t, f, mar(func(r *diameter.MultimediaAuthRequest) { r.Host = "aaa2." + realm }))
 	if a, err := diameter.ParseMultimediaAuthAnswer(m); err != nil || a.Server != aaa.Host {
@@ -150,7 +150,7 @@ func TestAnAnswerNamesTheServerThatIsRegistered(t *testing.T) {
 func TestAServerAssignmentAnswerCarriesTheProfile(t *testing.T) {
 	s := subscriber()
 	s.BarredNon3GPP = true
-	f := NewFront(with(t, s), here, 1)
+	f := NewFront(with(t, s), here)
 	asked(t, f, sar(nil))
 	agent := &diameter.AgentInfo{Addresses: []netip.Addr{netip.MustParseAddr("2001:db8::7")}}
 	m, _ := asked(t, f, sar(func(r *diameter.ServerAssignmentRequest) {
@@ -181,7 +181,7 @@ func TestAServerAssignmentAnswerCarriesTheProfile(t *testing.T) {
 }
 
 func TestABootstrappingServerIsGivenAVectorAndTheSettings(t *testing.T) {
-	f := NewFront(with(t, subscriber()), here, 1)
+	f := NewFront(with(t, subscriber()), here)
 	user := imsi + "@ims.mnc001.mcc001.3gppnetwork.org"
 	m, told := asked(t, f, &diameter.MultimediaAuthRequest{Application: diameter.Zh, Session: "bsf;1", Identity: aaa, DestinationRealm: realm, User: user})
 	a, err := diameter.ParseMultimediaAuthAnswer(m)
@@ -202,7 +202,7 @@ func TestABootstrappingServerIsGivenAVectorAndTheSettings(t *testing.T) {
 
 func TestOutputsBecomeRequestsToTheServerThatServes(t *testing.T) {
 	m := with(t, subscriber())
-	f := NewFront(m, here, 5)
+	f := NewFront(m, here)
 	asked(t, f, sar(nil))
 	s := subscriber()
 	s.MSISDN = ""
@@ -211,18 +211,18 @@ func TestOutputsBecomeRequestsToTheServerThatServes(t *testing.T) {
 		t.Fatalf("%v, %v", out, err)
 	}
 	push := f.Request(out[0]).(*diameter.PushProfileRequest)
-	push.DestinationRealm = realm // as diampeer fills it in
+	push.Session, push.DestinationRealm = "hss;1", realm // as diampeer fills them in
 	r, err := diameter.ParsePushProfileRequest(message(t, push))
-	if err != nil || r.DestinationHost != aaa.Host || r.User != imsi || len(r.Data.APNs) != 2 || r.Session != here.Host+";5;1" {
+	if err != nil || r.DestinationHost != aaa.Host || r.User != imsi || len(r.Data.APNs) != 2 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if out, err = m.Remove(imsi); err != nil || len(out) != 1 {
 		t.Fatalf("%v, %v", out, err)
 	}
 	end := f.Request(out[0]).(*diameter.RegistrationTerminationRequest)
-	end.DestinationRealm = realm
+	end.Session, end.DestinationRealm = "hss;2", realm
 	e, err := diameter.ParseRegistrationTerminationRequest(message(t, end))
-	if err != nil || e.DestinationHost != aaa.Host || e.User != imsi || e.Reason != diameter.PermanentTermination || e.Session != here.Host+";5;2" {
+	if err != nil || e.DestinationHost != aaa.Host || e.User != imsi || e.Reason != diameter.PermanentTermination {
 		t.Errorf("%+v, %v", e, err)
 	}
 }
@@ -247,7 +247,7 @@ func FuzzFront(f *testing.F) {
 		if err != nil || !m.IsRequest() {
 			return
 		}
-		got := NewFront(with(t, subscriber()), here, 1).Answer(m)
+		got := NewFront(with(t, subscriber()), here).Answer(m)
 		answer, err := diameter.Parse(got.Octets)
 		if err != nil {
 			t.Fatal(err)

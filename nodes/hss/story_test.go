@@ -56,7 +56,7 @@ func TestACardAndAnHSSThatAreOutOfStepComeTogetherInOneRound(t *testing.T) {
 // AAA server that sends again, since it heard no answer, spends no sequence number.
 // One that was refused is asked about again.
 func TestARequestThatComesTwiceIsGivenTheSameVectors(t *testing.T) {
-	front := NewFront(with(t, subscriber()), here, 1)
+	front := NewFront(with(t, subscriber()), here)
 	server := diampeer.NewServer(diampeer.ServerOptions{Local: diampeer.Local{Identity: here, Product: "test", Applications: []diameter.Application{diameter.SWx},
 		Serves: []diampeer.Service{{Application: diameter.SWx, Command: diameter.MultimediaAuth}}, Rand: mathrand.New(mathrand.NewPCG(1, 2))}})
 	now, served := time.Unix(1e9, 0), 0
