@@ -370,7 +370,7 @@ func TestAWrongOverrideIsToldWithWhatWouldBeRight(t *testing.T) {
 		"links.wlan.delay=5":            `--set links.wlan.delay=5: links.wlan.delay: 5 has no unit` + "\n" + `    hint: write 5ms or 5s`,
 		"links.wlan.delay.x=5ms":        `--set links.wlan.delay.x=5ms: links.wlan.delay is text, which has no "x" in it`,
 		"links.core.ends.9=ue":          `--set links.core.ends.9=ue: links.core.ends has no entry "9"` + "\n" + `    hint: it has 4 entries, counted from 1`,
-		"nodes.ue.role=mm":              `--set nodes.ue.role=mm: nodes.ue.role: "mm" is not a role` + "\n" + `    hint: did you mean "mn"? words here: mn, ha, aaa, router, nat, dns, cn`,
+		"nodes.ue.role=mm":              `--set nodes.ue.role=mm: nodes.ue.role: "mm" is not a role` + "\n" + `    hint: did you mean "mn"? words here: mn, ha, aaa, hss, router, nat, dns, cn`,
 		"security={integrity: none":     `--set security={integrity: none: the value "{integrity: none" is not YAML` + "\n" + `    hint: put text with special signs between quotes`,
 		"node.ue.role=mn":               `--set node.ue.role=mn: the file has no key "node"` + "\n" + `    hint: did you mean "nodes"? keys there: topology, description, nodes, links, security`,
 		"links.wlan.from.cn.delay=5ms":  `--set links.wlan.from.cn.delay=5ms: "cn" is not an end of link "wlan"` + "\n" + `    hint: ends here: ue, wlan-gw`,

@@ -16,7 +16,7 @@ import (
 
 // The words of topology files that are more than a key.
 var (
-	roles     = []string{"mn", "ha", "aaa", "router", "nat", "dns", "cn"}
+	roles     = []string{"mn", "ha", "aaa", "hss", "router", "nat", "dns", "cn"}
 	engines   = []string{"user"}
 	tunnels   = []string{"auto", "user", "kernel"}
 	integrity = []string{"auth-options", "none"}

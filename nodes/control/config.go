@@ -13,7 +13,7 @@ import (
 // addresses, tunnels, home addresses) is the role's.
 type Config struct {
 	Node       string        `json:"node"`
-	Role       string        `json:"role"`            // mn, ha, aaa, router, nat, dns, cn, traffic
+	Role       string        `json:"role"`            // mn, ha, aaa, hss, router, nat, dns, cn, traffic
 	Seed       uint64        `json:"seed"`            // for every random choice of this process
 	Clock      time.Duration `json:"clock,omitempty"` // this node's clock is wrong by so much: added to the wall clock
 	Interfaces []Interface   `json:"interfaces,omitempty"`
@@ -22,6 +22,7 @@ type Config struct {
 	MobileNode *MobileNode `json:"mobile-node,omitempty"`
 	HomeAgent  *HomeAgent  `json:"home-agent,omitempty"`
 	AAA        *AAA        `json:"aaa,omitempty"`
+	HSS        *HSS        `json:"hss,omitempty"`
 	Router     *Router     `json:"router,omitempty"`
 	NAT        *NAT        `json:"nat,omitempty"`
 	DNS        *DNS        `json:"dns,omitempty"`
@@ -41,6 +42,7 @@ type Interface struct {
 	Advertise *Advertise     `json:"advertise,omitempty"` // this node is a router on the link and says so
 	DHCP4     *DHCP4         `json:"dhcp4,omitempty"`     // this node gives IPv4 addresses on the link
 	DHCP6     *DHCP6         `json:"dhcp6,omitempty"`     // this node gives IPv6 addresses or configuration on the link
+	Auth      string         `json:"auth,omitempty"`      // of mobile nodes, before they may use the link: eap-aka, eap-aka-prime; empty: none
 }
 
 // A DHCP4 is what a DHCP server for IPv4 gives on one link: RFC 2131.
@@ -120,6 +122,7 @@ type MobileNode struct {
 	MNHAKey     []byte        `json:"mn-ha-key,omitempty"` // with bootstrap static, or to override a derived key with a wrong one
 	MNHASPI     uint32        `json:"mn-ha-spi,omitempty"`
 	Policy      Policy        `json:"policy"`
+	USIM        *USIM         `json:"usim,omitempty"` // nil: there is none
 
 	HomeAgent4   netip.Addr   `json:"home-agent-4,omitzero"`   // RFC 5555: the home agent's IPv4 address; invalid: not known
 	IPv4Home     bool         `json:"ipv4-home,omitempty"`     // it asks for an IPv4 home address
@@ -276,6 +279,45 @@ type AAA struct {
 	Watchdog    time.Duration    `json:"watchdog"`
 	KeyLifetime time.Duration    `json:"key-lifetime"` // of each MN-HA key handed out
 	Subscribers []Subscriber     `json:"subscribers"`
+	HSS         []Peer           `json:"hss,omitempty"` // the preferred one first
+	Timeout     time.Duration    `json:"timeout"`       // for one request to one of them
+}
+
+// An HSS is the part of a Config for role hss.
+type HSS struct {
+	Host          string           `json:"host"` // Diameter identity
+	Realm         string           `json:"realm"`
+	Listen        []netip.AddrPort `json:"listen"`
+	Watchdog      time.Duration    `json:"watchdog"`
+	Store         string           `json:"store"`         // the file that it keeps subscribers in
+	Subscriptions []Subscription   `json:"subscriptions"` // what that holds at first
+}
+
+// A Subscription is what an HSS knows of a subscriber at first.
+type Subscription struct {
+	IMSI   string `json:"imsi"`
+	K      []byte `json:"k"`             // 16 octets
+	OPc    []byte `json:"opc,omitempty"` // 16 octets; empty: made of OP
+	OP     []byte `json:"op,omitempty"`
+	AMF    uint16 `json:"amf"`
+	SQN    uint64 `json:"sqn"` // used last
+	Barred bool   `json:"barred,omitempty"`
+	APNs   []APN  `json:"apns,omitempty"` // the default one first
+}
+
+// An APN is an access point name that a subscriber may use.
+type APN struct {
+	Name   string `json:"name"`
+	Barred bool   `json:"barred,omitempty"`
+}
+
+// A USIM is the card in a mobile node.
+type USIM struct {
+	IMSI string `json:"imsi"`
+	K    []byte `json:"k"`
+	OPc  []byte `json:"opc,omitempty"` // empty: made of OP
+	OP   []byte `json:"op,omitempty"`
+	SQN  uint64 `json:"sqn"` // the highest that it has accepted
 }
 
 // A Subscriber is one that the AAA server knows.
@@ -289,8 +331,14 @@ type Subscriber struct {
 }
 
 // A Router is the part of a Config for role router. What it advertises stands
-// with its Interfaces.
-type Router struct{}
+// with its Interfaces, and which it authenticates mobile nodes on.
+type Router struct {
+	Host     string        `json:"host,omitempty"` // Diameter identity
+	Realm    string        `json:"realm,omitempty"`
+	Watchdog time.Duration `json:"watchdog,omitempty"`
+	AAA      []Peer        `json:"aaa,omitempty"` // whom it asks about mobile nodes, the preferred one first
+	Timeout  time.Duration `json:"timeout,omitempty"`
+}
 
 // A NAT is the part of a Config for role nat.
 type NAT struct {

@@ -118,6 +118,9 @@ func each(nodes []topologies.Node, f func(*topologies.Node) error) error {
 	return errors.Join(errs...)
 }
 
+// mostStored is how many octets an HSS may keep.
+const mostStored = 256 << 20
+
 // makeNode makes a node's namespaces and devices.
 func (l *Lab) makeNode(t *topologies.Node, hosts string) error {
 	space, err := netns.New(t.Name, hosts)
@@ -131,6 +134,11 @@ func (l *Lab) makeNode(t *topologies.Node, hosts string) error {
 
 	if text := resolver(l.Topology, t.Name); text != "" {
 		if err := space.SetResolver(text); err != nil {
+			return fmt.Errorf("node %s: %w", t.Name, err)
+		}
+	}
+	if t.HSS != nil {
+		if err := space.MakeScratch(mostStored); err != nil {
 			return fmt.Errorf("node %s: %w", t.Name, err)
 		}
 	}
