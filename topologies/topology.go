@@ -27,6 +27,7 @@ type Security struct {
 	Integrity string // none, auth-options, ipsec
 	Replay    string // timestamp, sequence
 	Bootstrap string // static, mip-options, gba-rfc3957, gba, partial-gba, ikev2
+	KeySource string // of the MN-AAA key, with mip-options: static, emsk, gba, aka; empty with others
 	Profile   string // 3gpp, 3gpp2, wimax, mipv4
 }
 

@@ -57,6 +57,10 @@ func New(cfg *control.Config, now time.Time) (*Machine, error) {
 	// hand out what it did in its former life.
 	rng := rand.New(rand.NewPCG(cfg.Seed, uint64(now.UnixNano())))
 	identity := diameter.Identity{Host: own.Host, Realm: own.Realm, State: uint32(now.Unix())}
+	authority, err := newAuthority(own, identity, rng)
+	if err != nil {
+		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
+	}
 	return &Machine{
 		identity: identity,
 		server: diampeer.NewServer(diampeer.ServerOptions{Local: diampeer.Local{
@@ -67,7 +71,7 @@ func New(cfg *control.Config, now time.Time) (*Machine, error) {
 			Watchdog:     own.Watchdog,
 			Rand:         rng,
 		}}),
-		authority: newAuthority(own, identity, rng),
+		authority: authority,
 		sessions:  newSessions(),
 		counts:    Counts{Results: map[string]int{}, Peers: []string{}},
 	}, nil

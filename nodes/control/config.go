@@ -102,9 +102,10 @@ type Advertise struct {
 // Security is how binding signalling is protected and where its keys come from.
 // The words are those of topology files.
 type Security struct {
-	Integrity string `json:"integrity"` // none, auth-options, ipsec
-	Replay    string `json:"replay"`    // timestamp, sequence
-	Bootstrap string `json:"bootstrap"` // static, mip-options, ...
+	Integrity string `json:"integrity"`            // none, auth-options, ipsec
+	Replay    string `json:"replay"`               // timestamp, sequence
+	Bootstrap string `json:"bootstrap"`            // static, mip-options, ...
+	KeySource string `json:"key-source,omitempty"` // with mip-options, of the MN-AAA key: static, emsk; empty: static
 }
 
 // A MobileNode is the part of a Config for role mn.
@@ -278,6 +279,7 @@ type AAA struct {
 	Listen      []netip.AddrPort `json:"listen"`
 	Watchdog    time.Duration    `json:"watchdog"`
 	KeyLifetime time.Duration    `json:"key-lifetime"` // of each MN-HA key handed out
+	Security    Security         `json:"security"`
 	Subscribers []Subscriber     `json:"subscribers"`
 	HSS         []Peer           `json:"hss,omitempty"` // the preferred one first
 	Timeout     time.Duration    `json:"timeout"`       // for one request to one of them

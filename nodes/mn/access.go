@@ -292,7 +292,7 @@ func (m *Machine) beginTunnel(u *update) {
 	case m.former.Local.IsValid() && r.attempt > 1:
 		m.stepBack()
 		m.expectTunnel()
-	case m.tunnel.Local.IsValid() && m.tunnel.Local != m.careOf && r.bound && r.attempt == 1 && u.proof.kind != proofMNAAA:
+	case m.tunnel.Local.IsValid() && m.tunnel.Local != m.careOf && r.bound && r.attempt == 1 && !u.proof.bootstraps:
 		if !m.former.Local.IsValid() {
 			m.former = m.tunnel
 		}

@@ -432,10 +432,9 @@ func (m *Machine) authFailed(now time.Time, u *update) {
 	r.retryAt, r.held = time.Time{}, false
 }
 
-// mayFallBack says whether u may be sent again with MN-AAA in place of MN-HA:
-// once a registration, as what asks for it is not proven.
+// mayFallBack says whether what u did may be tried again with a new association: once a registration, as what asks for it is not proven.
 func (m *Machine) mayFallBack(u *update) bool {
-	return u.proof.kind == proofMNHA && m.security.bootstrap && !m.registration.fellBack
+	return u.proof.kind == proofMNHA && !u.proof.bootstraps && m.security.method != nil && !m.registration.fellBack
 }
 
 func (m *Machine) fallBack(now time.Time) {

@@ -94,7 +94,7 @@ func interfaces(t *topologies.Topology, n *topologies.Node) []control.Interface 
 }
 
 func security(t *topologies.Topology) control.Security {
-	return control.Security{Integrity: t.Security.Integrity, Replay: t.Security.Replay, Bootstrap: t.Security.Bootstrap}
+	return control.Security{Integrity: t.Security.Integrity, Replay: t.Security.Replay, Bootstrap: t.Security.Bootstrap, KeySource: t.Security.KeySource}
 }
 
 // peers are the addresses of a node that route optimization is done with.
@@ -276,6 +276,7 @@ func aaa(t *topologies.Topology, n *topologies.Node) *control.AAA {
 		KeyLifetime: n.AAA.KeyLifetime,
 		Listen:      listen(n, n.AAA.Port),
 		Timeout:     n.AAA.HSSTimeout,
+		Security:    security(t),
 	}
 	for _, name := range n.AAA.HSS {
 		server := t.Node(name).HSS
