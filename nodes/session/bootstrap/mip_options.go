@@ -39,7 +39,7 @@ func (m mipOptions) Associate(root []byte, r Request) Association {
 
 func sessionKey(root []byte, nai string, homeAgent netip.Addr, freshness [8]byte) keys.Derived {
 	key := keys.SessionKey(root, nai, homeAgent, freshness)
-	return keys.Derived{Name: keys.NameMNHA, Of: []string{keys.NameMNAAA}, How: `First128(HMAC-SHA1(MN-AAA key, "MN-HA" | NAI | home agent | timestamp))`, Value: key[:]}
+	return keys.Derived{Name: keys.NameMNHA, Of: []keys.Ancestor{keys.Of(keys.NameMNAAA, root)}, How: `First128(HMAC-SHA1(MN-AAA key, "MN-HA" | NAI | home agent | timestamp))`, Value: key[:]}
 }
 
 // provisioned is the MN-AAA key that was put in both: what RFC 4285 assumes.
