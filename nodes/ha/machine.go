@@ -40,6 +40,7 @@ type Machine struct {
 	authenticates  bool // Binding Updates must prove who sent them
 	timestamps     bool // policy: a timestamp is mandatory
 	asks           bool // an AAA can be asked
+	fetches        bool // and for the keys of MN-HA options that are not known
 	revoking       control.Revocation
 	multihoming    bool // several care-of addresses at once are permitted
 
@@ -47,6 +48,7 @@ type Machine struct {
 	held        int                        // of these, bound or about to be
 	ended       bindingQueue               // of these, invalid, the longest invalid first
 	subscribers map[string]*subscriber     // by NAI
+	aliases     map[string]*subscriber     // by another name that it calls itself by
 	owners      map[netip.Addr]*subscriber // of home addresses
 	held64      map[netip.Prefix]int       // of prefixes of 64 bits: home addresses in them that are owned, and that are in the binding cache
 	questions   questions
@@ -100,6 +102,7 @@ func New(cfg *control.Config) (*Machine, error) {
 		multihoming:    h.MultipleCareOf,
 		bindings:       make(map[netip.Addr]*binding),
 		subscribers:    make(map[string]*subscriber),
+		aliases:        make(map[string]*subscriber),
 		owners:         make(map[netip.Addr]*subscriber),
 		held64:         make(map[netip.Prefix]int),
 		questions:      newQuestions(h),
