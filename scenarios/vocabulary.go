@@ -373,6 +373,7 @@ var measures = sync.OnceValue(func() []measure {
 		{"silence", "seconds", []string{"node", "flow"}, "the longest time between two packets of a flow, as they arrived"},
 		{"excess", "seconds", handover, "the part of the interruption that neither the gap nor the round trips of the protocol explain"},
 		{"link-gap", "seconds", phase, "the part of it without any link"},
+		{"access-authentication", "seconds", phase, "the part of it until the access let the mobile in"},
 		{"movement-detection", "seconds", phase, "the part of it until a router was found"},
 		{"address-configuration", "seconds", phase, "the part of it until a care-of address could be used"},
 		{"signalling", "seconds", phase, "the part of it from the Binding Update to its acknowledgement"},

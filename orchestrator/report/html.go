@@ -60,6 +60,7 @@ type page struct {
 	Bars                  []bar
 	Ticks                 []tick
 	HasBounds, HasOverlap bool
+	HasAuthentication     bool
 	Rows                  []handoverRow
 	Spacing               string
 	Bounds                []boundRow
@@ -274,6 +275,7 @@ func one(n int, one, more string) string {
 // handovers fills the table.
 func (p *page) handovers(r *Report) {
 	var spacing time.Duration
+	p.HasAuthentication = slices.Contains(r.Phases(), analysis.AccessAuthentication)
 	for i := range r.Handovers {
 		h := &r.Handovers[i]
 		row := handoverRow{
@@ -282,7 +284,7 @@ func (p *page) handovers(r *Report) {
 			Messages: fmt.Sprint(h.Access.Messages), Octets: thousands(int64(h.Access.Octets)), Trips: fmt.Sprint(h.Access.RoundTrips),
 			Updates: fmt.Sprint(h.Attempts), AAA: fmt.Sprint(h.AAA), Outcome: string(h.Outcome),
 		}
-		for _, name := range analysis.PhaseNames {
+		for _, name := range r.Phases() {
 			text := "–"
 			if phase, ok := h.Phase(name); ok {
 				text = milliseconds(phase.Length())
