@@ -30,7 +30,7 @@ type authority struct {
 const firstSPI = 256
 
 func newAuthority(cfg *control.AAA, identity diameter.Identity, rng *rand.Rand) (*authority, error) {
-	method, err := bootstrap.Of(cmp.Or(cfg.Security.Bootstrap, "mip-options"), cfg.Security.KeySource)
+	method, err := bootstrap.Of(cfg.Security.Profile, cmp.Or(cfg.Security.Bootstrap, "mip-options"), cfg.Security.KeySource)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,8 @@ func (a *authority) associate(root []byte, r *diameter.MIP6Request) *diameter.MS
 	if r.Timestamp != nil {
 		freshness, replay = [8]byte(r.Timestamp), diameter.ReplayTimestamp
 	}
-	made := a.method.Associate(root, bootstrap.Request{Identifier: r.User, HomeAgent: r.HomeAgent, Freshness: freshness})
+	key, _ := a.method.MNAAA(&bootstrap.Found{Provisioned: root})
+	made, _ := a.method.Associate(key, bootstrap.Request{Identifier: r.User, HomeAgent: bootstrap.Agent{Address: r.HomeAgent, Host: r.Host}, Freshness: freshness})
 	if a.spi++; a.spi < firstSPI {
 		a.spi = firstSPI
 	}

@@ -105,6 +105,7 @@ type Security struct {
 	Integrity string `json:"integrity"`            // none, auth-options, ipsec
 	Replay    string `json:"replay"`               // timestamp, sequence
 	Bootstrap string `json:"bootstrap"`            // static, mip-options, ...
+	Profile   string `json:"profile,omitempty"`    // 3gpp, 3gpp2, wimax; empty: 3gpp
 	KeySource string `json:"key-source,omitempty"` // with mip-options, of the MN-AAA key: static, emsk; empty: static
 }
 
@@ -123,7 +124,9 @@ type MobileNode struct {
 	MNHAKey     []byte        `json:"mn-ha-key,omitempty"` // with bootstrap static, or to override a derived key with a wrong one
 	MNHASPI     uint32        `json:"mn-ha-spi,omitempty"`
 	Policy      Policy        `json:"policy"`
-	USIM        *USIM         `json:"usim,omitempty"` // nil: there is none
+	USIM        *USIM         `json:"usim,omitempty"`        // nil: there is none
+	HomeAgents  []NamedAgent  `json:"home-agents,omitempty"` // their names, as a reverse look-up would tell
+	AAARealm    string        `json:"aaa-realm,omitempty"`   // of the AAA servers of its home agent
 
 	HomeAgent4   netip.Addr   `json:"home-agent-4,omitzero"`   // RFC 5555: the home agent's IPv4 address; invalid: not known
 	IPv4Home     bool         `json:"ipv4-home,omitempty"`     // it asks for an IPv4 home address
@@ -138,6 +141,12 @@ type MobileNode struct {
 	Flows       []FlowBinding `json:"flows,omitempty"`        // RFC 6089: what goes by which, the first that matches
 
 	Discovery *Discovery `json:"discovery,omitempty"` // nil: HomeAgent is known beforehand
+}
+
+// A NamedAgent is a home agent with its FQDN, which is its Diameter identity.
+type NamedAgent struct {
+	Address netip.Addr `json:"address"`
+	Host    string     `json:"host"`
 }
 
 // A Correspondent is the part of a Config for role cn. Its addresses are those of its

@@ -9,6 +9,7 @@
 package ha
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -17,6 +18,7 @@ import (
 
 	"s2clab/nodes/control"
 	"s2clab/nodes/session/association"
+	"s2clab/nodes/session/bootstrap"
 	"s2clab/nodes/wire/ipv6"
 	"s2clab/nodes/wire/mh"
 )
@@ -134,6 +136,13 @@ func New(cfg *control.Config) (*Machine, error) {
 	case "sequence":
 	default:
 		return nil, fmt.Errorf("replay %q: want timestamp or sequence", h.Security.Replay)
+	}
+	if m.authenticates {
+		method, err := bootstrap.Of(h.Security.Profile, cmp.Or(h.Security.Bootstrap, "mip-options"), h.Security.KeySource)
+		if err != nil {
+			return nil, err
+		}
+		m.fetches = method.Keeper != nil
 	}
 	for i := range cfg.Interfaces {
 		m.addInterface(&cfg.Interfaces[i])

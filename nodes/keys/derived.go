@@ -9,6 +9,11 @@ import (
 
 // Names of keys, the same wherever one is told of.
 const (
+	NameK     = "K"
+	NameCKIK  = "CK, IK"
+	NameEMSK  = "EMSK"
+	NameKs    = "Ks"
+	NameMIPRK = "MIP-RK"
 	NameMNAAA = "MN-AAA key"
 	NameMNHA  = "MN-HA key"
 )

@@ -76,12 +76,12 @@ func newSecurity(cfg *control.MobileNode) (security, error) {
 	default:
 		return s, fmt.Errorf("replay %q: want timestamp or sequence", cfg.Security.Replay)
 	}
-	method, err := bootstrap.Of(cfg.Security.Bootstrap, cfg.Security.KeySource)
+	method, err := bootstrap.Of(cfg.Security.Profile, cfg.Security.Bootstrap, cfg.Security.KeySource)
 	if err != nil {
 		return s, err
 	}
 	if s.method = method.Mobile; s.method != nil {
-		if s.method.Lacks(&s.held, time.Time{}) == bootstrap.Nothing && len(s.method.Prove(&s.held, cfg.HomeAgent).Key) == 0 {
+		if s.method.Lacks(&s.held, time.Time{}) == bootstrap.Nothing && len(s.method.Prove(&s.held, s.agent()).Key.Value) == 0 {
 			return s, fmt.Errorf("bootstrap %s: no MN-AAA key", method.Name)
 		}
 		return s, nil
@@ -91,6 +91,17 @@ func newSecurity(cfg *control.MobileNode) (security, error) {
 	}
 	s.association = association.New(cfg.MNHASPI, cfg.MNHAKey)
 	return s, nil
+}
+
+// agent is the present home agent.
+func (s *security) agent() bootstrap.Agent {
+	a := bootstrap.Agent{Address: s.cfg.HomeAgent}
+	for _, known := range s.cfg.HomeAgents {
+		if known.Address == a.Address {
+			a.Host = known.Host
+		}
+	}
+	return a
 }
 
 // bootstraps chooses whether the Binding Update of an attempt is to make a new
@@ -108,7 +119,7 @@ func (s *security) seal(m *Machine, now time.Time, u *update, bu *mh.BindingUpda
 	p := proof{bootstraps: s.bootstraps(m.registration.attempt)}
 	identifier := s.identifier
 	if p.bootstraps {
-		p.by = s.method.Prove(&s.held, agent)
+		p.by = s.method.Prove(&s.held, s.agent())
 		identifier = p.by.Identifier
 	}
 	if identifier != "" {
@@ -127,12 +138,12 @@ func (s *security) seal(m *Machine, now time.Time, u *update, bu *mh.BindingUpda
 	case p.bootstraps && p.by.Subtype == mh.MNAAA:
 		var data [20]byte
 		p.kind = proofMNAAA
-		b, data, err = association.SealMNAAA(nil, bu, p.by.SPI, p.by.Key, u.careOf, home, home, agent)
+		b, data, err = association.SealMNAAA(nil, bu, p.by.SPI, p.by.Key.Value, u.careOf, home, home, agent)
 		p.freshness = association.Freshness(bu, data)
 	default:
 		p.kind, p.association = proofMNHA, s.association
 		if p.bootstraps {
-			p.association = association.New(p.by.SPI, p.by.Key)
+			p.association = association.New(p.by.SPI, p.by.Key.Value)
 		}
 		b, err = association.SealMNHA(nil, bu, p.association, u.careOf, home, home, agent)
 	}
@@ -199,7 +210,7 @@ func (s *security) verify(u *update, ba *mh.BindingAcknowledgement, octets []byt
 	if err != nil {
 		return err
 	}
-	key, err := s.method.Conclude(&s.held, &u.proof.by, bootstrap.Acknowledgement{HomeAgent: s.cfg.HomeAgent, SPI: spi, Options: ba.Options, Freshness: u.proof.freshness})
+	key, err := s.method.Conclude(&s.held, &u.proof.by, bootstrap.Acknowledgement{HomeAgent: s.agent(), SPI: spi, Options: ba.Options, Freshness: u.proof.freshness})
 	if err != nil {
 		return err
 	}

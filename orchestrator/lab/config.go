@@ -94,7 +94,7 @@ func interfaces(t *topologies.Topology, n *topologies.Node) []control.Interface 
 }
 
 func security(t *topologies.Topology) control.Security {
-	return control.Security{Integrity: t.Security.Integrity, Replay: t.Security.Replay, Bootstrap: t.Security.Bootstrap, KeySource: t.Security.KeySource}
+	return control.Security{Integrity: t.Security.Integrity, Replay: t.Security.Replay, Bootstrap: t.Security.Bootstrap, Profile: t.Security.Profile, KeySource: t.Security.KeySource}
 }
 
 // peers are the addresses of a node that route optimization is done with.
@@ -137,6 +137,14 @@ func mobileNode(t *topologies.Topology, m *topologies.MobileNode) *control.Mobil
 		RouteOptimization: m.RouteOptimization,
 
 		AllAccesses: m.AllAccesses,
+	}
+	for i := range t.Nodes {
+		if h := t.Nodes[i].HomeAgent; h != nil {
+			c.HomeAgents = append(c.HomeAgents, control.NamedAgent{Address: h.Address, Host: h.Host})
+		}
+	}
+	if servers := t.Node(m.HomeAgent).HomeAgent.AAA; len(servers) > 0 {
+		c.AAARealm = t.Node(servers[0]).AAA.Realm
 	}
 	if m.USIM != nil {
 		usim := control.USIM(*m.USIM)
