@@ -43,11 +43,11 @@ var format = sync.OnceValue(func() *strict.Shape {
 	list := func(s *strict.Scalar, name string) *strict.Shape {
 		return &strict.Shape{Name: name, Items: strict.Of(s), Single: true, Least: 1}
 	}
-	mn, ha, aaa, nat := []string{"mn"}, []string{"ha"}, []string{"aaa"}, []string{"nat"}
-	diameter := []string{"ha", "aaa", "hss", "router"}
+	mn, ha, nat := []string{"mn"}, []string{"ha"}, []string{"nat"}
+	diameter := []string{"ha", "aaa", "hss", "bsf", "router"}
 	node := &strict.Shape{Ref: "node", Name: "a node", Example: "{role: router}", Switch: "role", Fields: []strict.Field{
 		{Key: "role", Required: true, Shape: strict.Of(strict.Words("a role", roles...)),
-			Doc: "What the node is: mn (mobile node), ha (home agent), aaa (AAA server), hss (home subscriber server), router, nat (a router that translates IPv4 addresses), dns (DNS server), cn (correspondent node)."},
+			Doc: "What the node is: mn (mobile node), ha (home agent), aaa (AAA server), hss (home subscriber server), bsf (bootstrapping server function), router, nat (a router that translates IPv4 addresses), dns (DNS server), cn (correspondent node)."},
 		{Key: "count", Shape: strict.Of(strict.Integer("a number of nodes", 1, maxNodes)), For: []string{"mn", "cn"},
 			Doc: "So many nodes alike: ue with count 3 is ue1, ue2 and ue3, and ue means all of them. Left out: one, with the name as it stands."},
 		{Key: "clock-offset", Shape: strict.Of(span("1h", -100*365*24*time.Hour, 100*365*24*time.Hour)),
@@ -101,10 +101,11 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "realm", For: diameter, Shape: strict.Of(realmScalar()), Doc: "Its Diameter realm. Left out: " + defaultRealm + "."},
 		{Key: "host", For: diameter, Shape: &strict.Shape{Scalar: realmScalar(), Example: "pgw." + defaultRealm}, Doc: "Its Diameter identity. Left out: its name, a dot and its realm."},
 		{Key: "watchdog", For: diameter, Shape: strict.Of(span("30s", 6*time.Second, time.Hour)), Doc: "The interval of Device-Watchdog-Requests, 6s at least (RFC 3539, section 3.4.1). Left out: 30s."},
-		{Key: "port", For: []string{"aaa", "hss"}, Shape: strict.Of(strict.Integer("a TCP port", 1, 65535)), Doc: "The TCP port it listens at. Left out: 3868."},
-		{Key: "key-lifetime", For: aaa, Shape: strict.Of(span("1h", 4*time.Second, 30*24*time.Hour)), Doc: "How long an MN-HA key that it hands out may be used. Left out: 1h."},
-		{Key: "hss", For: aaa, Shape: list(reference("a node with role hss", "hss"), "a list of nodes with role hss"), Doc: "The home subscriber servers that it asks, the preferred one first. Left out: all there are."},
-		{Key: "hss-timeout", For: aaa, Shape: strict.Of(span("1s", 10*time.Millisecond, 5*time.Minute)), Doc: "How long it waits for an answer from one HSS. Left out: 1s."},
+		{Key: "port", For: []string{"aaa", "hss", "bsf"}, Shape: strict.Of(strict.Integer("a TCP port", 1, 65535)), Doc: "The TCP port it listens at. Left out: 3868."},
+		{Key: "key-lifetime", For: []string{"aaa", "bsf"}, Shape: strict.Of(span("1h", 4*time.Second, 30*24*time.Hour)), Doc: "How long an MN-HA key that it hands out may be used; of a BSF, how long a bootstrapping. Left out: 1h."},
+		{Key: "bsf", For: []string{"mn", "ha", "aaa"}, Shape: strict.Of(reference("a node with role bsf", "bsf")), Doc: "The bootstrapping server function that it asks, where the bootstrapping is by GBA. Left out: the only one there is."},
+		{Key: "hss", For: []string{"aaa", "bsf"}, Shape: list(reference("a node with role hss", "hss"), "a list of nodes with role hss"), Doc: "The home subscriber servers that it asks, the preferred one first. Left out: all there are."},
+		{Key: "hss-timeout", For: []string{"aaa", "bsf"}, Shape: strict.Of(span("1s", 10*time.Millisecond, 5*time.Minute)), Doc: "How long it waits for an answer from one HSS. Left out: 1s."},
 		{Key: "subscribers", For: []string{"aaa", "hss"}, Shape: &strict.Shape{Name: "a list of subscribers, or the name of a file that holds one", Items: subscriberShape(), Scalar: fileScalar()},
 			Doc: "Whom it knows: a list, or a file beside this one. Left out: of an AAA server, every mobile node of a home agent that asks it; of an HSS, every mobile node."},
 
@@ -155,9 +156,11 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "security", Shape: &strict.Shape{Ref: "security", Name: "the security of binding signalling", Example: "{integrity: auth-options}", Fields: []strict.Field{
 			{Key: "integrity", Shape: known("a kind of integrity", integrity, "available: auth-options (RFC 4285), none", "ipsec"), Doc: "How Binding Updates and Acknowledgements are protected: auth-options (RFC 4285) or none. Left out: auth-options."},
 			{Key: "replay", Shape: known("a kind of replay protection", replay, ""), Doc: "With auth-options: timestamp or sequence (RFC 4285, section 6). Left out: timestamp."},
-			{Key: "bootstrap", Shape: known("a kind of bootstrapping", bootstrap, "available: mip-options (the first Binding Update carries MN-AAA), static (keys known beforehand)", "gba-rfc3957", "gba", "partial-gba", "ikev2"),
-				Doc: "Where the MN-HA key comes from: mip-options (the first Binding Update carries MN-AAA and the AAA server answers with a key) or static (known beforehand). Left out: mip-options."},
-			{Key: "profile", Shape: known("a profile", profiles, "available: 3gpp", "3gpp2", "wimax", "mipv4"), Doc: "Whose details are followed: 3gpp. Left out: 3gpp."},
+			{Key: "bootstrap", Shape: known("a kind of bootstrapping", bootstrap, "available: "+strings.Join(bootstrap, ", "), "ikev2"),
+				Doc: "Where the MN-HA key comes from (TR 33.822, clause 7.3): mip-options (the first Binding Update carries MN-AAA and the AAA server answers with a key), static (known beforehand), gba-rfc3957 (MN-AAA by GBA, the MN-HA key by a nonce), gba (the home agent is a network application function of GBA) or partial-gba (so too, with keys of access authentication). Left out: mip-options."},
+			{Key: "key-source", Shape: strict.Of(strict.Words("a source of the MN-AAA key", sources...)), Doc: "With mip-options, what the MN-AAA key is: static (known beforehand), emsk (of the EMSK of access authentication), gba (of a run of Ub) or aka (of a challenge inside the Binding Update). Left out: static."},
+			{Key: "profile", Shape: known("a profile", profiles, "available: "+strings.Join(profiles, ", "), "mipv4"),
+				Doc: "Whose details are followed: 3gpp; 3gpp2 (cdma: MN-AAA with SPI 3 first, RADIUS to the AAA server, SPI 5 afterwards) or wimax (the MN-HA key and SPI of the EMSK, RADIUS), which say how keys are bootstrapped. Left out: 3gpp."},
 		}}, Doc: "How binding signalling is protected, and where its keys come from."},
 	}}
 })

@@ -57,6 +57,15 @@ func (r *resolver) homeServers() {
 			n.HSS = &HSS{Port: uint16(choice(r, n.Line, d.value, path, "port", int64(diameterPort)))}
 			n.HSS.Watchdog = choice(r, n.Line, d.value, path, "watchdog", defaultWatchdog)
 			n.HSS.Realm, n.HSS.Host = r.identity(d)
+		case n.Role == "bsf":
+			n.BSF = &BSF{
+				Port:        uint16(choice(r, n.Line, d.value, path, "port", int64(diameterPort))),
+				Watchdog:    choice(r, n.Line, d.value, path, "watchdog", defaultWatchdog),
+				KeyLifetime: choice(r, n.Line, d.value, path, "key-lifetime", defaultKeyLifetime),
+				HSSTimeout:  choice(r, n.Line, d.value, path, "hss-timeout", defaultHSSTimeout),
+				HSS:         r.serversOf(d, "hss", "HSS"),
+			}
+			n.BSF.Realm, n.BSF.Host = r.identity(d)
 		case n.AAA != nil:
 			n.AAA.HSSTimeout = choice(r, n.Line, d.value, path, "hss-timeout", defaultHSSTimeout)
 			n.AAA.HSS = r.serversOf(d, "hss", "HSS")
@@ -281,7 +290,3 @@ func imsiOf(nai string) string {
 	}
 	return ""
 }
-
-// needsAccessKeys says whether the MN-HA key comes of the keys of access
-// authentication.
-func (s Security) needsAccessKeys() bool { return false }

@@ -489,8 +489,8 @@ func (r *resolver) homeAgent(w *walker, d *draft, ha *HomeAgent) {
 		if len(ha.AAA) > 0 {
 			r.choose(n.Line, path+".aaa", list(ha.AAA), "all there are")
 		}
-		if s := r.t.Security; len(ha.AAA) == 0 && s.Integrity == "auth-options" && s.Bootstrap == "mip-options" && r.hasMobiles(n.Name) {
-			r.complain(v, "add a node with role aaa, or write security: {bootstrap: static}", "home agent %q has no AAA server to ask, and with bootstrap mip-options the keys come from one", n.Name)
+		if s := r.t.Security; len(ha.AAA) == 0 && s.asksAAA() && r.hasMobiles(n.Name) {
+			r.complain(v, "add a node with role aaa, or write security: {bootstrap: static}", "home agent %q has no AAA server to ask, and with bootstrap %s the keys come from one", n.Name, s.Bootstrap)
 		}
 	}
 
@@ -624,6 +624,8 @@ func (n *Node) diameterHost() string {
 		return n.HomeAgent.Host
 	case n.HSS != nil:
 		return n.HSS.Host
+	case n.BSF != nil:
+		return n.BSF.Host
 	case n.Router != nil:
 		return n.Router.Host
 	}
@@ -640,6 +642,8 @@ func (n *Node) asks() (servers []string, key, what string) {
 		return n.Router.AAA, "aaa", "AAA server"
 	case n.AAA != nil:
 		return n.AAA.HSS, "hss", "HSS"
+	case n.BSF != nil:
+		return n.BSF.HSS, "hss", "HSS"
 	}
 	return nil, "", ""
 }

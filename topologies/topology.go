@@ -34,7 +34,7 @@ type Security struct {
 // A Node is one machine of the lab.
 type Node struct {
 	Name       string
-	Role       string        // mn, ha, aaa, hss, router, nat, dns, cn
+	Role       string        // mn, ha, aaa, hss, bsf, router, nat, dns, cn
 	Clock      time.Duration // how far its clock is off
 	Interfaces []Interface   // in the order of the file's links
 	Routes     []Route       // static ones; none for a mobile node
@@ -44,6 +44,7 @@ type Node struct {
 	HomeAgent  *HomeAgent
 	AAA        *AAA
 	HSS        *HSS
+	BSF        *BSF
 	Router     *Router
 	NAT        *NAT
 	DNS        *DNS
@@ -110,7 +111,8 @@ type MobileNode struct {
 	MNHAKey  []byte // 16 octets; with bootstrap static, or to set a wrong one on purpose
 	MNHASPI  uint32
 	Policy   Policy
-	USIM     *USIM // nil: nobody asks for it
+	USIM     *USIM  // nil: nobody asks for it
+	BSF      string // node; empty: none is needed
 
 	AllAccesses bool          // it uses all its accesses at once
 	Flows       []FlowBinding // what goes by which, the first that matches
@@ -148,6 +150,7 @@ type HomeAgent struct {
 	Discovered []netip.Prefix // home prefixes of 64 bits at whose anycast addresses it is asked for home agents
 
 	AAA            []string // nodes, the preferred one first
+	BSF            string   // node; empty: none is needed
 	MaxLifetime    time.Duration
 	MaxBindings    int
 	ReplayWindow   time.Duration
@@ -192,6 +195,7 @@ type AAA struct {
 	Subscribers []Subscriber
 	HSS         []string      // nodes, the preferred one first
 	HSSTimeout  time.Duration // for one request to one of them
+	BSF         string        // node; empty: none is needed
 }
 
 // A Subscriber is one that an AAA server knows.
