@@ -29,7 +29,7 @@ func TestADigestIsThatOfTheExamplesOfItsRFCs(t *testing.T) {
 	}
 }
 
-// Figures by a script on Python's hashlib, from RFC 2617, section 3.2.2, and RFC 3310;
+// Figures by the C of RFC 2617, section 5, and by a script on Python's hashlib;
 // the AKA is that of RFC 9048, appendix C. RFC 3310 itself has no response that can be
 // computed: those of its examples are copied from RFC 2617.
 func TestADigestOfAKAHasRESAsItsPassword(t *testing.T) {

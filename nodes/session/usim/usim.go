@@ -1,9 +1,10 @@
 // Package usim is the application of a smart card that proves who a subscriber is
 // and that the network knows its key: TS 33.102, section 6.3, and TS 31.102,
-// section 7.1.
+// section 7.1. It is also how the network and the card number their challenges: TS
+// 33.102, annex C.
 //
-// It knows nothing of EAP, of HTTP or of what its keys are used for. Milenage is
-// in nodes/keys.
+// It knows nothing of EAP, of HTTP or of what its keys are used for. Milenage
+// and TUAK are in nodes/keys.
 package usim
 
 import "errors"
