@@ -98,6 +98,7 @@ func New(cfg *control.Config) (*Machine, error) {
 	if m.security, err = newSecurity(&own); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
+	m.security.told.Show = cfg.ShowKeys
 	if err := m.setUpMultihoming(cfg.MobileNode); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
