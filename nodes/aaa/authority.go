@@ -150,9 +150,8 @@ func (a *authority) associate(root []byte, r *diameter.MIP6Request) *diameter.MS
 	if a.spi++; a.spi < firstSPI {
 		a.spi = firstSPI
 	}
-	derived := made.Derived
-	derived.Lifetime = a.keyLifetime
-	a.made(r.User, keys.Provisioned(keys.NameMNAAA, root))
-	a.made(r.User, derived)
+	made.Lifetime = a.keyLifetime
+	a.made(r.User, key)
+	a.made(r.User, made)
 	return &diameter.MSA{Key: made.Value, Lifetime: a.keyLifetime, SPI: a.spi, Algorithm: diameter.HMACSHA1, Replay: replay}
 }

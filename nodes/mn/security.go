@@ -233,10 +233,8 @@ func (s *security) learn(m *Machine, u *update) {
 	if !u.proof.bootstraps {
 		return
 	}
+	s.keyMade(m, u.proof.by.Key)
 	if u.proof.kind == proofMNAAA {
-		if len(s.held.MNAAAKey) > 0 {
-			s.keyMade(m, keys.Provisioned(keys.NameMNAAA, s.held.MNAAAKey))
-		}
 		s.keyMade(m, u.proof.derived)
 	}
 	s.association, s.granted, s.ending = u.proof.association, 0, false
