@@ -62,7 +62,7 @@ type proof struct {
 }
 
 func newSecurity(cfg *control.MobileNode) (security, error) {
-	s := security{cfg: cfg, identifier: cfg.NAI, held: bootstrap.Held{NAI: cfg.NAI, MNAAASPI: cfg.MNAAASPI, MNAAAKey: cfg.MNAAAKey}}
+	s := security{cfg: cfg, identifier: cfg.NAI, held: bootstrap.Held{NAI: cfg.NAI, MNAAASPI: cfg.MNAAASPI, MNAAAKey: cfg.MNAAAKey, Realm: cfg.AAARealm}}
 	switch cfg.Security.Integrity {
 	case "none":
 		return s, nil

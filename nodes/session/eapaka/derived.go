@@ -3,6 +3,7 @@ package eapaka
 import (
 	"fmt"
 
+	"s2clab/nodes/keys"
 	"s2clab/nodes/wire/eap"
 )
 
@@ -23,41 +24,39 @@ func (k Keys) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{keys of %v}", k.method)
 }
 
-// A Derived is a key that exists, and how it came to be.
-type Derived struct {
-	Name string // as the RFCs have it
-	Key  []byte
-	From string // the function, and what went into it by name
-}
-
-// Format writes no key.
-func (d Derived) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "{%s, %d octets, %s}", d.Name, len(d.Key), d.From)
-}
-
 // Derived tells of all keys that came of the authentication, in the order in which
 // they are derived. K_encr, K_aut, MK and K_re of a fast re-authentication are those
 // of the full one, and not told again.
-func (k *Keys) Derived() []Derived {
+func (k *Keys) Derived() []keys.Derived {
 	prime := k.method == eap.TypeAKAPrime
-	stream, root := "FIPS 186-2 generator(MK)", k.root[:20]
+	stream, name, root := "FIPS 186-2 generator(MK)", keys.NameMK, k.root[:20]
 	switch {
 	case prime && k.fast:
-		stream = `PRF'(K_re, "EAP-AKA' re-auth" | Identity | counter | NONCE_S)`
+		stream = `PRF'(K_re, "EAP-AKA' re-auth" | identity | counter | NONCE_S)`
 	case k.fast:
-		stream = "FIPS 186-2 generator(SHA-1(Identity | counter | NONCE_S | MK))"
+		stream = "FIPS 186-2 generator(SHA-1(identity | counter | NONCE_S | MK))"
 	case prime:
-		stream, root = `PRF'(IK' | CK', "EAP-AKA'" | Identity)`, k.root[:]
+		stream = `PRF'(IK' | CK', "EAP-AKA'" | identity)`
 	}
-	last := []Derived{{"MSK", k.MSK[:], stream}, {"EMSK", k.EMSK[:], stream}}
+	if prime {
+		name, root = keys.NameKRe, k.root[:]
+	}
+	made := func(name string, value []byte, how string, of ...keys.Ancestor) keys.Derived {
+		return keys.Derived{Name: name, Value: value, How: how, Of: of}
+	}
+	last := func(of ...keys.Ancestor) []keys.Derived {
+		return []keys.Derived{made(keys.NameMSK, k.MSK[:], stream, of...), made(keys.NameEMSK, k.EMSK[:], stream, of...)}
+	}
 	switch {
 	case k.fast:
-		return last
+		return last(keys.Of(name, root))
 	case prime:
-		const bound = "HMAC-SHA-256(CK | IK, 0x20 | network name | its length | SQN xor AK | 0x0006)"
-		return append([]Derived{{"CK'", k.CK[:], bound}, {"IK'", k.IK[:], bound},
-			{"K_encr", k.encr[:], stream}, {"K_aut", k.aut[:], stream}, {"K_re", root, stream}}, last...)
+		const bound = "HMAC-SHA-256(CK | IK, 20 | network name | its length | SQN xor AK | 0006)"
+		ck, ik := keys.Of(keys.NameCKPrime, k.CK[:]), keys.Of(keys.NameIKPrime, k.IK[:])
+		return append([]keys.Derived{made(keys.NameCKPrime, k.CK[:], bound), made(keys.NameIKPrime, k.IK[:], bound),
+			made("K_encr", k.encr[:], stream, ik, ck), made("K_aut", k.aut[:], stream, ik, ck), made(name, root, stream, ik, ck)}, last(ik, ck)...)
 	}
-	return append([]Derived{{"CK", k.CK[:], "f3(K, RAND)"}, {"IK", k.IK[:], "f4(K, RAND)"},
-		{"MK", root, "SHA-1(Identity | IK | CK)"}, {"K_encr", k.encr[:], stream}, {"K_aut", k.aut[:16], stream}}, last...)
+	ck, ik, mk := keys.Of(keys.NameCK, k.CK[:]), keys.Of(keys.NameIK, k.IK[:]), keys.Of(name, root)
+	return append([]keys.Derived{made(keys.NameCK, k.CK[:], "f3 of K, RAND"), made(keys.NameIK, k.IK[:], "f4 of K, RAND"),
+		made(name, root, "SHA-1(identity | IK | CK)", ik, ck), made("K_encr", k.encr[:], stream, mk), made("K_aut", k.aut[:16], stream, mk)}, last(mk)...)
 }
