@@ -13,13 +13,14 @@ import (
 // A Context is what a full authentication leaves for fast re-authentications: RFC
 // 4187, section 5.1.
 type Context struct {
-	Method  eap.Type
-	IMSI    string
-	Network string // of EAP-AKA': a context is good in no other
-	Counter uint16 // of the next re-authentication: 1 after a full authentication
-	KEncr   [16]byte
-	KAut    [32]byte // of EAP-AKA the first 16 octets
-	Root    [32]byte // MK of EAP-AKA, which is 20 octets, or K_re of EAP-AKA'
+	Method   eap.Type
+	IMSI     string
+	Network  string // of EAP-AKA': a context is good in no other
+	Identity string // the re-authentication identity that was handed out for it; good for one time
+	Counter  uint16 // of the next re-authentication: 1 after a full authentication
+	KEncr    [16]byte
+	KAut     [32]byte // of EAP-AKA the first 16 octets
+	Root     [32]byte // MK of EAP-AKA, which is 20 octets, or K_re of EAP-AKA'
 }
 
 // Format writes no key.

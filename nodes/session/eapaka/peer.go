@@ -17,12 +17,11 @@ type Card interface {
 }
 
 // Identities is what a peer remembers from one authentication to the next. The
-// Peer changes it: it takes Reauth when it uses it, and puts in what a server hands
+// Peer changes it: it takes Context when it uses it, and puts in what a server hands
 // out once the authentication has succeeded.
 type Identities struct {
 	Pseudonym string   // a username; empty: none
-	Reauth    string   // a re-authentication identity, good for one time; empty: none
-	Context   *Context // of Reauth
+	Context   *Context // for a fast re-authentication; nil: none
 }
 
 // PeerOptions is what a Peer needs to know.
@@ -61,7 +60,6 @@ type Peer struct {
 	challenged        bool // a round of another kind has begun
 
 	resumed *Context // of the re-authentication identity, where it was used
-	reauth  string
 
 	kdfs    []uint16 // of the challenge that was answered last; nil: none
 	offered []uint16 // where another was asked for
@@ -167,11 +165,11 @@ func (p *Peer) asks(packet *eap.Packet, octets []byte) {
 // begin starts a conversation, or starts it again.
 func (p *Peer) begin() {
 	fresh := p.method == 0
-	*p = Peer{o: p.o, identity: p.identity, resumed: p.resumed, reauth: p.reauth, out: p.out}
+	*p = Peer{o: p.o, identity: p.identity, resumed: p.resumed, out: p.out}
 	if fresh && p.identity != "" {
 		return // the same question under another identifier
 	}
-	p.resumed, p.reauth = nil, ""
+	p.resumed = nil
 	p.choose(askAny, 0)
 }
 
@@ -323,9 +321,10 @@ func (p *Peer) succeed() {
 	} else {
 		done.RAND = p.rand
 	}
-	memory.Reauth, memory.Context = "", nil // RFC 4187, section 5.3
+	memory.Context = nil // RFC 4187, section 5.3
 	if p.nextReauth != "" && next.Counter != 0 {
-		memory.Reauth, memory.Context = p.nextReauth, &next
+		next.Identity = p.nextReauth
+		memory.Context = &next
 	}
 	p.out = append(p.out, done)
 }

@@ -32,13 +32,12 @@ func (p *Peer) identify(octets []byte, m *eap.Message) {
 func (p *Peer) choose(asked ask, method eap.Type) {
 	memory := p.o.Identities
 	if asked == askAny {
-		if p.resumed == nil && memory.Reauth != "" && memory.Context != nil && p.wants(memory.Context, method) {
+		if p.resumed == nil && memory.Context != nil && p.wants(memory.Context, method) {
 			// RFC 4187, section 4.1.1.8: it is good for one time, whatever comes of it.
-			p.reauth, p.resumed = memory.Reauth, memory.Context
-			memory.Reauth, memory.Context = "", nil
+			p.resumed, memory.Context = memory.Context, nil
 		}
 		if p.resumed != nil && p.wants(p.resumed, method) {
-			p.identity = p.reauth
+			p.identity = p.resumed.Identity
 			return
 		}
 	}

@@ -5,7 +5,7 @@ import "s2clab/nodes/wire/eap"
 // reauthenticate answers AKA-Reauthentication: RFC 4187, sections 5.4 and 5.5.
 func (p *Peer) reauthenticate(octets []byte, m *eap.Message) {
 	c := p.resumed
-	if c == nil || p.challenged || c.Method != p.method || p.identity != p.reauth {
+	if c == nil || p.challenged || c.Method != p.method || p.identity != c.Identity {
 		p.refuse(octets, "unexpected-subtype")
 		return
 	}

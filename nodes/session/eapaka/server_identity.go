@@ -54,10 +54,9 @@ func (s *Server) identified(identity string) {
 		s.ask(askPermanent)
 		return
 	case id.Kind == Reauthentication && asked <= askAny:
-		if aliases != nil && s.resume(id.Username) {
-			return
+		if aliases == nil || !s.resume(id.Username) {
+			s.ask(askFullAuth)
 		}
-		s.ask(askFullAuth)
 		return
 	}
 	s.ask(asked + 1)
@@ -69,6 +68,14 @@ func (s *Server) resume(username string) bool {
 	c, ok := s.policy.Aliases.TakeContext(username)
 	if !ok || c.Method == eap.TypeAKAPrime && c.Network != s.network {
 		return false
+	}
+	if s.asked == askNothing && s.identity != c.Identity {
+		// The realm is another's. The keys of a fast re-authentication depend on it
+		// and its MACs do not: who changes it on the way would leave both with other
+		// keys. AT_CHECKCODE protects it in AKA-Identity.
+		s.policy.Aliases.KeepContext(username, c)
+		s.ask(askAny)
+		return true
 	}
 	s.imsi = c.IMSI
 	if s.asked == askNothing && slices.Contains(s.methods(), c.Method) && !s.begun && len(s.naks) == 0 {

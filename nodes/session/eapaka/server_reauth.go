@@ -52,6 +52,7 @@ func (s *Server) keep() {
 		return
 	}
 	c := *s.context
+	c.Identity = s.reauth
 	if s.fast {
 		c.Counter = s.counter + 1 // there is one: counter is less than Reauths
 	}

@@ -459,10 +459,10 @@ func TestAContextIsGoodInItsOwnNetworkAlone(t *testing.T) {
 func TestAReauthenticationIdentityIsGoodForOneTime(t *testing.T) {
 	s := newStory()
 	s.succeeds(t)
-	used := s.peer.Identities.Reauth
+	used := s.peer.Identities.Context.Identity
 	s.pass = on("-> Reauthentication'", func(b []byte) []byte { eap.MAC(b)[0] ^= 1; return b })
 	s.fails(t, "mac-invalid", "general-failure")
-	if s.peer.Identities.Reauth != "" {
+	if s.peer.Identities.Context != nil {
 		t.Error("the peer still has it")
 	}
 	if _, ok := s.policy.Aliases.TakeContext(strings.Split(used, "@")[0]); ok {
@@ -471,6 +471,35 @@ func TestAReauthenticationIdentityIsGoodForOneTime(t *testing.T) {
 	s.pass = nil
 	if done := s.succeeds(t); done.Fast || ParseIdentity(done.Identity).Kind != Pseudonym {
 		t.Errorf("%+v", done)
+	}
+}
+
+func TestARealmThatChangedOnTheWayLeavesNoOtherKeys(t *testing.T) {
+	// Keys of a fast re-authentication depend on the identity, its MACs do not.
+	for _, methods := range [][]eap.Type{onlyAKA, onlyPrime} {
+		s := newStory()
+		s.policy.Methods, s.peer.Methods = methods, methods
+		s.succeeds(t)
+		s.pass = on("-> Identity", func(b []byte) []byte {
+			if b[4] == byte(eap.TypeIdentity) {
+				b[len(b)-1] ^= 1
+			}
+			return b
+		})
+		if done := s.succeeds(t); !done.Fast || !strings.HasSuffix(s.said[1], "AT_ANY_ID_REQ") {
+			t.Errorf("%+v after %q", done, s.said)
+		}
+		s.pass = nil
+		s.policy.AskIdentity = true
+		change := func(toPeer bool, packet []byte) [][]byte {
+			if m, err := eap.ParseMessage(packet); err == nil && !toPeer && m.Subtype == eap.Identity {
+				packet = bytes.Clone(packet)
+				packet[8+4+40] ^= 1 // in the realm
+			}
+			return [][]byte{packet}
+		}
+		s.pass = change
+		s.fails(t, "client-error-0", "checkcode-invalid")
 	}
 }
 
@@ -754,7 +783,7 @@ func TestAPeerThatIsAskedAgainFromTheBeginningBeginsAgain(t *testing.T) {
 func TestTheSameQuestionUnderAnotherIdentifierHasTheSameAnswer(t *testing.T) {
 	s := newStory()
 	s.succeeds(t)
-	reauth := s.peer.Identities.Reauth
+	reauth := s.peer.Identities.Context.Identity
 	p := NewPeer(s.peer)
 	for id := byte(1); id < 3; id++ {
 		out := p.Step(Received{[]byte{1, id, 0, 5, 1}})
