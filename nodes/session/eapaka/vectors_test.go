@@ -122,9 +122,9 @@ func TestKeysAreToldByNameAndOrigin(t *testing.T) {
 			done := s.succeeds(t)
 			var told []string
 			for _, d := range done.Keys.Derived() {
-				told = append(told, fmt.Sprintf("%s %d", d.Name, len(d.Key)))
-				if d.From == "" || bytes.Equal(d.Key, make([]byte, len(d.Key))) {
-					t.Errorf("%s from %q is zeros or of nothing", d.Name, d.From)
+				told = append(told, fmt.Sprintf("%s %d", d.Name, len(d.Value)))
+				if d.How == "" || bytes.Equal(d.Value, make([]byte, len(d.Value))) {
+					t.Errorf("%s from %q is zeros or of nothing", d.Name, d.How)
 				}
 			}
 			if got := strings.Join(told, ", "); got != want {
@@ -141,7 +141,7 @@ func TestNoKeyIsWrittenByAccident(t *testing.T) {
 		text := fmt.Sprintf(strings.Repeat(verb+" ", 4), *done, done.Keys.Derived(), s.peer.Identities.Context, *s.peer.Identities)
 		for _, d := range done.Keys.Derived() {
 			for _, form := range []string{"%v", "%x", "%#v", "%s"} {
-				inside := strings.Trim(fmt.Sprintf(form, d.Key[:8]), "[]{}")
+				inside := strings.Trim(fmt.Sprintf(form, d.Value[:8]), "[]{}")
 				if strings.Contains(text, strings.TrimPrefix(inside, "byte{")) {
 					t.Errorf("%s writes %s: %s", verb, d.Name, text)
 				}
