@@ -1,6 +1,7 @@
 package diampeer
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -324,6 +325,9 @@ func (p *peer) alive(now time.Time, m *diameter.Message) {
 
 func (p *peer) receivedOpen(now time.Time, m *diameter.Message, failure *diameter.Failure) {
 	if !m.IsRequest() {
+		// Only requests have a Route-Record (section 6.7.1); there are agents, of
+		// which freeDiameter is one, that put it into answers too.
+		m.AVPs = slices.DeleteFunc(m.AVPs, func(a diameter.AVP) bool { return a.Code == diameter.RouteRecord })
 		switch {
 		case m.Command == diameter.DeviceWatchdog:
 		case m.Application == diameter.Base:
@@ -345,7 +349,9 @@ func (p *peer) receivedOpen(now time.Time, m *diameter.Message, failure *diamete
 		return
 	case m.Command == diameter.CapabilitiesExchange:
 		failure = &diameter.Failure{Result: diameter.UnableToComply, What: "capabilities have been exchanged"}
-	case !slices.Contains(p.local.Serves, m.Command):
+	case !slices.Contains(p.local.Applications, m.Application):
+		failure = &diameter.Failure{Result: diameter.ApplicationUnsupported, What: fmt.Sprintf("application %d is not served here", m.Application)}
+	case !slices.Contains(p.local.Serves, Service{m.Application, m.Command}):
 		failure = &diameter.Failure{Result: diameter.CommandUnsupported, What: m.Name() + " is not served here"}
 	}
 	if failure != nil {
