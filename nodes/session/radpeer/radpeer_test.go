@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -154,6 +155,7 @@ func TestARequestIsSentAgainAsRFC5080HasIt(t *testing.T) {
 	}
 	for i, around := range []float64{2, 4, 8, 16, 16, 16} {
 		low, high := time.Hour, time.Duration(0)
+		least, greatest := math.Inf(1), 0.0
 		for j, g := range gaps {
 			low, high = min(low, g[i]), max(high, g[i])
 			// RT = 2*RTprev + RAND*RTprev: of the one before, not of the ideal.
@@ -161,9 +163,13 @@ func TestARequestIsSentAgainAsRFC5080HasIt(t *testing.T) {
 			if i > 0 && i < 3 {
 				base, ratio = gaps[j][i-1].Seconds(), 2
 			}
+			least, greatest = min(least, g[i].Seconds()/base/ratio), max(greatest, g[i].Seconds()/base/ratio)
 			if got := g[i].Seconds(); i < 3 && (got < base*(ratio-0.1)-1e-6 || got > base*(ratio+0.1)+1e-6) {
 				t.Errorf("wait %d: %v after %vs", i, g[i], base)
 			}
+		}
+		if i < 3 && (least > 0.96 || greatest < 1.04) {
+			t.Errorf("wait %d is %.2f to %.2f of what it would be without RAND, want more of a spread", i, least, greatest)
 		}
 		if low.Seconds() > around*0.96 || high.Seconds() < around*0.99 || high.Seconds() > around*1.35 {
 			t.Errorf("wait %d is from %v to %v, want it spread about %vs", i, low, high, around)
@@ -177,14 +183,15 @@ func TestARequestIsSentAgainAsRFC5080HasIt(t *testing.T) {
 func TestNoRequestIsSentLongerThanMRD(t *testing.T) {
 	c := newClient(t, func(o *ClientOptions) { o.Servers, o.Tries = o.Servers[:1], 1000 })
 	c.Ask(start, Ask{ID: 1, Attributes: user("u")})
-	var now time.Time
-	for !c.Deadline().IsZero() {
-		now = c.Deadline()
-		c.Tick(now)
+	for range 4 { // after 2 s, 6 s, 14 s; RAND may let a fourth begin before 30 s
+		if now := c.Deadline(); now.Before(start.Add(30 * time.Second)) {
+			sent(t, c.Tick(now))
+		}
 	}
-	if got := now.Sub(start); got != 30*time.Second {
+	if got := c.Deadline().Sub(start); got != 30*time.Second {
 		t.Errorf("the end comes after %v, want 30s", got)
 	}
+	expect(t, "the end", c.Tick(c.Deadline()), "suspected "+first.String(), "done 1: time-out")
 }
 
 func TestASilentServerIsFollowedByTheNext(t *testing.T) {
@@ -252,11 +259,9 @@ func TestAnIdentifierIsNotUsedTwiceAtATime(t *testing.T) {
 		keep(s)
 	}
 	// All time out together, and all find the second server.
-	var now time.Time
 	over := 0
 	for !c.Deadline().IsZero() {
-		now = c.Deadline()
-		for _, o := range c.Tick(now) {
+		for _, o := range c.Tick(c.Deadline()) {
 			if d, ok := o.(Done); ok && d.Reason == "time-out" {
 				over++
 			}
@@ -268,15 +273,32 @@ func TestAnIdentifierIsNotUsedTwiceAtATime(t *testing.T) {
 	if len(c.free) != 512 || len(c.used) != 0 {
 		t.Errorf("%d identifiers at rest and %d in use", len(c.free), len(c.used))
 	}
-	var order []slot
-	for range 4 {
-		s := sent(t, c.Ask(now, Ask{Attributes: user("u")}))
-		order = append(order, slot{s.Socket, s.Octets[1]})
-		c.Received(now, answer(t, s, secretOf(s.To), radius.AccessAccept, nil))
+}
+
+func TestTheIdentifierThatRestsLongestIsUsedFirst(t *testing.T) {
+	c := newClient(t, func(o *ClientOptions) { o.Sockets = 2 })
+	used := map[slot]int{}
+	for n := range 3 * 512 {
+		s := sent(t, c.Ask(start, Ask{Attributes: user("u")}))
+		k := slot{s.Socket, s.Octets[1]}
+		if last, ok := used[k]; ok && n-last != 512 || !ok && n >= 512 {
+			t.Fatalf("request %d has identifier %v, which %d had", n, k, last)
+		}
+		used[k] = n
+		c.Received(start, answer(t, s, secretOf(first), radius.AccessAccept, nil))
 	}
-	slices.SortFunc(order, func(a, b slot) int { return 2*(int(a.identifier)-int(b.identifier)) + a.socket - b.socket })
-	if len(slices.Compact(order)) != 4 {
-		t.Errorf("identifiers %v: want the one that rests longest first", order)
+}
+
+func TestAQuestionThatServersDidNotAnswerGoesBeforeYoungerOnes(t *testing.T) {
+	c := newClient(t, func(o *ClientOptions) { o.Tries = 1 })
+	for id := range uint64(258) { // of which two wait for an identifier
+		c.Ask(start.Add(time.Duration(id)), Ask{ID: id, Attributes: user(fmt.Sprint(id))})
+	}
+	asked := func(out []Output) string { return string(parse(t, sent(t, out).Octets).All(radius.UserName)[0]) }
+	due := c.timers[0].question.ID
+	out := c.Tick(c.Deadline())
+	if got := asked(out); got != fmt.Sprint(due) || sent(t, out).To != second {
+		t.Errorf("%v: question %s goes next, want %d to the second server", told(out), got, due)
 	}
 }
 
@@ -496,6 +518,22 @@ func TestARequestWithoutAnswerIsForgotten(t *testing.T) {
 	if len(s.kept) != 0 || len(s.open) != 0 || s.line.Len() != 0 {
 		t.Error("something is kept")
 	}
+}
+
+func TestAnAnswerIsKeptFromWhenItWent(t *testing.T) {
+	s := newServer(t, nil)
+	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
+	one := Received{0, nas, request(t, "of nas", 1, radius.Guard(nil))}
+	two := Received{0, nas, request(t, "of nas", 2, radius.Guard(nil))}
+	s.Received(at(0), one)
+	s.Received(at(10), two)
+	respond(t, s, at(20), 1, radius.AccessAccept, nil)
+	if got := s.Deadline(); !got.Equal(at(40)) {
+		t.Errorf("the first is forgotten after %v, want 40s", got.Sub(start))
+	}
+	expect(t, "two after 41 s", s.Received(at(41), two), "deliver 3 of nas")
+	expect(t, "one after 41 s", s.Received(at(41), one), "send "+nas.String(), "duplicate-request")
+	expect(t, "one after 50 s", s.Received(at(50), one), "deliver 4 of nas")
 }
 
 func TestAnAnswerThatDoesNotFitMayBeGivenAgain(t *testing.T) {

@@ -146,7 +146,7 @@ func TestVendorSpecificMayHoldSeveral(t *testing.T) {
 		{UserName, []byte("u")},
 		{VendorSpecific, unhex("0000159f" + "7bfe")[:4]}, // of 3GPP2, and empty
 		{VendorSpecific, unhex("0000159f" + "7b04abcd" + "8603ee" + "8602")},
-		{VendorSpecific, unhex("000060b5" + "0d070000001002" + "1607ff00000001")}, // the C bit, and reserved ones
+		{VendorSpecific, unhex("000060b5" + "0d077f00001002" + "1607ff00000001")}, // reserved bits, and the C bit too
 		{VendorSpecific, unhex("00000009" + "ff")},                                // of a vendor whose format is not known
 		{VendorSpecific, unhex("000060b5" + "16050000ff")},
 	}
@@ -233,6 +233,21 @@ func TestAMessageWithoutWhatItNeedsIsRefused(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestAnEmptyKeyIsNone(t *testing.T) {
+	c := Cover{Secret: Secret("s")}
+	hidden, err := c.Hide(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	as, err := Add(nil, ThreeGPP2MIP6SessionKey, hidden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := ParseBindingAccept(as, &c); !errors.Is(err, ErrMalformed) {
+		t.Errorf("%+v, %v", a, err)
 	}
 }
 
