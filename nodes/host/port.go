@@ -90,6 +90,10 @@ func (h *Host) ControlledPort(dev string) (*ControlledPort, error) {
 	if err != nil {
 		return nil, fmt.Errorf("controlled port: %w", inDevice(dev, err))
 	}
+	return newControlledPort(dev, outwards)
+}
+
+func newControlledPort(dev string, outwards bool) (*ControlledPort, error) {
 	c, err := nftables.New(nftables.AsLasting()) // of this namespace
 	if err != nil {
 		return nil, fmt.Errorf("controlled port: %w", inDevice(dev, err))
