@@ -800,3 +800,43 @@ func TestATextForTheUserIsAcknowledged(t *testing.T) {
 		t.Errorf("%v", out)
 	}
 }
+
+func TestANakToTheFirstMessageOfAFailureIsItsEnd(t *testing.T) {
+	s := newStory()
+	s.home.refuse, s.peer.Methods = "user-unknown", onlyAKA
+	s.fails(t, "user-unknown", "refused-by-network", "-> Identity", "<- Notification' 16384", "-> Nak", "<- Failure")
+}
+
+func TestAPeerCannotClaimAnUnaskedForIndication(t *testing.T) {
+	s := newStory()
+	s.begin()
+	s.step()
+	s.step()
+	m, err := eap.ParseMessage(s.toServer[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Attributes = append(m.Attributes[:len(m.Attributes)-1], eap.Attribute{Type: eap.ATRESULTIND})
+	s.toServer[0] = s.ue.context.seal(octets(9), m, nil, nil)
+	for s.step() {
+	}
+	if s.serverFail != "unexpected-attribute" || s.ueFail != "general-failure" {
+		t.Errorf("server %q, peer %q", s.serverFail, s.ueFail)
+	}
+}
+
+func TestAnAnswerToAReauthenticationHasItsCounter(t *testing.T) {
+	s := newStory()
+	s.succeeds(t)
+	s.begin()
+	s.step()
+	s.step()
+	c := s.server.context
+	m := &eap.Message{Code: eap.Response, Identifier: s.toServer[0][1], Type: eap.TypeAKAPrime, Subtype: eap.Reauthentication}
+	s.toServer[0] = c.seal(octets(9), m, []eap.Attribute{eap.Number(eap.ATCOUNTER, 9)}, s.server.nonceS[:])
+	for s.step() {
+	}
+	if s.serverFail != "counter-invalid" || s.ueFail != "general-failure" {
+		t.Errorf("server %q, peer %q", s.serverFail, s.ueFail)
+	}
+}
