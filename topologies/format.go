@@ -18,6 +18,7 @@ const (
 	defaultReplayWindow = 7 * time.Second   // RFC 4285, section 6
 	defaultNATKeepalive = 110 * time.Second // RFC 5555, section 6
 	defaultAAATimeout   = 2 * time.Second
+	defaultHSSTimeout   = time.Second      // so that the AAA server can say so before nobody waits for it
 	defaultWatchdog     = 30 * time.Second // RFC 3539, section 3.4.1
 	defaultKeyLifetime  = time.Hour
 	defaultHeartbeat    = 100 * time.Millisecond
@@ -42,10 +43,11 @@ var format = sync.OnceValue(func() *strict.Shape {
 	list := func(s *strict.Scalar, name string) *strict.Shape {
 		return &strict.Shape{Name: name, Items: strict.Of(s), Single: true, Least: 1}
 	}
-	mn, ha, aaa, nat := []string{"mn"}, []string{"ha"}, []string{"aaa"}, []string{"nat"}
+	mn, ha, nat := []string{"mn"}, []string{"ha"}, []string{"nat"}
+	diameter := []string{"ha", "aaa", "hss", "bsf", "router"}
 	node := &strict.Shape{Ref: "node", Name: "a node", Example: "{role: router}", Switch: "role", Fields: []strict.Field{
 		{Key: "role", Required: true, Shape: strict.Of(strict.Words("a role", roles...)),
-			Doc: "What the node is: mn (mobile node), ha (home agent), aaa (AAA server), router, nat (a router that translates IPv4 addresses), dns (DNS server), cn (correspondent node)."},
+			Doc: "What the node is: mn (mobile node), ha (home agent), aaa (AAA server), hss (home subscriber server), bsf (bootstrapping server function), router, nat (a router that translates IPv4 addresses), dns (DNS server), cn (correspondent node)."},
 		{Key: "count", Shape: strict.Of(strict.Integer("a number of nodes", 1, maxNodes)), For: []string{"mn", "cn"},
 			Doc: "So many nodes alike: ue with count 3 is ue1, ue2 and ue3, and ue means all of them. Left out: one, with the name as it stands."},
 		{Key: "clock-offset", Shape: strict.Of(span("1h", -100*365*24*time.Hour, 100*365*24*time.Hour)),
@@ -71,9 +73,12 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "mn-aaa-spi", For: mn, Shape: strict.Of(spi()), Doc: "The SPI of its MN-AAA authentication option. Left out: 3, HMAC_SHA1_SPI."},
 		{Key: "mn-ha-key", For: mn, Shape: strict.Of(keyScalar(16, 16)), Doc: "The mobile's own copy of the key that it shares with its home agent (RFC 4285, section 5.1). Left out: the right one, so write it only to make it wrong."},
 		{Key: "mn-ha-spi", For: mn, Shape: strict.Of(spi()), Doc: "The SPI of that key, 256 or more. Left out: from 256 on with bootstrap static, else what the AAA server gives."},
+		{Key: "k", For: mn, Shape: strict.Of(keyScalar(16, 16)), Doc: "The K in its USIM. Left out: the one that the HSS has, so write it only to make them differ."},
+		{Key: "opc", For: mn, Shape: strict.Of(keyScalar(16, 16)), Doc: "The OPc in its USIM. Left out: that of the HSS."},
+		{Key: "sqn", For: mn, Shape: strict.Of(sqnScalar()), Doc: "The highest sequence number that its USIM has accepted (TS 33.102, annex C). Left out: that of the HSS at the start; a higher one makes the USIM ask for resynchronisation."},
 
 		{Key: "home-prefixes", For: ha, Shape: list(eitherPrefix(homePrefix()), "a list of prefixes"), Doc: "Prefixes it is home agent for: each /64 in them is for one home link; IPv4 ones are pools of IPv4 home addresses. Left out: 2001:db8:100::/48 for the first home agent, 2001:db8:101::/48 for the next, and no IPv4 ones."},
-		{Key: "aaa", For: ha, Shape: list(reference("a node with role aaa", "aaa"), "a list of nodes with role aaa"), Doc: "The AAA servers it asks, the preferred one first. Left out: all there are."},
+		{Key: "aaa", For: []string{"ha", "router"}, Shape: list(reference("a node with role aaa", "aaa"), "a list of nodes with role aaa"), Doc: "The AAA servers it asks, the preferred one first; a router asks where a link of its own has access-auth. Left out: all there are."},
 		{Key: "address", For: ha, Shape: list(eitherAddress(), "a list of addresses"), Doc: "The address mobiles send their Binding Updates to, one of its own; or an IPv6 and an IPv4 one. Left out: those that accesses reach it at."},
 		{Key: "max-lifetime", For: ha, Shape: strict.Of(lifetime()), Doc: "The longest lifetime of a binding it grants, in steps of 4s. Left out: 10m."},
 		{Key: "max-bindings", For: ha, Shape: strict.Of(strict.Integer("a number of bindings", 1, 10_000_000)), Doc: "How many bindings it keeps at most. Left out: 10000."},
@@ -81,7 +86,7 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "udp", For: ha, Shape: strict.Of(strict.Words("a rule for UDP", "accept", "refuse", "always")), Doc: "Whether tunnels over IPv4 go in UDP where no NAT asks for it: accept for mobiles that ask by the F flag, refuse those (status 144), or always (RFC 5555, section 4.5). Left out: accept."},
 		{Key: "nat-keepalive", For: ha, Shape: strict.Of(span("110s", time.Second, time.Hour)), Doc: "How often a mobile behind a NAT is told to refresh its binding, in whole seconds. Left out: 110s (RFC 5555, section 6)."},
 		{Key: "multiple-care-of", For: ha, Shape: strict.Of(strict.Boolean()), Doc: "Whether mobiles may bind several care-of addresses at once (RFC 5648), and flows to them (RFC 6089); false refuses that with status 166. Left out: true."},
-		{Key: "aaa-timeout", For: ha, Shape: strict.Of(span("2s", 10*time.Millisecond, 5*time.Minute)), Doc: "How long it waits for an answer from one AAA server. Left out: 2s."},
+		{Key: "aaa-timeout", For: []string{"ha", "router"}, Shape: strict.Of(span("2s", 10*time.Millisecond, 5*time.Minute)), Doc: "How long it waits for an answer from one AAA server. Left out: 2s."},
 
 		{Key: "preference", For: ha, Shape: strict.Of(strict.Integer("a preference", 0, 65535)), Doc: "How much it is preferred to others of its home link, in Router Advertisements (RFC 6275, section 7.4) and in the DNS: more is better. Left out: 0."},
 		{Key: "beside", For: ha, Shape: strict.Of(reference("a node with role ha", "pgw-1")), Doc: "The home agent whose home prefixes it serves too, on the same home links, so that a mobile node can be switched from one to the other (RFC 5142). Left out: none."},
@@ -93,13 +98,16 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "revocation-timeout", For: ha, Shape: strict.Of(span("2s", 500*time.Millisecond, time.Minute)), Doc: "How long it waits at most, doubling each time (MAX_BRACK_TIMEOUT). Left out: 2s."},
 		{Key: "apn", For: ha, Shape: strict.Of(apnScalar()), Doc: "The access point name, of which the DNS name of the home agent is made: internet.ha-apn.mnc001.mcc001.pub.3gppnetwork.org. Left out: internet, or the node's name where there are several home agents."},
 
-		{Key: "realm", For: []string{"ha", "aaa"}, Shape: strict.Of(realmScalar()), Doc: "Its Diameter realm. Left out: " + defaultRealm + "."},
-		{Key: "host", For: []string{"ha", "aaa"}, Shape: &strict.Shape{Scalar: realmScalar(), Example: "pgw." + defaultRealm}, Doc: "Its Diameter identity. Left out: its name, a dot and its realm."},
-		{Key: "watchdog", For: []string{"ha", "aaa"}, Shape: strict.Of(span("30s", 6*time.Second, time.Hour)), Doc: "The interval of Device-Watchdog-Requests, 6s at least (RFC 3539, section 3.4.1). Left out: 30s."},
-		{Key: "port", For: aaa, Shape: strict.Of(strict.Integer("a TCP port", 1, 65535)), Doc: "The TCP port it listens at. Left out: 3868."},
-		{Key: "key-lifetime", For: aaa, Shape: strict.Of(span("1h", 4*time.Second, 30*24*time.Hour)), Doc: "How long an MN-HA key that it hands out may be used. Left out: 1h."},
-		{Key: "subscribers", For: aaa, Shape: &strict.Shape{Name: "a list of subscribers, or the name of a file that holds one", Items: subscriberShape(), Scalar: fileScalar()},
-			Doc: "Whom it knows: a list, or a file beside this one. Left out: every mobile node of a home agent that asks it."},
+		{Key: "realm", For: diameter, Shape: strict.Of(realmScalar()), Doc: "Its Diameter realm. Left out: " + defaultRealm + "."},
+		{Key: "host", For: diameter, Shape: &strict.Shape{Scalar: realmScalar(), Example: "pgw." + defaultRealm}, Doc: "Its Diameter identity. Left out: its name, a dot and its realm."},
+		{Key: "watchdog", For: diameter, Shape: strict.Of(span("30s", 6*time.Second, time.Hour)), Doc: "The interval of Device-Watchdog-Requests, 6s at least (RFC 3539, section 3.4.1). Left out: 30s."},
+		{Key: "port", For: []string{"aaa", "hss", "bsf"}, Shape: strict.Of(strict.Integer("a TCP port", 1, 65535)), Doc: "The TCP port it listens at. Left out: 3868."},
+		{Key: "key-lifetime", For: []string{"aaa", "bsf"}, Shape: strict.Of(span("1h", 4*time.Second, 30*24*time.Hour)), Doc: "How long an MN-HA key that it hands out may be used; of a BSF, how long a bootstrapping. Left out: 1h."},
+		{Key: "bsf", For: []string{"mn", "ha", "aaa"}, Shape: strict.Of(reference("a node with role bsf", "bsf")), Doc: "The bootstrapping server function that it asks, where the bootstrapping is by GBA. Left out: the only one there is."},
+		{Key: "hss", For: []string{"aaa", "bsf"}, Shape: list(reference("a node with role hss", "hss"), "a list of nodes with role hss"), Doc: "The home subscriber servers that it asks, the preferred one first. Left out: all there are."},
+		{Key: "hss-timeout", For: []string{"aaa", "bsf"}, Shape: strict.Of(span("1s", 10*time.Millisecond, 5*time.Minute)), Doc: "How long it waits for an answer from one HSS. Left out: 1s."},
+		{Key: "subscribers", For: []string{"aaa", "hss"}, Shape: &strict.Shape{Name: "a list of subscribers, or the name of a file that holds one", Items: subscriberShape(), Scalar: fileScalar()},
+			Doc: "Whom it knows: a list, or a file beside this one. Left out: of an AAA server, every mobile node of a home agent that asks it; of an HSS, every mobile node."},
 
 		{Key: "inside", Required: true, For: nat, Shape: list(reference("a link", "wlan"), "a list of links"), Doc: "The links whose IPv4 addresses are private; its others are outside."},
 		{Key: "ports", For: nat, Shape: strict.Of(portsScalar()), Doc: "The ports that its mappings may have, half of them at a time. Left out: 1024-65535."},
@@ -126,6 +134,8 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "configure", Shape: strict.Of(strict.Words("a way to get IPv6 addresses", "slaac", "dhcpv6")), Doc: "How mobile nodes get IPv6 addresses: slaac (they make them of the prefix) or dhcpv6 (they are given one). IPv4 addresses come by DHCP. Left out: slaac."},
 		{Key: "pool", Shape: list(rangeScalar(), "a list of ranges of addresses"), Doc: "The addresses that DHCP gives, a range of each family. Left out: what the prefix has beside the addresses of nodes, up to 4096."},
 		{Key: "lease", Shape: strict.Of(span("1h", 2*time.Second, 30*24*time.Hour)), Doc: "How long DHCP gives an address, in whole seconds. Left out: 1h."},
+		{Key: "access-auth", Shape: strict.Of(strict.Words("a kind of access authentication", "none", "eap-aka", "eap-aka-prime")),
+			Doc: "How mobile nodes are authenticated before they may use the link, by 802.1X with its router, which asks an AAA server (TS 33.402): eap-aka (RFC 4187) or eap-aka-prime (RFC 9048), or none. Left out: none, but eap-aka-prime where the bootstrapping needs the keys of access authentication."},
 		{Key: "home-agent-info", Shape: strict.Of(reference("a node with role ha", "pgw")), Doc: "The home agent that DHCP for IPv6 tells of (RFC 6610). Left out: none."},
 		{Key: "from", Shape: &strict.Shape{Name: "ends with what the link does to their frames", Example: "{ue: {delay: 30ms}}", New: true, Each: &strict.Shape{Ref: "impairment", Name: "what the link does to frames", Fields: impairment}},
 			Doc: "What the link does to the frames that one end sends, where that differs from the keys beside this one."},
@@ -146,9 +156,11 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "security", Shape: &strict.Shape{Ref: "security", Name: "the security of binding signalling", Example: "{integrity: auth-options}", Fields: []strict.Field{
 			{Key: "integrity", Shape: known("a kind of integrity", integrity, "available: auth-options (RFC 4285), none", "ipsec"), Doc: "How Binding Updates and Acknowledgements are protected: auth-options (RFC 4285) or none. Left out: auth-options."},
 			{Key: "replay", Shape: known("a kind of replay protection", replay, ""), Doc: "With auth-options: timestamp or sequence (RFC 4285, section 6). Left out: timestamp."},
-			{Key: "bootstrap", Shape: known("a kind of bootstrapping", bootstrap, "available: mip-options (the first Binding Update carries MN-AAA), static (keys known beforehand)", "gba-rfc3957", "gba", "partial-gba", "ikev2"),
-				Doc: "Where the MN-HA key comes from: mip-options (the first Binding Update carries MN-AAA and the AAA server answers with a key) or static (known beforehand). Left out: mip-options."},
-			{Key: "profile", Shape: known("a profile", profiles, "available: 3gpp", "3gpp2", "wimax", "mipv4"), Doc: "Whose details are followed: 3gpp. Left out: 3gpp."},
+			{Key: "bootstrap", Shape: known("a kind of bootstrapping", bootstrap, "available: "+strings.Join(bootstrap, ", "), "ikev2"),
+				Doc: "Where the MN-HA key comes from (TR 33.822, clause 7.3): mip-options (the first Binding Update carries MN-AAA and the AAA server answers with a key), static (known beforehand), gba-rfc3957 (MN-AAA by GBA, the MN-HA key by a nonce), gba (the home agent is a network application function of GBA) or partial-gba (so too, with keys of access authentication). Left out: mip-options."},
+			{Key: "key-source", Shape: strict.Of(strict.Words("a source of the MN-AAA key", sources...)), Doc: "With mip-options, what the MN-AAA key is: static (known beforehand), emsk (of the EMSK of access authentication), gba (of a run of Ub) or aka (of a challenge inside the Binding Update). Left out: static."},
+			{Key: "profile", Shape: known("a profile", profiles, "available: "+strings.Join(profiles, ", "), "mipv4"),
+				Doc: "Whose details are followed: 3gpp; 3gpp2 (cdma: MN-AAA with SPI 3 first, RADIUS to the AAA server, SPI 5 afterwards) or wimax (the MN-HA key and SPI of the EMSK, RADIUS), which say how keys are bootstrapped. Left out: 3gpp."},
 		}}, Doc: "How binding signalling is protected, and where its keys come from."},
 	}}
 })
@@ -208,14 +220,35 @@ func subscriberShape() *strict.Shape {
 		{Key: "mn-ha-spi", Shape: strict.Of(spi()), Doc: "The SPI that goes with it, 256 or more. Left out: from 256 on."},
 		{Key: "home-address", Shape: strict.Of(addressScalar()), Doc: "The only home address it may bind. Left out: any of its home agent's."},
 		{Key: "home-agent", Shape: strict.Of(reference("a node with role ha", "pgw-2")), Doc: "The only home agent that may serve it: any other is told to send it there (RFC 5778, section 6.6). Left out: any."},
-		{Key: "barred", Shape: strict.Of(strict.Boolean()), Doc: "It is known and refused. Left out: false."},
+		{Key: "barred", Shape: strict.Of(strict.Boolean()), Doc: "It is known and refused: by an AAA server wherever it registers, by an HSS on every non-3GPP access. Left out: false."},
+		{Key: "k", Shape: strict.Of(keyScalar(16, 16)), Doc: "The K that its USIM shares with the HSS. Left out: made like the other keys."},
+		{Key: "opc", Shape: strict.Of(keyScalar(16, 16)), Doc: "The OPc that goes with it (TS 35.206). Left out: made of op, or like the other keys."},
+		{Key: "op", Shape: strict.Of(keyScalar(16, 16)), Doc: "The operator's OP, of which OPc is made. Left out: opc says it."},
+		{Key: "amf", Shape: strict.Of(keyScalar(2, 2)), Doc: "The authentication management field, but for the separation bit, which the HSS sets as the scheme needs it. Left out: 8000."},
+		{Key: "sqn", Shape: strict.Of(sqnScalar()), Doc: "The sequence number that the HSS has used last (TS 33.102, annex C). Left out: 0."},
+		{Key: "apns", Shape: &strict.Shape{Name: "a list of access point names", Items: apnShape(), Least: 1}, Doc: "The access point names that it may use, the default one first. Left out: those of all home agents."},
 	}}
+}
+
+// apnShape is one of the access point names of a subscriber.
+func apnShape() *strict.Shape {
+	return &strict.Shape{Ref: "subscriber-apn", Name: "an access point name such as internet", Short: "apn", Fields: []strict.Field{
+		{Key: "apn", Required: true, Shape: strict.Of(apnScalar()), Doc: "Its name."},
+		{Key: "barred", Shape: strict.Of(strict.Boolean()), Doc: "The subscriber has it and may not use it now. Left out: false."},
+	}}
+}
+
+// sqnScalar is a sequence number of AKA: 48 bits.
+func sqnScalar() *strict.Scalar {
+	s := strict.Integer("a sequence number", 0, 1<<48-1)
+	s.Examples = []string{"32"}
+	return s
 }
 
 // subscribersFormat is the table of a file of subscribers.
 var subscribersFormat = sync.OnceValue(func() *strict.Shape {
 	return &strict.Shape{Name: "a file of subscribers", Fields: []strict.Field{
-		{Key: "subscribers", Required: true, Shape: &strict.Shape{Name: "a list of subscribers", Items: subscriberShape()}, Doc: "Whom the AAA server knows."},
+		{Key: "subscribers", Required: true, Shape: &strict.Shape{Name: "a list of subscribers", Items: subscriberShape()}, Doc: "Whom the AAA server or the HSS knows."},
 	}}
 })
 
@@ -274,5 +307,5 @@ func Schema() []byte {
 
 // SubscribersSchema returns the JSON Schema of files of subscribers.
 func SubscribersSchema() []byte {
-	return strict.Schema(subscribersFormat(), "s2clab subscribers", "Whom an AAA server knows.")
+	return strict.Schema(subscribersFormat(), "s2clab subscribers", "Whom an AAA server or an HSS knows.")
 }

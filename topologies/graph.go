@@ -35,7 +35,7 @@ type line struct {
 	title     string
 }
 
-var roleNames = map[string]string{"mn": "mobile node", "ha": "home agent", "aaa": "AAA server", "router": "router", "nat": "NAT", "dns": "DNS server", "cn": "correspondent node"}
+var roleNames = map[string]string{"mn": "mobile node", "ha": "home agent", "aaa": "AAA server", "hss": "home subscriber server", "bsf": "bootstrapping server function", "router": "router", "nat": "NAT", "dns": "DNS server", "cn": "correspondent node"}
 
 func (t *Topology) picture() *picture {
 	p := &picture{}

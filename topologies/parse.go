@@ -107,6 +107,8 @@ type resolver struct {
 	t       *Topology
 	choices []Choice
 
+	secured *strict.Value // the key security; nil: there is none
+
 	lost    []string // names of nodes that cannot be, which has been told
 	partial bool     // not all links could be read
 	realms  *Realms  // which links see each other
@@ -154,7 +156,8 @@ func show(x any) any {
 func (r *resolver) resolve(root *strict.Value) {
 	r.t.Name = strict.Or(root.Get("topology"), "")
 	r.t.Description = strings.TrimSpace(strict.Or(root.Get("description"), ""))
-	r.security(root.Get("security"))
+	r.secured = root.Get("security")
+	r.security(r.secured)
 	if nodes, links := root.Get("nodes"), root.Get("links"); nodes != nil && links != nil {
 		r.lost, r.partial = nodes.Lost, links.Lost != nil
 	}
@@ -174,12 +177,17 @@ func (r *resolver) resolve(root *strict.Value) {
 	r.checkBeside()
 	r.mobiles()
 	r.optimizers()
+	r.accessAuth()
 	r.servers()
 	r.translators()
 	r.apns()
 	r.accesses()
 	r.advertised()
 	r.authorities()
+	r.homeServers()
+	r.asked()
+	r.bootstrappers()
+	r.identities()
 	r.subscriberLists()
 	r.homeAddresses()
 	r.homeAccesses()
@@ -188,6 +196,7 @@ func (r *resolver) resolve(root *strict.Value) {
 	r.routes()
 	r.reachable()
 	r.keys()
+	r.subscriptions()
 	r.finish()
 }
 
@@ -229,6 +238,7 @@ func (r *resolver) security(v *strict.Value) {
 		Bootstrap: choice(r, line, v, "security", "bootstrap", "mip-options"),
 		Profile:   choice(r, line, v, "security", "profile", "3gpp"),
 	}
+	r.bootstrapping(line, v)
 }
 
 // names returns the names of nodes that role allows ("": any), groups once.

@@ -489,8 +489,8 @@ func (r *resolver) homeAgent(w *walker, d *draft, ha *HomeAgent) {
 		if len(ha.AAA) > 0 {
 			r.choose(n.Line, path+".aaa", list(ha.AAA), "all there are")
 		}
-		if s := r.t.Security; len(ha.AAA) == 0 && s.Integrity == "auth-options" && s.Bootstrap == "mip-options" && r.hasMobiles(n.Name) {
-			r.complain(v, "add a node with role aaa, or write security: {bootstrap: static}", "home agent %q has no AAA server to ask, and with bootstrap mip-options the keys come from one", n.Name)
+		if s := r.t.Security; len(ha.AAA) == 0 && s.asksAAA() && r.hasMobiles(n.Name) {
+			r.complain(v, "add a node with role aaa, or write security: {bootstrap: static}", "home agent %q has no AAA server to ask, and with bootstrap %s the keys come from one", n.Name, s.Bootstrap)
 		}
 	}
 
@@ -583,7 +583,6 @@ func (r *resolver) identity(d *draft) (realm, host string) {
 
 // authorities completes the AAA servers, without their subscribers' keys.
 func (r *resolver) authorities() {
-	hosts := map[string]string{}
 	for _, d := range r.order {
 		if d.node.Role == "aaa" {
 			n, path := d.node, "nodes."+d.node.Name
@@ -594,13 +593,15 @@ func (r *resolver) authorities() {
 			}
 			n.AAA.Realm, n.AAA.Host = r.identity(d)
 		}
-		host := ""
-		switch {
-		case d.node.AAA != nil:
-			host = d.node.AAA.Host
-		case d.node.HomeAgent != nil:
-			host = d.node.HomeAgent.Host
-		default:
+	}
+}
+
+// identities sees that no two nodes have the same Diameter identity.
+func (r *resolver) identities() {
+	hosts := map[string]string{}
+	for _, d := range r.order {
+		host := d.node.diameterHost()
+		if host == "" {
 			continue
 		}
 		if other, taken := hosts[host]; taken {
@@ -614,22 +615,54 @@ func (r *resolver) authorities() {
 	}
 }
 
+// diameterHost is the Diameter identity of a node; empty: it has none.
+func (n *Node) diameterHost() string {
+	switch {
+	case n.AAA != nil:
+		return n.AAA.Host
+	case n.HomeAgent != nil:
+		return n.HomeAgent.Host
+	case n.HSS != nil:
+		return n.HSS.Host
+	case n.BSF != nil:
+		return n.BSF.Host
+	case n.Router != nil:
+		return n.Router.Host
+	}
+	return ""
+}
+
+// asks is whom a node asks by Diameter, the preferred one first, and by which key
+// the file can say so.
+func (n *Node) asks() (servers []string, key, what string) {
+	switch {
+	case n.HomeAgent != nil:
+		return n.HomeAgent.AAA, "aaa", "AAA server"
+	case n.Router != nil:
+		return n.Router.AAA, "aaa", "AAA server"
+	case n.AAA != nil:
+		return n.AAA.HSS, "hss", "HSS"
+	case n.BSF != nil:
+		return n.BSF.HSS, "hss", "HSS"
+	}
+	return nil, "", ""
+}
+
 // reachable sees that signalling has a path: from each access to the home
-// agent, and from there to the AAA servers.
+// agent, and to the servers that are asked by Diameter.
 func (r *resolver) reachable() {
 	r.finish()
 	w := newWalker(r.t)
 	told := map[string]bool{}
 	for _, d := range r.order {
-		if ha := d.node.HomeAgent; ha != nil {
-			for i, aaa := range ha.AAA {
-				if !w.path(d.node.Name, aaa, families...) {
-					at := d.value
-					if items := d.value.Get("aaa").Items(); i < len(items) {
-						at = items[i]
-					}
-					r.complain(at, "join them by a link, or by routers", "%s has no path to its AAA server %s", d.node.Name, aaa)
+		servers, key, what := d.node.asks()
+		for i, server := range servers {
+			if !w.path(d.node.Name, server, families...) {
+				at := d.value
+				if items := d.value.Get(key).Items(); i < len(items) {
+					at = items[i]
 				}
+				r.complain(at, "join them by a link, or by routers", "%s has no path to its %s %s", d.node.Name, what, server)
 			}
 		}
 		m := d.node.MobileNode

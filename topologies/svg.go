@@ -14,6 +14,8 @@ var fills = map[string][2]string{
 	"mn":     {"#dbeafe", "#2563eb"},
 	"ha":     {"#fef3c7", "#d97706"},
 	"aaa":    {"#fce7f3", "#db2777"},
+	"hss":    {"#ffe4e6", "#e11d48"},
+	"bsf":    {"#fae8ff", "#a21caf"},
 	"router": {"#f1f5f9", "#475569"},
 	"nat":    {"#ffedd5", "#c2410c"},
 	"dns":    {"#ccfbf1", "#0f766e"},
@@ -101,7 +103,7 @@ func (v *vertex) draw(b *strings.Builder) {
 
 // firstColumns are the columns before which boxes of a role do not stand,
 // where there are mobile nodes at the left.
-var firstColumns = map[string]int{"router": 2, "ha": 4, "aaa": 4, "cn": 4}
+var firstColumns = map[string]int{"router": 2, "ha": 4, "aaa": 4, "hss": 4, "bsf": 4, "cn": 4}
 
 // rank gives boxes even columns and pills odd ones, by how far they are from
 // the mobile nodes, or from the first node where there are none.

@@ -27,13 +27,14 @@ type Security struct {
 	Integrity string // none, auth-options, ipsec
 	Replay    string // timestamp, sequence
 	Bootstrap string // static, mip-options, gba-rfc3957, gba, partial-gba, ikev2
+	KeySource string // of the MN-AAA key, with mip-options: static, emsk, gba, aka; empty with others
 	Profile   string // 3gpp, 3gpp2, wimax, mipv4
 }
 
 // A Node is one machine of the lab.
 type Node struct {
 	Name       string
-	Role       string        // mn, ha, aaa, router, nat, dns, cn
+	Role       string        // mn, ha, aaa, hss, bsf, router, nat, dns, cn
 	Clock      time.Duration // how far its clock is off
 	Interfaces []Interface   // in the order of the file's links
 	Routes     []Route       // static ones; none for a mobile node
@@ -42,6 +43,8 @@ type Node struct {
 	MobileNode *MobileNode
 	HomeAgent  *HomeAgent
 	AAA        *AAA
+	HSS        *HSS
+	BSF        *BSF
 	Router     *Router
 	NAT        *NAT
 	DNS        *DNS
@@ -108,6 +111,8 @@ type MobileNode struct {
 	MNHAKey  []byte // 16 octets; with bootstrap static, or to set a wrong one on purpose
 	MNHASPI  uint32
 	Policy   Policy
+	USIM     *USIM  // nil: nobody asks for it
+	BSF      string // node; empty: none is needed
 
 	AllAccesses bool          // it uses all its accesses at once
 	Flows       []FlowBinding // what goes by which, the first that matches
@@ -145,6 +150,7 @@ type HomeAgent struct {
 	Discovered []netip.Prefix // home prefixes of 64 bits at whose anycast addresses it is asked for home agents
 
 	AAA            []string // nodes, the preferred one first
+	BSF            string   // node; empty: none is needed
 	MaxLifetime    time.Duration
 	MaxBindings    int
 	ReplayWindow   time.Duration
@@ -187,6 +193,9 @@ type AAA struct {
 	Watchdog    time.Duration
 	KeyLifetime time.Duration
 	Subscribers []Subscriber
+	HSS         []string      // nodes, the preferred one first
+	HSSTimeout  time.Duration // for one request to one of them
+	BSF         string        // node; empty: none is needed
 }
 
 // A Subscriber is one that an AAA server knows.
@@ -202,7 +211,12 @@ type Subscriber struct {
 }
 
 // A Router is what role router adds to a Node.
-type Router struct{}
+type Router struct {
+	Host, Realm string // Diameter identity
+	Watchdog    time.Duration
+	AAATimeout  time.Duration // for one request to one of them
+	AAA         []string      // nodes that it asks about mobile nodes, the preferred one first; empty: it lets everybody in
+}
 
 // A Link joins two or more ends. All of them hear each other, as on one
 // Ethernet.
@@ -214,6 +228,7 @@ type Link struct {
 	Prefix4 netip.Prefix // invalid: a link without IPv4
 	MTU     int
 	Engine  string                // user, kernel
+	Auth    string                // of mobile nodes, before they may use it: none, eap-aka, eap-aka-prime
 	From    map[string]Impairment // what happens to frames that this end sends; one entry an end
 
 	Line int

@@ -16,13 +16,14 @@ import (
 
 // The words of topology files that are more than a key.
 var (
-	roles     = []string{"mn", "ha", "aaa", "router", "nat", "dns", "cn"}
+	roles     = []string{"mn", "ha", "aaa", "hss", "bsf", "router", "nat", "dns", "cn"}
 	engines   = []string{"user"}
 	tunnels   = []string{"auto", "user", "kernel"}
 	integrity = []string{"auth-options", "none"}
 	replay    = []string{"timestamp", "sequence"}
-	bootstrap = []string{"mip-options", "static"}
-	profiles  = []string{"3gpp"}
+	bootstrap = []string{"mip-options", "static", "gba-rfc3957", "gba", "partial-gba"}
+	sources   = []string{"static", "emsk", "gba", "aka"}
+	profiles  = []string{"3gpp", "3gpp2", "wimax"}
 )
 
 const namePattern = `^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`

@@ -1,6 +1,7 @@
 package aaa
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 
 	"s2clab/nodes/control"
 	"s2clab/nodes/keys"
+	"s2clab/nodes/session/bootstrap"
 	"s2clab/nodes/wire/diameter"
 )
 
@@ -17,17 +19,24 @@ import (
 type authority struct {
 	identity    diameter.Identity
 	keyLifetime time.Duration
+	method      bootstrap.Server               // how MN-HA keys come to be
 	subscribers map[string]*control.Subscriber // by NAI
 	realms      map[string]bool                // served here, in lower case
 	stranger    []byte                         // a key that nobody has
 	spi         uint32                         // of the association handed out last
+	made        func(nai string, k keys.Derived)
 }
 
 // firstSPI is the first that is not reserved: RFC 4285, section 8.
 const firstSPI = 256
 
-func newAuthority(cfg *control.AAA, identity diameter.Identity, rng *rand.Rand) *authority {
+func newAuthority(cfg *control.AAA, identity diameter.Identity, rng *rand.Rand) (*authority, error) {
+	method, err := bootstrap.Of(cfg.Security.Profile, cmp.Or(cfg.Security.Bootstrap, "mip-options"), cfg.Security.KeySource)
+	if err != nil {
+		return nil, err
+	}
 	a := &authority{
+		method:      method.Server,
 		identity:    identity,
 		keyLifetime: max(cfg.KeyLifetime.Truncate(time.Second), time.Second),
 		subscribers: map[string]*control.Subscriber{},
@@ -47,7 +56,7 @@ func newAuthority(cfg *control.AAA, identity diameter.Identity, rng *rand.Rand) 
 			a.realms[strings.ToLower(s.NAI[at+1:])] = true
 		}
 	}
-	return a
+	return a, nil
 }
 
 // decide answers a request that follows its definition. A *diameter.Failure
@@ -75,7 +84,8 @@ func (a *authority) decide(r *diameter.MIP6Request) (*diameter.MIP6Answer, *diam
 		return refuse(diameter.ErrorMIP6AuthMode, fmt.Sprintf("MIP6-Auth-Mode %d is not supported", r.Mode))
 	}
 	s := a.subscribers[r.User]
-	if !a.authentic(s, r) {
+	root := a.root(s, r)
+	if !a.authentic(root, r) {
 		// Neither RFC 5778 nor RFC 6733 has a code for a user who is not known.
 		// RFC 6733, section 7.1.4, gives this one where the authentication of
 		// the user failed, and it does not tell a stranger whom we know.
@@ -104,31 +114,44 @@ func (a *authority) decide(r *diameter.MIP6Request) (*diameter.MIP6Answer, *diam
 	answer.Homes = []netip.Addr{home}
 	answer.Timestamp = r.Timestamp
 	answer.Service = r.Service
-	answer.MSA = a.associate(s, r)
+	answer.MSA = a.associate(root, r)
 	return answer, nil
+}
+
+// root is the MN-AAA key of a mobile node; nil: there is none, or another SPI is
+// meant. s is nil for one that is not known.
+func (a *authority) root(s *control.Subscriber, r *diameter.MIP6Request) []byte {
+	if s == nil || s.MNAAASPI != r.SPI {
+		return nil
+	}
+	return s.MNAAAKey
 }
 
 // authentic verifies the MN-AAA authenticator: RFC 4285, section 5.2. It takes
 // as long for a subscriber who is not known.
-func (a *authority) authentic(s *control.Subscriber, r *diameter.MIP6Request) bool {
-	key, known := a.stranger, false
-	if s != nil && s.MNAAASPI == r.SPI {
-		key, known = s.MNAAAKey, true
+func (a *authority) authentic(root []byte, r *diameter.MIP6Request) bool {
+	key := root
+	if root == nil {
+		key = a.stranger
 	}
 	want := keys.MNAAA(key, [keys.MNAAASize]byte(r.MobilityData))
-	return keys.Equal(r.Authenticator, want[:]) && known
+	return keys.Equal(r.Authenticator, want[:]) && root != nil
 }
 
 // associate makes the MN-HA security association: RFC 5778, section 6.12. The
 // mobile node makes the same key of what it sent.
-func (a *authority) associate(s *control.Subscriber, r *diameter.MIP6Request) *diameter.MSA {
+func (a *authority) associate(root []byte, r *diameter.MIP6Request) *diameter.MSA {
 	freshness, replay := [8]byte(r.MobilityData), diameter.ReplayNone
 	if r.Timestamp != nil {
 		freshness, replay = [8]byte(r.Timestamp), diameter.ReplayTimestamp
 	}
-	key := keys.SessionKey(s.MNAAAKey, r.User, r.HomeAgent, freshness)
+	key, _ := a.method.MNAAA(&bootstrap.Found{Provisioned: root})
+	made, _ := a.method.Associate(key, bootstrap.Request{Identifier: r.User, HomeAgent: bootstrap.Agent{Address: r.HomeAgent, Host: r.Host}, Freshness: freshness})
 	if a.spi++; a.spi < firstSPI {
 		a.spi = firstSPI
 	}
-	return &diameter.MSA{Key: key[:], Lifetime: a.keyLifetime, SPI: a.spi, Algorithm: diameter.HMACSHA1, Replay: replay}
+	made.Lifetime = a.keyLifetime
+	a.made(r.User, key)
+	a.made(r.User, made)
+	return &diameter.MSA{Key: made.Value, Lifetime: a.keyLifetime, SPI: a.spi, Algorithm: diameter.HMACSHA1, Replay: replay}
 }

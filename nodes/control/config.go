@@ -13,15 +13,17 @@ import (
 // addresses, tunnels, home addresses) is the role's.
 type Config struct {
 	Node       string        `json:"node"`
-	Role       string        `json:"role"`            // mn, ha, aaa, router, nat, dns, cn, traffic
+	Role       string        `json:"role"`            // mn, ha, aaa, hss, router, nat, dns, cn, traffic
 	Seed       uint64        `json:"seed"`            // for every random choice of this process
 	Clock      time.Duration `json:"clock,omitempty"` // this node's clock is wrong by so much: added to the wall clock
 	Interfaces []Interface   `json:"interfaces,omitempty"`
-	PathMTU    int           `json:"path-mtu,omitempty"` // the smallest MTU of the lab's links, octets; 0: not known
+	PathMTU    int           `json:"path-mtu,omitempty"`  // the smallest MTU of the lab's links, octets; 0: not known
+	ShowKeys   bool          `json:"show-keys,omitempty"` // events may have the values of keys
 
 	MobileNode *MobileNode `json:"mobile-node,omitempty"`
 	HomeAgent  *HomeAgent  `json:"home-agent,omitempty"`
 	AAA        *AAA        `json:"aaa,omitempty"`
+	HSS        *HSS        `json:"hss,omitempty"`
 	Router     *Router     `json:"router,omitempty"`
 	NAT        *NAT        `json:"nat,omitempty"`
 	DNS        *DNS        `json:"dns,omitempty"`
@@ -41,6 +43,7 @@ type Interface struct {
 	Advertise *Advertise     `json:"advertise,omitempty"` // this node is a router on the link and says so
 	DHCP4     *DHCP4         `json:"dhcp4,omitempty"`     // this node gives IPv4 addresses on the link
 	DHCP6     *DHCP6         `json:"dhcp6,omitempty"`     // this node gives IPv6 addresses or configuration on the link
+	Auth      string         `json:"auth,omitempty"`      // of mobile nodes, before they may use the link: eap-aka, eap-aka-prime; empty: none
 }
 
 // A DHCP4 is what a DHCP server for IPv4 gives on one link: RFC 2131.
@@ -100,9 +103,11 @@ type Advertise struct {
 // Security is how binding signalling is protected and where its keys come from.
 // The words are those of topology files.
 type Security struct {
-	Integrity string `json:"integrity"` // none, auth-options, ipsec
-	Replay    string `json:"replay"`    // timestamp, sequence
-	Bootstrap string `json:"bootstrap"` // static, mip-options, ...
+	Integrity string `json:"integrity"`            // none, auth-options, ipsec
+	Replay    string `json:"replay"`               // timestamp, sequence
+	Bootstrap string `json:"bootstrap"`            // static, mip-options, ...
+	Profile   string `json:"profile,omitempty"`    // 3gpp, 3gpp2, wimax; empty: 3gpp
+	KeySource string `json:"key-source,omitempty"` // with mip-options, of the MN-AAA key: static, emsk; empty: static
 }
 
 // A MobileNode is the part of a Config for role mn.
@@ -120,6 +125,9 @@ type MobileNode struct {
 	MNHAKey     []byte        `json:"mn-ha-key,omitempty"` // with bootstrap static, or to override a derived key with a wrong one
 	MNHASPI     uint32        `json:"mn-ha-spi,omitempty"`
 	Policy      Policy        `json:"policy"`
+	USIM        *USIM         `json:"usim,omitempty"`        // nil: there is none
+	HomeAgents  []NamedAgent  `json:"home-agents,omitempty"` // their names, as a reverse look-up would tell
+	AAARealm    string        `json:"aaa-realm,omitempty"`   // of the AAA servers of its home agent
 
 	HomeAgent4   netip.Addr   `json:"home-agent-4,omitzero"`   // RFC 5555: the home agent's IPv4 address; invalid: not known
 	IPv4Home     bool         `json:"ipv4-home,omitempty"`     // it asks for an IPv4 home address
@@ -134,6 +142,12 @@ type MobileNode struct {
 	Flows       []FlowBinding `json:"flows,omitempty"`        // RFC 6089: what goes by which, the first that matches
 
 	Discovery *Discovery `json:"discovery,omitempty"` // nil: HomeAgent is known beforehand
+}
+
+// A NamedAgent is a home agent with its FQDN, which is its Diameter identity.
+type NamedAgent struct {
+	Address netip.Addr `json:"address"`
+	Host    string     `json:"host"`
 }
 
 // A Correspondent is the part of a Config for role cn. Its addresses are those of its
@@ -275,7 +289,47 @@ type AAA struct {
 	Listen      []netip.AddrPort `json:"listen"`
 	Watchdog    time.Duration    `json:"watchdog"`
 	KeyLifetime time.Duration    `json:"key-lifetime"` // of each MN-HA key handed out
+	Security    Security         `json:"security"`
 	Subscribers []Subscriber     `json:"subscribers"`
+	HSS         []Peer           `json:"hss,omitempty"` // the preferred one first
+	Timeout     time.Duration    `json:"timeout"`       // for one request to one of them
+}
+
+// An HSS is the part of a Config for role hss.
+type HSS struct {
+	Host          string           `json:"host"` // Diameter identity
+	Realm         string           `json:"realm"`
+	Listen        []netip.AddrPort `json:"listen"`
+	Watchdog      time.Duration    `json:"watchdog"`
+	Store         string           `json:"store"`         // the file that it keeps subscribers in
+	Subscriptions []Subscription   `json:"subscriptions"` // what that holds at first
+}
+
+// A Subscription is what an HSS knows of a subscriber at first.
+type Subscription struct {
+	IMSI   string `json:"imsi"`
+	K      []byte `json:"k"`             // 16 octets
+	OPc    []byte `json:"opc,omitempty"` // 16 octets; empty: made of OP
+	OP     []byte `json:"op,omitempty"`
+	AMF    uint16 `json:"amf"`
+	SQN    uint64 `json:"sqn"` // used last
+	Barred bool   `json:"barred,omitempty"`
+	APNs   []APN  `json:"apns,omitempty"` // the default one first
+}
+
+// An APN is an access point name that a subscriber may use.
+type APN struct {
+	Name   string `json:"name"`
+	Barred bool   `json:"barred,omitempty"`
+}
+
+// A USIM is the card in a mobile node.
+type USIM struct {
+	IMSI string `json:"imsi"`
+	K    []byte `json:"k"`
+	OPc  []byte `json:"opc,omitempty"` // empty: made of OP
+	OP   []byte `json:"op,omitempty"`
+	SQN  uint64 `json:"sqn"` // the highest that it has accepted
 }
 
 // A Subscriber is one that the AAA server knows.
@@ -289,8 +343,14 @@ type Subscriber struct {
 }
 
 // A Router is the part of a Config for role router. What it advertises stands
-// with its Interfaces.
-type Router struct{}
+// with its Interfaces, and which it authenticates mobile nodes on.
+type Router struct {
+	Host     string        `json:"host,omitempty"` // Diameter identity
+	Realm    string        `json:"realm,omitempty"`
+	Watchdog time.Duration `json:"watchdog,omitempty"`
+	AAA      []Peer        `json:"aaa,omitempty"` // whom it asks about mobile nodes, the preferred one first
+	Timeout  time.Duration `json:"timeout,omitempty"`
+}
 
 // A NAT is the part of a Config for role nat.
 type NAT struct {

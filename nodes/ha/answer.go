@@ -30,6 +30,14 @@ func (r *request) name() string {
 	return r.nai
 }
 
+// identifier is how the mobile node called itself; empty: it did not.
+func (r *request) identifier() string {
+	if r.subscriber != nil && r.aliased {
+		return r.subscriber.alias
+	}
+	return r.name()
+}
+
 // refuse answers a Binding Update that nothing comes of.
 func (m *Machine) refuse(now time.Time, r *request, status mh.Status, reason string) {
 	m.refuseSeq(now, r, status, r.seq, reason)
@@ -59,7 +67,7 @@ func (m *Machine) refuseSeq(now time.Time, r *request, status mh.Status, seq uin
 // can show that, but must not rely on it: anybody can send such an answer. So
 // that this node does not do it for them, they are limited like errors.
 func (m *Machine) refuseUnproven(now time.Time, r *request, status mh.Status, reason string) {
-	r.subscriber = m.subscribers[r.nai]
+	r.subscriber, r.aliased = m.called(r.nai)
 	r.association = r.subscriber.latest(now)
 	switch {
 	case r.association != nil:
@@ -88,7 +96,7 @@ func (m *Machine) refuseUnproven(now time.Time, r *request, status mh.Status, re
 func (m *Machine) acknowledge(now time.Time, r *request, status mh.Status, seq uint16, lifetime time.Duration) {
 	a := &m.answer
 	a.message = mh.BindingAcknowledgement{Status: status, Seq: seq, Lifetime: lifetime, Options: a.options[:0]}
-	if name := r.name(); name != "" {
+	if name := r.identifier(); name != "" {
 		a.identifier = mh.MNIdentifier{Subtype: mh.NAI, Identifier: name}
 		a.message.Options = append(a.message.Options, &a.identifier)
 	}
@@ -98,6 +106,9 @@ func (m *Machine) acknowledge(now time.Time, r *request, status mh.Status, seq u
 			a.timestamp.Timestamp = association.Refusal(m.wall(now), r.timestamp)
 		}
 		a.message.Options = append(a.message.Options, &a.timestamp)
+	}
+	for i := range r.material {
+		a.message.Options = append(a.message.Options, r.material[i])
 	}
 	a.message.Options = r.multiOptions(m.options4(a.message.Options, r, status), status)
 	home, to := r.home, r.home // that are proven, and that the checksum is over

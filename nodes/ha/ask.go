@@ -1,12 +1,14 @@
 package ha
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net/netip"
 	"slices"
 	"time"
 
 	"s2clab/nodes/control"
+	"s2clab/nodes/keys"
 	"s2clab/nodes/session/association"
 	"s2clab/nodes/wire/mh"
 )
@@ -68,9 +70,10 @@ type updateKey struct {
 // A question is a Binding Update that waits for the AAA.
 type question struct {
 	request
-	ask   *AskAAA
-	later *question // the latest that wants the same thing, not asked yet
-	timer timer
+	ask    *AskAAA
+	octets []byte    // of its Mobility Header, to be verified with the key that was asked for; nil: that is for the AAA to do
+	later  *question // the latest that wants the same thing, not asked yet
+	timer  timer
 }
 
 func newQuestions(h *control.HomeAgent) questions {
@@ -99,11 +102,26 @@ func newQuestions(h *control.HomeAgent) questions {
 // within small rates, a NAI and in all, and is discarded above them. Differs from
 // the RFC by that discarding only.
 func (m *Machine) ask(now time.Time, b []byte, u *mh.BindingUpdateView, r *request) {
+	if data, spi, authenticator, err := association.MobilityData(b, r.careOf, r.home); err != nil {
+		m.discard(now, r.source(), "malformed-option")
+	} else {
+		m.question(now, u, r, &question{ask: &AskAAA{SPI: spi, Authenticator: slices.Clone(authenticator), MobilityData: data}})
+	}
+}
+
+// fetch asks for the key of an MN-HA option of which no association is known here:
+// some methods of bootstrapping begin so.
+func (m *Machine) fetch(now time.Time, b []byte, u *mh.BindingUpdateView, r *request) {
+	m.question(now, u, r, &question{ask: &AskAAA{Fetch: true, SPI: u.MNHA.SPI}, octets: slices.Clone(b)})
+}
+
+// question asks, unless there is a reason not to.
+func (m *Machine) question(now time.Time, u *mh.BindingUpdateView, r *request, next *question) {
 	q := &m.questions
 	key := updateKey{nai: string(u.Identifier), home: r.home, careOf: r.careOf}
 	r.nai = key.nai
 	if r.subscriber == nil {
-		r.subscriber = m.subscribers[key.nai]
+		r.subscriber, r.aliased = m.called(key.nai)
 	}
 	switch {
 	case key.nai == "": // RFC 4285, section 4
@@ -119,15 +137,9 @@ func (m *Machine) ask(now time.Time, b []byte, u *mh.BindingUpdateView, r *reque
 		m.refuseUnproven(now, r, mh.Prohibited, "no-aaa")
 		return
 	}
-	data, spi, authenticator, err := association.MobilityData(b, r.careOf, r.home)
-	if err != nil {
-		m.discard(now, r.source(), "malformed-option")
-		return
-	}
-	next := &question{request: *r, ask: &AskAAA{
-		NAI: key.nai, HomeAddress: r.home, CareOf: r.careOf.Unmap(), SPI: spi,
-		Authenticator: slices.Clone(authenticator), MobilityData: data, Service: string(u.ServiceSelection),
-	}}
+	next.request = *r
+	next.ask.NAI, next.ask.HomeAddress, next.ask.CareOf, next.ask.Service = key.nai, r.home, r.careOf.Unmap(), string(u.ServiceSelection)
+	next.ask.Material = mh.KeyMaterial{Kind: u.KeyMaterial.Kind, Data: slices.Clone(u.KeyMaterial.Data)}
 	next.timer.owner = next
 	if r.stamped {
 		next.ask.Timestamp = binary.BigEndian.AppendUint64(nil, r.timestamp)
@@ -257,6 +269,7 @@ func (m *Machine) answered(now time.Time, in *AAAAnswered) {
 			m.establish(now, q, in) // so that the mobile node can believe the refusal, and what follows
 		}
 		last := q.last()
+		last.material = in.Material
 		m.refuseUnproven(now, last, status, reason)
 		if in.Result == resultRelocate {
 			m.relocate(now, last, in.Agent)
@@ -272,14 +285,21 @@ func (m *Machine) answered(now time.Time, in *AAAAnswered) {
 			m.tell(aaaFailed, map[string]any{"nai": q.nai, "reason": why})
 		}
 		status := mh.Unspecified
-		if why == "too-many-subscribers" {
+		switch why {
+		case "too-many-subscribers":
 			status = mh.InsufficientResources
+		case wrongAuthenticator: // RFC 4285, section 5.1.1: told under the association, which does not come to be
+			r := *q.last()
+			r.association = &mobilitySA{Association: association.New(in.Session.SPI, in.Session.Key)}
+			m.refuse(now, &r, mh.AuthFail, why)
+			return
 		}
 		m.refuseUnproven(now, q.last(), status, why)
 		return
 	}
 	r := q.request
-	r.subscriber, r.association = m.subscribers[q.nai], a
+	r.association, r.material = a, in.Material
+	r.subscriber, r.aliased = m.called(q.nai)
 	if granted := in.granted(); !r.asks && !granted.allows(r.home) || m.isTaken(granted.home, r.subscriber) {
 		m.refuse(now, &r, mh.Prohibited, "home-address-of-another")
 	} else {
@@ -296,13 +316,17 @@ func (m *Machine) askLater(now time.Time, q *question) {
 		return
 	}
 	next := q.later
-	next.subscriber = m.subscribers[q.nai]
+	next.subscriber, next.aliased = m.called(q.nai)
 	if why := m.mayAsk(now, &next.request, q.nai); why != "" {
 		m.discard(now, next.source(), why)
 		return
 	}
 	m.put(now, q.key(), next)
 }
+
+// wrongAuthenticator says that a Binding Update is not proven by the key that it is
+// said to be proven by.
+const wrongAuthenticator = "wrong-authenticator"
 
 // establish makes the security association that the AAA hands out; nil and why:
 // it cannot.
@@ -316,12 +340,20 @@ func (m *Machine) establish(now time.Time, q *question, in *AAAAnswered) (a *mob
 	case session.Lifetime <= 0:
 		return nil, "session-key-expired"
 	}
-	s := m.subscribe(now, q.nai)
+	made := association.New(session.SPI, session.Key)
+	if q.octets != nil && association.Verify(q.octets, made, q.careOf, q.home) != nil {
+		return nil, wrongAuthenticator
+	}
+	nai := cmp.Or(in.NAI, q.nai)
+	s := m.subscribe(now, nai)
 	if s == nil {
 		return nil, "too-many-subscribers"
 	}
+	if q.nai != nai && s.alias != q.nai {
+		m.rename(s, q.nai)
+	}
 	a = &mobilitySA{
-		Association: association.New(session.SPI, session.Key),
+		Association: made,
 		key:         session.Key,
 		expires:     now.Add(session.Lifetime),
 		// RFC 5778, section 6.12: without MIP-Replay-Mode no protection was
@@ -338,8 +370,9 @@ func (m *Machine) establish(now time.Time, q *question, in *AAAAnswered) (a *mob
 	}
 	s.due(m, now)
 	if m.tells(now, associationMade) {
-		m.tell(associationMade, map[string]any{"nai": q.nai, "spi": session.SPI, "lifetime": session.Lifetime.Seconds()})
+		m.tell(associationMade, map[string]any{"nai": nai, "spi": session.SPI, "lifetime": session.Lifetime.Seconds()})
 	}
+	m.keyMade(now, q.nai, keys.Derived{Name: keys.NameMNHA, How: "from " + cmp.Or(in.Server, in.Peer, "the AAA server"), Value: session.Key, Lifetime: session.Lifetime})
 	return a, ""
 }
 

@@ -3,6 +3,7 @@ package ha
 import (
 	"time"
 
+	"s2clab/nodes/keys"
 	"s2clab/nodes/session/association"
 	"s2clab/nodes/wire/mh"
 )
@@ -18,14 +19,18 @@ func (m *Machine) authenticate(now time.Time, b []byte, u *mh.BindingUpdateView,
 		m.discard(now, r.source(), "no-authentication")
 		return
 	}
-	s := m.subscribers[string(u.Identifier)]
+	s, aliased := m.calledBy(u.Identifier)
 	if u.MNHA.At != 0 {
 		a := s.association(now, u.MNHA.SPI)
-		if a == nil {
+		switch {
+		case a == nil && m.fetches:
+			m.fetch(now, b, u, r)
+			return
+		case a == nil:
 			m.unknown(now, r)
 			return
 		}
-		r.subscriber, r.association = s, a
+		r.subscriber, r.association, r.aliased = s, a, aliased
 		if association.Verify(b, a.Association, r.careOf, r.home) != nil { // section 5.1.1
 			m.refuse(now, r, mh.AuthFail, "wrong-authenticator")
 			return
@@ -45,6 +50,10 @@ func (m *Machine) authenticate(now time.Time, b []byte, u *mh.BindingUpdateView,
 		return
 	}
 	m.authentic(now, r)
+	if a := r.association; a.untold != nil {
+		m.keyMade(now, s.nai, keys.Provisioned(keys.NameMNHA, a.untold))
+		a.untold = nil
+	}
 }
 
 // unknown discards a Binding Update whose security association is not known

@@ -3,6 +3,8 @@ package ha
 import (
 	"net/netip"
 	"time"
+
+	"s2clab/nodes/wire/mh"
 )
 
 // An Input is something that happened to the home agent: one of the types below.
@@ -38,11 +40,13 @@ type AAAAnswered struct {
 	Peer   string // that answered: its Diameter identity
 	Result uint32 // Result-Code
 
-	HomeAddress netip.Addr // MIP-Mobile-Node-Address; not valid: there is none
-	Session     *Session   // MIP-MN-HA-MSA; nil: there is none
-	Agent       netip.Addr // MIP6-Agent-Info: the home agent to go to; not valid: none is named
-	SessionID   string     // that the server keeps the state of; empty: it keeps none
-	Server      string     // whose session it is: the Origin-Host of the answer
+	NAI         string           // User-Name: who it is; empty: who was asked about
+	HomeAddress netip.Addr       // MIP-Mobile-Node-Address; not valid: there is none
+	Material    []mh.KeyMaterial // what the mobile node is to be told of keys
+	Session     *Session         // MIP-MN-HA-MSA; nil: there is none
+	Agent       netip.Addr       // MIP6-Agent-Info: the home agent to go to; not valid: none is named
+	SessionID   string           // that the server keeps the state of; empty: it keeps none
+	Server      string           // whose session it is: the Origin-Host of the answer
 }
 
 // A Session is what the AAA gives for later: RFC 5778, section 6.12.

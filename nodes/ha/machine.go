@@ -9,6 +9,7 @@
 package ha
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -16,7 +17,9 @@ import (
 	"time"
 
 	"s2clab/nodes/control"
+	"s2clab/nodes/keys"
 	"s2clab/nodes/session/association"
+	"s2clab/nodes/session/bootstrap"
 	"s2clab/nodes/wire/ipv6"
 	"s2clab/nodes/wire/mh"
 )
@@ -40,6 +43,7 @@ type Machine struct {
 	authenticates  bool // Binding Updates must prove who sent them
 	timestamps     bool // policy: a timestamp is mandatory
 	asks           bool // an AAA can be asked
+	fetches        bool // and for the keys of MN-HA options that are not known
 	revoking       control.Revocation
 	multihoming    bool // several care-of addresses at once are permitted
 
@@ -47,6 +51,7 @@ type Machine struct {
 	held        int                        // of these, bound or about to be
 	ended       bindingQueue               // of these, invalid, the longest invalid first
 	subscribers map[string]*subscriber     // by NAI
+	aliases     map[string]*subscriber     // by another name that it calls itself by
 	owners      map[netip.Addr]*subscriber // of home addresses
 	held64      map[netip.Prefix]int       // of prefixes of 64 bits: home addresses in them that are owned, and that are in the binding cache
 	questions   questions
@@ -57,6 +62,7 @@ type Machine struct {
 	nextSwitch  time.Time // when another mobile node may be told
 	timers      timers
 	events      events
+	told        keys.Told
 	errors      errorLimits
 	agents      agentList
 
@@ -100,6 +106,7 @@ func New(cfg *control.Config) (*Machine, error) {
 		multihoming:    h.MultipleCareOf,
 		bindings:       make(map[netip.Addr]*binding),
 		subscribers:    make(map[string]*subscriber),
+		aliases:        make(map[string]*subscriber),
 		owners:         make(map[netip.Addr]*subscriber),
 		held64:         make(map[netip.Prefix]int),
 		questions:      newQuestions(h),
@@ -109,6 +116,7 @@ func New(cfg *control.Config) (*Machine, error) {
 		switches:       make(map[netip.Addr]*handoff),
 		revocationSeq:  uint16(rand.New(rand.NewPCG(cfg.Seed, 0x6272)).Uint32()),
 		errors:         newErrorLimits(),
+		told:           keys.Told{Show: cfg.ShowKeys},
 	}
 	m.events.timer.owner = &m.events
 	switch h.DAD {
@@ -131,6 +139,13 @@ func New(cfg *control.Config) (*Machine, error) {
 	case "sequence":
 	default:
 		return nil, fmt.Errorf("replay %q: want timestamp or sequence", h.Security.Replay)
+	}
+	if m.authenticates {
+		method, err := bootstrap.Of(h.Security.Profile, cmp.Or(h.Security.Bootstrap, "mip-options"), h.Security.KeySource)
+		if err != nil {
+			return nil, err
+		}
+		m.fetches = method.Keeper != nil
 	}
 	for i := range cfg.Interfaces {
 		m.addInterface(&cfg.Interfaces[i])
@@ -176,7 +191,7 @@ func (m *Machine) addAssociations(list []control.Association) error {
 			return fmt.Errorf("home address %v: associations of %s and %s both claim it", a.HomeAddress, other.nai, s.nai)
 		}
 		m.settle(s, grant{home: a.HomeAddress, by: byAssociation})
-		s.add(&mobilitySA{Association: association.New(a.SPI, a.Key), timestamp: m.timestamps})
+		s.add(&mobilitySA{Association: association.New(a.SPI, a.Key), timestamp: m.timestamps, untold: a.Key})
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"s2clab/nodes/session/flows"
+	"s2clab/nodes/wire/mh"
 	"s2clab/nodes/wire/replica"
 )
 
@@ -95,18 +96,21 @@ type ClearTunnel struct {
 	Home netip.Addr
 }
 
-// AskAAA sends a MIP6-Request of mode MIP6_AUTH_MN_AAA: RFC 5778, section
-// 5.2.1. An AAAAnswered or AAAFailed with its ID follows.
+// AskAAA has a Binding Update authenticated: by a MIP6-Request of mode
+// MIP6_AUTH_MN_AAA (RFC 5778, section 5.2.1), or as the method of bootstrapping has
+// it. An AAAAnswered or AAAFailed with its ID follows.
 type AskAAA struct {
 	ID            uint64
-	NAI           string
+	NAI           string // as the mobile node calls itself
 	HomeAddress   netip.Addr
 	CareOf        netip.Addr
-	SPI           uint32   // MIP-MN-AAA-SPI
-	Authenticator []byte   // of the MN-AAA option
-	MobilityData  [20]byte // MAC_Mobility_Data: RFC 4285, section 5.2
-	Timestamp     []byte   // 8 octets; nil: the Binding Update had none
-	Service       string   // Service-Selection; empty: none
+	Fetch         bool           // for the key of SPI, that of an MN-HA option; else about an MN-AAA option
+	SPI           uint32         // MIP-MN-AAA-SPI
+	Material      mh.KeyMaterial // what the mobile node says of keys; Kind 0: nothing
+	Authenticator []byte         // of the MN-AAA option
+	MobilityData  [20]byte       // MAC_Mobility_Data: RFC 4285, section 5.2
+	Timestamp     []byte         // 8 octets; nil: the Binding Update had none
+	Service       string         // Service-Selection; empty: none
 }
 
 // AnswerAbort answers a SessionAborted by an Abort-Session-Answer.

@@ -31,9 +31,11 @@ type request struct {
 	status4   mh.IPv4Status // what became of home4
 	multi     multiRequest
 
-	subscriber  *subscriber // who sent it; nil: nobody is asked, or it is not known
-	association *mobilitySA // by which it was authenticated; nil: by none
-	nai         string      // for an answer without a subscriber
+	subscriber  *subscriber      // who sent it; nil: nobody is asked, or it is not known
+	association *mobilitySA      // by which it was authenticated; nil: by none
+	nai         string           // as it called itself, for an answer without a subscriber
+	aliased     bool             // it called itself by the alias of the subscriber
+	material    []mh.KeyMaterial // of keys, for the answer
 }
 
 // receive takes a packet: RFC 6275, sections 9.2 and 9.3.1.

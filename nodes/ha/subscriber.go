@@ -19,6 +19,7 @@ const associationsKept = 2
 // that merely arrives makes one.
 type subscriber struct {
 	nai          string
+	alias        string        // another name that it calls itself by, as in GBA; empty: none
 	grant                      // of home addresses
 	assigned     netip.Addr    // the home address that this home agent has chosen; not valid: none
 	rejected     uint64        // of those that it has chosen, how many were found in use
@@ -35,6 +36,7 @@ type subscriber struct {
 type mobilitySA struct {
 	*association.Association
 	key       []byte    // of an association that the AAA handed out
+	untold    []byte    // the key of a configured association that nothing was proven by yet
 	expires   time.Time // zero: never
 	timestamp bool      // replay protection is by timestamp, else by sequence number
 	session   string    // Session-Id of the Diameter session it came by, while that is open
@@ -171,8 +173,38 @@ func (m *Machine) forgetOne(now time.Time) bool {
 func (m *Machine) forget(s *subscriber) {
 	m.changedSubscriber(s)
 	delete(m.subscribers, s.nai)
+	m.rename(s, "")
 	m.free(s, s.home)
 	m.free(s, s.assigned)
+}
+
+// called gives the subscriber with that NAI or alias, and whether it is the alias;
+// nil: it is not known.
+func (m *Machine) called(name string) (s *subscriber, aliased bool) {
+	if s := m.subscribers[name]; s != nil {
+		return s, false
+	}
+	s = m.aliases[name]
+	return s, s != nil
+}
+
+// calledBy is called, with octets of a packet, of which it makes no copy.
+func (m *Machine) calledBy(name []byte) (s *subscriber, aliased bool) {
+	if s := m.subscribers[string(name)]; s != nil {
+		return s, false
+	}
+	s = m.aliases[string(name)]
+	return s, s != nil
+}
+
+// rename gives a subscriber another alias; empty: none.
+func (m *Machine) rename(s *subscriber, alias string) {
+	if s.alias != "" && m.aliases[s.alias] == s {
+		delete(m.aliases, s.alias)
+	}
+	if s.alias = alias; alias != "" {
+		m.aliases[alias] = s
+	}
 }
 
 // settle takes in which home addresses s may bind.

@@ -302,7 +302,7 @@ func (m *Machine) accepted(now time.Time, u *update, ba *mh.BindingAcknowledgeme
 	granted := min(ba.Lifetime, u.lifetime)
 	m.event("binding-acknowledged", map[string]any{"seq": ba.Seq, "status": uint8(ba.Status),
 		"lifetime": granted.Seconds(), "latency": now.Sub(u.sent).Seconds()})
-	m.security.bound(u, granted)
+	m.security.bound(m, u, granted)
 	r.waiting, r.earlier, r.corrections = nil, nil, 0
 	if u.lifetime > 0 && granted == 0 {
 		return // nothing was bound: ask again in the time of retransmissions
@@ -373,7 +373,7 @@ func (m *Machine) refused(now time.Time, u *update, ba *mh.BindingAcknowledgemen
 	}
 	r.waiting, r.earlier = nil, nil
 	m.stepBack()
-	m.security.learn(u)
+	m.security.learn(m, u)
 	if m.refusedMulti(now, u, ba.Status) {
 		return
 	}
@@ -432,10 +432,9 @@ func (m *Machine) authFailed(now time.Time, u *update) {
 	r.retryAt, r.held = time.Time{}, false
 }
 
-// mayFallBack says whether u may be sent again with MN-AAA in place of MN-HA:
-// once a registration, as what asks for it is not proven.
+// mayFallBack says whether what u did may be tried again with a new association: once a registration, as what asks for it is not proven.
 func (m *Machine) mayFallBack(u *update) bool {
-	return u.proof.kind == proofMNHA && m.security.bootstrap && !m.registration.fellBack
+	return u.proof.kind == proofMNHA && !u.proof.bootstraps && m.security.method != nil && !m.registration.fellBack
 }
 
 func (m *Machine) fallBack(now time.Time) {

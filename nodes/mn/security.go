@@ -9,6 +9,7 @@ import (
 	"s2clab/nodes/control"
 	"s2clab/nodes/keys"
 	"s2clab/nodes/session/association"
+	"s2clab/nodes/session/bootstrap"
 	"s2clab/nodes/wire/mh"
 )
 
@@ -16,11 +17,14 @@ import (
 // acknowledgements: RFC 4285.
 type security struct {
 	cfg        *control.MobileNode
-	integrity  bool // authentication options are in use
-	timestamps bool // so is the replay protection option
-	bootstrap  bool // the MN-HA key comes by way of the AAA server
+	integrity  bool             // authentication options are in use
+	timestamps bool             // so is the replay protection option
+	method     bootstrap.Mobile // how the MN-HA key comes to be; nil: it is known beforehand, or there is none
+	held       bootstrap.Held
+	told       keys.Told
 
 	association *association.Association // with the home agent; nil: none yet
+	identifier  string                   // that the home agent knows that by: a NAI
 	granted     time.Duration            // the longest binding under it
 	ending      bool                     // the home agent no longer has it, or will soon not
 
@@ -49,13 +53,16 @@ func (k proofKind) String() string { return [...]string{"none", "mn-ha", "mn-aaa
 // acknowledgement.
 type proof struct {
 	kind        proofKind
+	bootstraps  bool                     // it is to make a new association
+	by          bootstrap.Proof          // then
 	association *association.Association // with MN-AAA: once an acknowledgement has told its SPI
 	timestamp   uint64
-	freshness   [8]byte // what the session key is derived from, with MN-AAA
+	freshness   [8]byte      // what the session key is derived from, with MN-AAA
+	derived     keys.Derived // the key of association, with MN-AAA
 }
 
 func newSecurity(cfg *control.MobileNode) (security, error) {
-	s := security{cfg: cfg}
+	s := security{cfg: cfg, identifier: cfg.NAI, held: bootstrap.Held{NAI: cfg.NAI, MNAAASPI: cfg.MNAAASPI, MNAAAKey: cfg.MNAAAKey, Realm: cfg.AAARealm}}
 	switch cfg.Security.Integrity {
 	case "none":
 		return s, nil
@@ -71,60 +78,81 @@ func newSecurity(cfg *control.MobileNode) (security, error) {
 	default:
 		return s, fmt.Errorf("replay %q: want timestamp or sequence", cfg.Security.Replay)
 	}
-	switch cfg.Security.Bootstrap {
-	case "static":
-		if len(cfg.MNHAKey) == 0 {
-			return s, errors.New("bootstrap static: no MN-HA key")
-		}
-		s.association = association.New(cfg.MNHASPI, cfg.MNHAKey)
-	case "mip-options":
-		if len(cfg.MNAAAKey) == 0 {
-			return s, errors.New("bootstrap mip-options: no MN-AAA key")
-		}
-		s.bootstrap = true
-	default:
-		return s, fmt.Errorf("bootstrap %q: want static or mip-options", cfg.Security.Bootstrap)
+	method, err := bootstrap.Of(cfg.Security.Profile, cfg.Security.Bootstrap, cfg.Security.KeySource)
+	if err != nil {
+		return s, err
 	}
+	if s.method = method.Mobile; s.method != nil {
+		if s.method.Lacks(&s.held, time.Time{}) == bootstrap.Nothing && len(s.method.Prove(&s.held, s.agent()).Key.Value) == 0 {
+			return s, fmt.Errorf("bootstrap %s: no MN-AAA key", method.Name)
+		}
+		return s, nil
+	}
+	if len(cfg.MNHAKey) == 0 {
+		return s, errors.New("bootstrap static: no MN-HA key")
+	}
+	s.association = association.New(cfg.MNHASPI, cfg.MNHAKey)
 	return s, nil
 }
 
-// kind chooses how the Binding Update of an attempt is proven. A home agent that
-// has lost our key is silent (RFC 4285, section 5.3), and so is a link that has
-// lost a packet; so after two of one kind without an answer the kinds take
-// turns.
-func (s *security) kind(attempt int) proofKind {
-	switch {
-	case !s.integrity:
-		return proofNone
-	case !s.bootstrap:
-		return proofMNHA
-	case s.association == nil, s.ending, attempt > 2 && attempt%2 == 1:
-		return proofMNAAA
+// agent is the present home agent.
+func (s *security) agent() bootstrap.Agent {
+	a := bootstrap.Agent{Address: s.cfg.HomeAgent}
+	for _, known := range s.cfg.HomeAgents {
+		if known.Address == a.Address {
+			a.Host = known.Host
+		}
 	}
-	return proofMNHA
+	return a
+}
+
+// bootstraps chooses whether the Binding Update of an attempt is to make a new
+// association. A home agent that has lost our key is silent (RFC 4285, section
+// 5.3), and so is a link that has lost a packet; so after two of one kind without
+// an answer the kinds take turns.
+func (s *security) bootstraps(attempt int) bool {
+	return s.integrity && s.method != nil && (s.association == nil || s.ending || attempt > 2 && attempt%2 == 1)
 }
 
 // seal makes the Mobility Header of u, whose message bu is complete but for what
 // identifies and proves: RFC 4283, RFC 4285.
 func (s *security) seal(m *Machine, now time.Time, u *update, bu *mh.BindingUpdate) ([]byte, error) {
 	home, agent := u.home, s.cfg.HomeAgent
-	if s.cfg.NAI != "" {
-		bu.Options = append(bu.Options, mh.MNIdentifier{Subtype: mh.NAI, Identifier: s.cfg.NAI})
+	p := proof{bootstraps: s.bootstraps(m.registration.attempt)}
+	identifier := s.identifier
+	if p.bootstraps {
+		p.by = s.method.Prove(&s.held, s.agent())
+		identifier = p.by.Identifier
 	}
-	u.proof = proof{kind: s.kind(m.registration.attempt)}
-	if u.proof.kind == proofNone {
-		return mh.Append(nil, bu, home, agent)
+	if identifier != "" {
+		bu.Options = append(bu.Options, mh.MNIdentifier{Subtype: mh.NAI, Identifier: identifier})
 	}
-	if s.timestamps {
-		u.proof.timestamp = s.timestamp(now, m.rand.Uint64())
-		bu.Options = append(bu.Options, mh.ReplayProtection{Timestamp: u.proof.timestamp})
+	if s.timestamps && s.integrity {
+		p.timestamp = s.timestamp(now, m.rand.Uint64())
+		bu.Options = append(bu.Options, mh.ReplayProtection{Timestamp: p.timestamp})
 	}
-	if u.proof.kind == proofMNHA {
-		u.proof.association = s.association
-		return association.SealMNHA(nil, bu, s.association, u.careOf, home, home, agent)
+	bu.Options = append(bu.Options, p.by.Options...)
+	var b []byte
+	var err error
+	switch {
+	case !s.integrity:
+		b, err = mh.Append(nil, bu, home, agent)
+	case p.bootstraps && p.by.Subtype == mh.MNAAA:
+		var data [20]byte
+		p.kind = proofMNAAA
+		b, data, err = association.SealMNAAA(nil, bu, p.by.SPI, p.by.Key.Value, u.careOf, home, home, agent)
+		p.freshness = association.Freshness(bu, data)
+	default:
+		p.kind, p.association = proofMNHA, s.association
+		if s.method == nil {
+			s.keyMade(m, keys.Provisioned(keys.NameMNHA, s.cfg.MNHAKey))
+		}
+		if p.bootstraps {
+			p.association = association.New(p.by.SPI, p.by.Key.Value)
+		}
+		b, err = association.SealMNHA(nil, bu, p.association, u.careOf, home, home, agent)
 	}
-	b, data, err := association.SealMNAAA(nil, bu, s.cfg.MNAAASPI, s.cfg.MNAAAKey, u.careOf, home, home, agent)
-	u.proof.freshness = association.Freshness(bu, data)
+	u.proof = p
 	return b, err
 }
 
@@ -156,11 +184,11 @@ func (s *security) open(u *update, ba *mh.BindingAcknowledgement, octets []byte,
 	if s.timestamps && !timestampMatches(u, ba) && !u.refusesUDP(ba) {
 		return false, errTimestamp
 	}
-	err = s.verify(u, octets, home)
+	err = s.verify(u, ba, octets, home)
 	switch {
 	case err == nil:
 		return true, nil
-	case ba.Status == mh.AuthFail, u.proof.kind == proofMNAAA && !ba.Status.Accepts() && ba.Status != mh.IDMismatch && ba.Status != mh.SequenceOutOfWindow:
+	case ba.Status == mh.AuthFail, u.proof.bootstraps && !ba.Status.Accepts() && ba.Status != mh.IDMismatch && ba.Status != mh.SequenceOutOfWindow:
 		return false, nil
 	}
 	return false, fmt.Errorf("%w: %w", errUnproven, err)
@@ -177,9 +205,9 @@ func timestampMatches(u *update, ba *mh.BindingAcknowledgement) bool {
 	return ok && r.Timestamp == u.proof.timestamp
 }
 
-// verify checks the MN-HA option of an acknowledgement for a home address. After MN-AAA the key
-// follows from what was sent, once the option tells the SPI.
-func (s *security) verify(u *update, octets []byte, home netip.Addr) error {
+// verify checks the MN-HA option of an acknowledgement for a home address. After
+// MN-AAA the key follows from what was sent, once the option tells the SPI.
+func (s *security) verify(u *update, ba *mh.BindingAcknowledgement, octets []byte, home netip.Addr) error {
 	if u.proof.kind == proofMNHA {
 		return association.Verify(octets, u.proof.association, u.careOf, home)
 	}
@@ -187,34 +215,50 @@ func (s *security) verify(u *update, octets []byte, home netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	key := keys.SessionKey(s.cfg.MNAAAKey, s.cfg.NAI, s.cfg.HomeAgent, u.proof.freshness)
-	derived := association.New(spi, key[:])
+	key, err := s.method.Conclude(&s.held, &u.proof.by, bootstrap.Acknowledgement{HomeAgent: s.agent(), SPI: spi, Options: ba.Options, Freshness: u.proof.freshness})
+	if err != nil {
+		return err
+	}
+	derived := association.New(spi, key.Value)
 	if err := association.Verify(octets, derived, u.careOf, home); err != nil {
 		return err
 	}
-	u.proof.association = derived
+	u.proof.association, u.proof.derived = derived, key
 	return nil
 }
 
 // learn takes over the association that a proven acknowledgement of u was proven
 // by, whatever else it said: the home agent has it.
-func (s *security) learn(u *update) {
-	if u.proof.kind != proofMNAAA {
+func (s *security) learn(m *Machine, u *update) {
+	if !u.proof.bootstraps {
 		return
 	}
+	s.keyMade(m, u.proof.by.Key)
+	if u.proof.kind == proofMNAAA {
+		s.keyMade(m, u.proof.derived)
+	}
 	s.association, s.granted, s.ending = u.proof.association, 0, false
+	s.identifier = u.proof.by.Identifier
 	s.revoked = false
 	if len(s.cfg.MNHAKey) > 0 { // a wrong key on purpose
 		s.association = association.New(u.proof.association.SPI, s.cfg.MNHAKey)
+		s.keyMade(m, keys.Derived{Name: keys.NameMNHA, How: "provisioned, in place of the one derived", Value: s.cfg.MNHAKey})
+	}
+}
+
+// keyMade tells of a key that is used from now on, once.
+func (s *security) keyMade(m *Machine, d keys.Derived) {
+	if s.told.News(s.cfg.NAI, d) {
+		m.event("key-made", d.Fields(s.cfg.NAI, s.told.Show))
 	}
 }
 
 // bound notes that u was accepted, for so long.
-func (s *security) bound(u *update, granted time.Duration) {
+func (s *security) bound(m *Machine, u *update, granted time.Duration) {
 	s.accepted = u.proof.timestamp
-	s.learn(u)
+	s.learn(m, u)
 	switch {
-	case u.lifetime == 0 || !s.bootstrap:
+	case u.lifetime == 0 || s.method == nil:
 	case granted < min(s.granted, u.lifetime):
 		// The home agent grants less and less: not the binding ends but the key,
 		// whose lifetime only it and the AAA server know. The next one renews it.
@@ -227,7 +271,7 @@ func (s *security) bound(u *update, granted time.Duration) {
 // expired notes that the home agent has let the binding end unheard. A key that
 // came for that binding is not relied on any more.
 func (s *security) expired() {
-	if s.bootstrap {
+	if s.method != nil {
 		s.association = nil
 	}
 }

@@ -129,6 +129,21 @@ func placeFile(path, text string) error {
 	return unix.Mount(file, path, "", unix.MS_BIND, "")
 }
 
+// Scratch is where a Space with room of its own has it.
+const Scratch = "/mnt"
+
+// MakeScratch gives what is started inside from now on a file system of its own
+// at Scratch: in memory, of size octets at most, gone with the Space.
+func (s *Space) MakeScratch(size int) error {
+	err := s.Do(func() error {
+		return unix.Mount("s2clab", Scratch, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, fmt.Sprintf("size=%d,mode=700", size))
+	})
+	if err != nil {
+		return fmt.Errorf("room for files at %s: %w", Scratch, err)
+	}
+	return nil
+}
+
 // SetResolver makes text the /etc/resolv.conf of what is started inside from now on.
 func (s *Space) SetResolver(text string) error {
 	const file = "/etc/resolv.conf"

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"s2clab/nodes/control"
+	"s2clab/nodes/netns"
 	"s2clab/topologies"
 )
 
@@ -32,8 +33,10 @@ func configs(t *topologies.Topology, seed uint64) map[string]*control.Config {
 			cfg.HomeAgent = homeAgent(t, n.Name, n.HomeAgent)
 		case n.AAA != nil:
 			cfg.AAA = aaa(t, n)
+		case n.HSS != nil:
+			cfg.HSS = hss(n)
 		case n.Router != nil:
-			cfg.Router = &control.Router{}
+			cfg.Router = router(t, n)
 		case n.NAT != nil:
 			cfg.NAT = nat(n)
 		case n.DNS != nil:
@@ -82,13 +85,16 @@ func interfaces(t *topologies.Topology, n *topologies.Node) []control.Interface 
 			c.Advertise = &a
 		}
 		c.DHCP4, c.DHCP6 = dhcp(&i)
+		if (n.MobileNode != nil || n.Router != nil) && link.Auth != "none" {
+			c.Auth = link.Auth
+		}
 		all = append(all, c)
 	}
 	return all
 }
 
 func security(t *topologies.Topology) control.Security {
-	return control.Security{Integrity: t.Security.Integrity, Replay: t.Security.Replay, Bootstrap: t.Security.Bootstrap}
+	return control.Security{Integrity: t.Security.Integrity, Replay: t.Security.Replay, Bootstrap: t.Security.Bootstrap, Profile: t.Security.Profile, KeySource: t.Security.KeySource}
 }
 
 // peers are the addresses of a node that route optimization is done with.
@@ -131,6 +137,18 @@ func mobileNode(t *topologies.Topology, m *topologies.MobileNode) *control.Mobil
 		RouteOptimization: m.RouteOptimization,
 
 		AllAccesses: m.AllAccesses,
+	}
+	for i := range t.Nodes {
+		if h := t.Nodes[i].HomeAgent; h != nil {
+			c.HomeAgents = append(c.HomeAgents, control.NamedAgent{Address: h.Address, Host: h.Host})
+		}
+	}
+	if servers := t.Node(m.HomeAgent).HomeAgent.AAA; len(servers) > 0 {
+		c.AAARealm = t.Node(servers[0]).AAA.Realm
+	}
+	if m.USIM != nil {
+		usim := control.USIM(*m.USIM)
+		c.USIM = &usim
 	}
 	for _, name := range m.Peers {
 		c.Peers = append(c.Peers, peers(t.Node(name))...)
@@ -191,18 +209,20 @@ func homeAgent(t *topologies.Topology, ha string, h *topologies.HomeAgent) *cont
 			c.HomeAddresses4 = append(c.HomeAddresses4, control.HomeAddress4{NAI: m.NAI, Address: m.HomeAddress, Address4: m.HomeAddress4})
 		}
 	}
-	for _, name := range h.AAA {
-		server := t.Node(name)
-		c.AAA = append(c.AAA, control.Peer{
-			Host:    server.AAA.Host,
-			Realm:   server.AAA.Realm,
-			Address: netip.AddrPortFrom(t.AddressFrom(ha, name), server.AAA.Port),
-		})
-	}
+	c.AAA = authorities(t, ha, h.AAA)
 	for _, a := range h.Associations {
 		c.Associations = append(c.Associations, control.Association(a))
 	}
 	return c
+}
+
+// authorities are AAA servers as a node reaches them.
+func authorities(t *topologies.Topology, from string, names []string) (all []control.Peer) {
+	for _, name := range names {
+		server := t.Node(name).AAA
+		all = append(all, control.Peer{Host: server.Host, Realm: server.Realm, Address: netip.AddrPortFrom(t.AddressFrom(from, name), server.Port)})
+	}
+	return all
 }
 
 // replicationPort is where a home agent listens for its standby, TCP.
@@ -262,11 +282,13 @@ func aaa(t *topologies.Topology, n *topologies.Node) *control.AAA {
 		Realm:       n.AAA.Realm,
 		Watchdog:    n.AAA.Watchdog,
 		KeyLifetime: n.AAA.KeyLifetime,
+		Listen:      listen(n, n.AAA.Port),
+		Timeout:     n.AAA.HSSTimeout,
+		Security:    security(t),
 	}
-	for _, i := range n.Interfaces {
-		for _, p := range i.Addresses {
-			c.Listen = append(c.Listen, netip.AddrPortFrom(p.Addr(), n.AAA.Port))
-		}
+	for _, name := range n.AAA.HSS {
+		server := t.Node(name).HSS
+		c.HSS = append(c.HSS, control.Peer{Host: server.Host, Realm: server.Realm, Address: netip.AddrPortFrom(t.AddressFrom(n.Name, name), server.Port)})
 	}
 	for _, s := range n.AAA.Subscribers {
 		subscriber := control.Subscriber{NAI: s.NAI, MNAAASPI: s.MNAAASPI, MNAAAKey: s.MNAAAKey, HomeAddress: s.HomeAddress, Barred: s.Barred}
@@ -276,6 +298,35 @@ func aaa(t *topologies.Topology, n *topologies.Node) *control.AAA {
 		c.Subscribers = append(c.Subscribers, subscriber)
 	}
 	return c
+}
+
+// listen is where a server of a node is to be reached: at all its addresses.
+func listen(n *topologies.Node, port uint16) (all []netip.AddrPort) {
+	for _, i := range n.Interfaces {
+		for _, p := range i.Addresses {
+			all = append(all, netip.AddrPortFrom(p.Addr(), port))
+		}
+	}
+	return all
+}
+
+// storeFile is where an HSS keeps its subscribers, in a file system of its own.
+const storeFile = netns.Scratch + "/hss.sqlite"
+
+func hss(n *topologies.Node) *control.HSS {
+	c := &control.HSS{Host: n.HSS.Host, Realm: n.HSS.Realm, Listen: listen(n, n.HSS.Port), Watchdog: n.HSS.Watchdog, Store: storeFile}
+	for _, s := range n.HSS.Subscriptions {
+		subscription := control.Subscription{IMSI: s.IMSI, K: s.K, OPc: s.OPc, OP: s.OP, AMF: s.AMF, SQN: s.SQN, Barred: s.Barred}
+		for _, a := range s.APNs {
+			subscription.APNs = append(subscription.APNs, control.APN(a))
+		}
+		c.Subscriptions = append(c.Subscriptions, subscription)
+	}
+	return c
+}
+
+func router(t *topologies.Topology, n *topologies.Node) *control.Router {
+	return &control.Router{Host: n.Router.Host, Realm: n.Router.Realm, Watchdog: n.Router.Watchdog, Timeout: n.Router.AAATimeout, AAA: authorities(t, n.Name, n.Router.AAA)}
 }
 
 func nat(n *topologies.Node) *control.NAT {

@@ -41,6 +41,7 @@ type Options struct {
 	Sink     func(control.Event) // takes what happens, from any goroutine
 	Observer link.Observer       // sees each frame; nil: nobody
 	Begin    int64               // when traces of links begin: CLOCK_MONOTONIC, nanoseconds; 0: now
+	ShowKeys bool                // events may have the values of keys
 }
 
 // A node is one node of a lab.
@@ -69,6 +70,9 @@ func Up(ctx context.Context, t *topologies.Topology, o Options) (*Lab, error) {
 		configs:  configs(t, o.Seed),
 		nodes:    make(map[string]*node, len(t.Nodes)),
 		links:    make(map[string]link.Link, len(t.Links)),
+	}
+	for _, cfg := range l.configs {
+		cfg.ShowKeys = o.ShowKeys
 	}
 	engine, err := link.NewEngine(link.Options{Seed: o.Seed, Observer: o.Observer, Begin: o.Begin})
 	if err != nil {
@@ -118,6 +122,9 @@ func each(nodes []topologies.Node, f func(*topologies.Node) error) error {
 	return errors.Join(errs...)
 }
 
+// mostStored is how many octets an HSS may keep.
+const mostStored = 256 << 20
+
 // makeNode makes a node's namespaces and devices.
 func (l *Lab) makeNode(t *topologies.Node, hosts string) error {
 	space, err := netns.New(t.Name, hosts)
@@ -131,6 +138,11 @@ func (l *Lab) makeNode(t *topologies.Node, hosts string) error {
 
 	if text := resolver(l.Topology, t.Name); text != "" {
 		if err := space.SetResolver(text); err != nil {
+			return fmt.Errorf("node %s: %w", t.Name, err)
+		}
+	}
+	if t.HSS != nil {
+		if err := space.MakeScratch(mostStored); err != nil {
 			return fmt.Errorf("node %s: %w", t.Name, err)
 		}
 	}

@@ -60,11 +60,14 @@ type page struct {
 	Bars                  []bar
 	Ticks                 []tick
 	HasBounds, HasOverlap bool
+	HasAuthentication     bool
 	Rows                  []handoverRow
 	Spacing               string
 	Bounds                []boundRow
 	Expectations          []analysis.Expectation
 	HasMessages           bool
+	Keys                  []keyTree
+	HasValues             bool // of keys
 	Flows                 []numbersRow
 	Carries               []numbersRow
 	BinWidth              string
@@ -149,6 +152,7 @@ func (r *Report) HTML(w io.Writer) error {
 	p.figures(r)
 	p.handovers(r)
 	p.bars(r)
+	p.keys(r)
 	p.traffic(r)
 	p.run(r)
 	return t.Execute(w, p)
@@ -274,6 +278,7 @@ func one(n int, one, more string) string {
 // handovers fills the table.
 func (p *page) handovers(r *Report) {
 	var spacing time.Duration
+	p.HasAuthentication = slices.Contains(r.Phases(), analysis.AccessAuthentication)
 	for i := range r.Handovers {
 		h := &r.Handovers[i]
 		row := handoverRow{
@@ -282,7 +287,7 @@ func (p *page) handovers(r *Report) {
 			Messages: fmt.Sprint(h.Access.Messages), Octets: thousands(int64(h.Access.Octets)), Trips: fmt.Sprint(h.Access.RoundTrips),
 			Updates: fmt.Sprint(h.Attempts), AAA: fmt.Sprint(h.AAA), Outcome: string(h.Outcome),
 		}
-		for _, name := range analysis.PhaseNames {
+		for _, name := range r.Phases() {
 			text := "–"
 			if phase, ok := h.Phase(name); ok {
 				text = milliseconds(phase.Length())

@@ -43,7 +43,7 @@ const (
 )
 
 func (p *printer) paint(code, text string) string {
-	if !p.colour || text == "" {
+	if !p.colour || text == "" || code == "" {
 		return text
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
@@ -71,7 +71,11 @@ func (p *printer) handovers(r *Report) {
 	if len(r.Handovers) == 0 {
 		return
 	}
-	t := table{head: []string{"", "node", "handover", "at", "silence", "gap", "detect", "address", "signal", "first", "lost", "dup", "reord", "bound", "excess", "±"}}
+	t := table{head: []string{"", "node", "handover", "at", "silence"}}
+	for _, name := range r.Phases() {
+		t.head = append(t.head, shortPhases[name])
+	}
+	t.head = append(t.head, "lost", "dup", "reord", "bound", "excess", "±")
 	t.left = map[int]bool{1: true, 2: true}
 	for i := range r.Handovers {
 		h := &r.Handovers[i]
@@ -85,7 +89,7 @@ func (p *printer) handovers(r *Report) {
 		default:
 			row = append(row, milliseconds(w.Length))
 		}
-		for _, name := range analysis.PhaseNames {
+		for _, name := range r.Phases() {
 			text := "-"
 			if phase, ok := h.Phase(name); ok {
 				text = milliseconds(phase.Length())
@@ -109,13 +113,19 @@ func (p *printer) handovers(r *Report) {
 	}
 	p.table(&t)
 	p.b.WriteString(p.paint(dim, "     lengths in ms; silence, bound and excess: of the direction that suffered most, seen as finely as its packets are apart (±)\n"+
-		"     silence is made of: link gap, movement detection, address configuration, signalling, first packet") + "\n")
+		"     silence is made of: "+strings.ReplaceAll(strings.Join(r.Phases(), ", "), "-", " ")) + "\n")
 	for i := range r.Handovers {
 		if h := &r.Handovers[i]; h.Outcome != analysis.Completed {
 			p.linef("     %s: %s: %s", h.Name(), h.Outcome, h.Reason)
 		}
 	}
 	p.linef("")
+}
+
+// shortPhases head the columns of the phases.
+var shortPhases = map[string]string{
+	analysis.LinkGap: "gap", analysis.AccessAuthentication: "auth", analysis.MovementDetection: "detect",
+	analysis.AddressConfiguration: "address", analysis.Signalling: "signal", analysis.FirstPacket: "first",
 }
 
 // costs adds up what a handover did to all flows.

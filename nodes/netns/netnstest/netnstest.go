@@ -3,10 +3,12 @@
 package netnstest
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containernetworking/plugins/pkg/ns"
 	"github.com/vishvananda/netlink"
@@ -66,6 +68,57 @@ func Pair(tb testing.TB, a ns.NetNS, nameA string, b ns.NetNS, nameB string) {
 			}
 			return netlink.LinkSetUp(link)
 		})
+	}
+}
+
+// Shared joins namespaces by one link, each by an end of the name it is given. A
+// bridge in a namespace of its own makes the link; it passes frames to the PAE group
+// of IEEE 802.1X on, as a hub does.
+func Shared(tb testing.TB, ends map[string]ns.NetNS) {
+	tb.Helper()
+	hub := New(tb)
+	In(tb, hub, func() error {
+		pae, snooping := uint16(1<<3), false
+		bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "hub"}, GroupFwdMask: &pae, MulticastSnooping: &snooping}
+		if err := netlink.LinkAdd(bridge); err != nil {
+			return err
+		}
+		return netlink.LinkSetUp(bridge)
+	})
+	number := 0
+	for name, space := range ends {
+		number++
+		port := fmt.Sprintf("port%d", number)
+		Pair(tb, space, name, hub, port)
+		In(tb, space, func() error { return operational(name) })
+		In(tb, hub, func() error {
+			if err := operational(port); err != nil { // a bridge forwards at once to what is when it becomes a port
+				return err
+			}
+			bridge, err := netlink.LinkByName("hub")
+			if err != nil {
+				return err
+			}
+			link, err := netlink.LinkByName(port)
+			if err != nil {
+				return err
+			}
+			return netlink.LinkSetMaster(link, bridge)
+		})
+	}
+}
+
+// operational waits until the kernel has acted on a device's carrier. To ask is what
+// makes it do so.
+func operational(name string) error {
+	for late := time.Now().Add(10 * time.Second); ; {
+		link, err := netlink.LinkByName(name)
+		if err != nil || link.Attrs().OperState == netlink.OperUp {
+			return err
+		}
+		if time.Now().After(late) {
+			return fmt.Errorf("device %q is %v, want up", name, link.Attrs().OperState)
+		}
 	}
 }
 

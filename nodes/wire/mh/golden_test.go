@@ -75,6 +75,10 @@ var golden = map[string]Message{
 			halfPast,
 			Authentication{Subtype: MNHA, SPI: 256, Data: []byte("\x15\xe2\xc9\x7d\x46\xdb\x8b\xf4\xa2\x0d\x61\x71")},
 		}},
+	"Binding Update that asks for a nonce": &BindingUpdate{Seq: 1, Flags: AckRequested | HomeRegistration, Lifetime: 10 * time.Minute,
+		Options: []Option{KeyMaterial{Kind: NonceRequest, Data: []byte{}}, RawOption{Kind: OptionExperimental, Data: []byte{1, 2, 3}}}},
+	"Binding Acknowledgement with a nonce": &BindingAcknowledgement{Seq: 1, Lifetime: 10 * time.Minute,
+		Options: []Option{KeyMaterial{Kind: Nonce, Data: append([]byte{0, 0, 0x0e, 0x10}, "sixteen octets !"...)}}},
 	"Binding Update with MN-HA and MN-AAA": &BindingUpdate{
 		Seq: 2, Flags: AckRequested | HomeRegistration, Lifetime: 10 * time.Minute,
 		Options: []Option{shortNAI,

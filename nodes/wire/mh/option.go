@@ -9,8 +9,8 @@ import (
 type OptionType uint8
 
 // Options with a type of their own here: RFC 6275, sections 6.2.2 to 6.2.7; RFC
-// 4283, section 3; RFC 4285, sections 5 and 6; RFC 5149, section 3; RFC 5555,
-// sections 3.1 and 3.2; RFC 5648, section 4.3; RFC 6089, section 4.2. Section 8
+// 4283, section 3; RFC 4285, sections 5 and 6; RFC 5096, section 4; RFC 5149, section 3;
+// RFC 5555, sections 3.1 and 3.2; RFC 5648, section 4.3; RFC 6089, section 4.2. Section 8
 // of RFC 5555 gives the IPv4 Address Acknowledgement the number of the IPv4 Home
 // Address by mistake.
 const (
@@ -23,6 +23,7 @@ const (
 	OptionMNIdentifier         OptionType = 8
 	OptionAuthentication       OptionType = 9
 	OptionReplayProtection     OptionType = 10
+	OptionExperimental         OptionType = 18
 	OptionServiceSelection     OptionType = 20
 	OptionIPv4HomeAddress      OptionType = 29
 	OptionIPv4AddressAck       OptionType = 30
@@ -54,6 +55,8 @@ func (t OptionType) String() string {
 		return "authentication"
 	case OptionReplayProtection:
 		return "replay-protection"
+	case OptionExperimental:
+		return "experimental"
 	case OptionServiceSelection:
 		return "service-selection"
 	case OptionIPv4HomeAddress:
@@ -290,6 +293,10 @@ func parseOption(t OptionType, data []byte) (Option, error) {
 		return parseNATDetection(data)
 	case OptionIPv4CareOf:
 		return parseIPv4CareOf(data)
+	case OptionExperimental:
+		if o, ours := ParseKeyMaterial(append([]byte(nil), data...)); ours {
+			return o, nil
+		}
 	}
 	if o, err := parseFlowOption(t, data); err == nil {
 		return o, nil

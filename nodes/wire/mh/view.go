@@ -26,7 +26,8 @@ type BindingUpdateView struct {
 	HasIPv4Home      bool
 	Timestamp        uint64 // of the ReplayProtection
 	HasTimestamp     bool
-	ServiceSelection []byte // nil: none
+	ServiceSelection []byte      // nil: none
+	KeyMaterial      KeyMaterial // the first; Kind 0: none
 	MNHA, MNAAA      AuthenticationView
 }
 
@@ -101,6 +102,10 @@ func (v *BindingUpdateView) Decode(b []byte) error {
 		case OptionServiceSelection:
 			if v.ServiceSelection == nil {
 				v.ServiceSelection = w.Data
+			}
+		case OptionExperimental:
+			if o, ours := ParseKeyMaterial(w.Data); ours && v.KeyMaterial.Kind == 0 {
+				v.KeyMaterial = o
 			}
 		case OptionAuthentication:
 			a := AuthenticationView{At: w.At, SPI: binary.BigEndian.Uint32(w.Data[1:]), Data: w.Data[5:]}

@@ -1,6 +1,10 @@
 package analysis
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 // A Bound is what physics and the protocol's round trips set: no software at the
 // ends of the configured links could be quicker. It is a sum of Terms.
@@ -51,6 +55,7 @@ func (r *reading) bound(m *move) {
 	}
 	if m.up != nil { // else the router is known
 		trip := func(to string) time.Duration { return r.net.across(m.To, m.Node) + r.net.across(m.To, to) }
+		r.boundOfAccess(m, b, router, trip(router))
 		if !m.four {
 			b.add("router solicitation and advertisement", trip(router))
 		}
@@ -94,6 +99,45 @@ func (r *reading) bound(m *move) {
 		}
 	}
 	b.settle()
+}
+
+// boundOfAccess adds what access authentication needs: the router asks who is
+// there, and each response goes by way of it to the AAA server, which may have to
+// ask the HSS.
+func (r *reading) boundOfAccess(m *move, b *Bound, router string, link time.Duration) {
+	n := r.net.nodes[router]
+	if m.admitted == 0 || n == nil || n.Router == nil || len(n.Router.AAA) == 0 {
+		return
+	}
+	b.add("EAPOL start and identity request", link)
+	aaa := n.Router.AAA[0]
+	if there, ok := r.net.roundTrip(m.Node, m.To, aaa); ok {
+		b.add("EAP by way of the router to the AAA server and back, times "+strconv.Itoa(m.exchanges), time.Duration(m.exchanges)*there)
+	}
+	if asks, hss := r.askedHSS(m, aaa); asks > 0 {
+		if there, ok := r.net.roundTrip(aaa, "", hss); ok {
+			b.add("from there to the HSS and back, times "+strconv.Itoa(asks), time.Duration(asks)*there)
+		}
+	}
+}
+
+// askedHSS counts the requests of an AAA server to an HSS about the mobile, while
+// that waited to be let in.
+func (r *reading) askedHSS(m *move, aaa string) (asks int, hss string) {
+	mobile := r.net.nodes[m.Node].MobileNode
+	if mobile == nil || mobile.USIM == nil {
+		return 0, ""
+	}
+	for i := range r.Messages {
+		x := &r.Messages[i]
+		if x.Start < m.Start || x.Start > m.admitted || x.From != aaa || len(x.To) != 1 || fields(x.Fields).text("user-name") != mobile.USIM.IMSI {
+			continue
+		}
+		if to := r.net.nodes[x.To[0]]; to != nil && to.HSS != nil && strings.HasSuffix(x.Name, "-request") {
+			asks, hss = asks+1, x.To[0]
+		}
+	}
+	return asks, hss
 }
 
 // atLeast raises a bound to what the difference of two ways sets.

@@ -61,14 +61,26 @@ const (
 // The phases of a handover, in the order in which they follow.
 const (
 	LinkGap              = "link-gap"              // old carrier lost until new one gained; negative: both were there
-	MovementDetection    = "movement-detection"    // carrier gained until a router was found, or with IPv4 a DHCP server
+	AccessAuthentication = "access-authentication" // carrier gained until the access let the mobile in
+	MovementDetection    = "movement-detection"    // from then until a router was found, or with IPv4 a DHCP server
 	AddressConfiguration = "address-configuration" // from then until the address could be used
 	Signalling           = "signalling"            // first Binding Update until it was acknowledged
 	FirstPacket          = "first-packet"          // acknowledgement until a packet arrived
 )
 
 // PhaseNames are all phases, in order.
-var PhaseNames = []string{LinkGap, MovementDetection, AddressConfiguration, Signalling, FirstPacket}
+var PhaseNames = []string{LinkGap, AccessAuthentication, MovementDetection, AddressConfiguration, Signalling, FirstPacket}
+
+// Phases are those that a table of the handovers needs, in order: the access
+// authentication only where there was one.
+func (a *Analysis) Phases() []string {
+	for i := range a.Handovers {
+		if _, ok := a.Handovers[i].Phase(AccessAuthentication); ok {
+			return PhaseNames
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(PhaseNames), func(name string) bool { return name == AccessAuthentication })
+}
 
 // A Phase is one part of a handover. One of which the journal lacks an end does
 // not exist.
@@ -170,6 +182,9 @@ type move struct {
 	knownLease bool // and was asked for at once
 	managed    bool // it is of IPv6, and by DHCP
 
+	admitted  time.Duration // when the access let the mobile in; 0: it asks nobody who he is
+	exchanges int           // EAP responses for that, each of which the AAA server answered
+
 	since  time.Duration // when the mobile was last reachable, if all went as it should: Start, or before
 	silent string        // why that is before Start; empty: it is not
 	origin string        // the link where it was reachable; From, where it is not before
@@ -253,7 +268,7 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 	if m.up != nil {
 		begin = m.up.at
 	}
-	var router, offered, sent, bound time.Duration = -1, -1, -1, -1
+	var router, offered, admitted, sent, bound time.Duration = -1, -1, -1, -1, -1
 	address := map[bool]time.Duration{} // by whether it is of IPv4
 	how := ""                           // the IPv6 one came
 	var tries []try
@@ -266,6 +281,14 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 		}
 		f := fields(e.Fields)
 		switch e.Name {
+		case "access-authenticated":
+			if admitted < 0 && f.text("link") == m.To {
+				admitted, m.exchanges = e.At, max(f.count("exchanges"), 0)
+			}
+		case "access-refused":
+			if f.text("link") == m.To {
+				failure, reason = Refused, fmt.Sprintf("by the access: %s", f.text("reason"))
+			}
 		case "router-found":
 			if router < 0 && f.text("link") == m.To {
 				router = e.At
@@ -337,6 +360,10 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 		m.Kind = Return
 	}
 	at, found := gained, router
+	if admitted >= 0 {
+		m.phase(AccessAuthentication, at, max(admitted, at))
+		m.admitted, at = admitted, max(admitted, at)
+	}
 	configured, had := address[m.four]
 	m.managed = !m.four && how == "dhcp"
 	if m.four {

@@ -1,0 +1,122 @@
+package topologies
+
+import (
+	"slices"
+	"time"
+
+	"s2clab/topologies/strict"
+)
+
+// A BSF is what role bsf adds to a Node: TS 33.220.
+type BSF struct {
+	Host, Realm string // Diameter identity; mobile nodes know it by that name too
+	Port        uint16 // TCP, for Diameter: 3868
+	Watchdog    time.Duration
+	KeyLifetime time.Duration // of a bootstrapping
+	HSS         []string      // nodes, the preferred one first
+	HSSTimeout  time.Duration // for one request to one of them
+}
+
+// method is what a topology says of bootstrapping, in one word.
+func (s Security) method() string {
+	switch {
+	case s.Integrity != "auth-options":
+		return "none"
+	case s.Profile == "3gpp2" || s.Profile == "wimax":
+		return s.Profile
+	case s.Bootstrap == "mip-options":
+		return "mip-options/" + s.KeySource
+	}
+	return s.Bootstrap
+}
+
+// needsAccessKeys says whether the MN-HA key comes of the keys of access
+// authentication.
+func (s Security) needsAccessKeys() bool {
+	return slices.Contains([]string{"mip-options/emsk", "partial-gba", "wimax"}, s.method())
+}
+
+// needsBSF says whether it comes of a run of Ub.
+func (s Security) needsBSF() bool {
+	return slices.Contains([]string{"mip-options/gba", "gba-rfc3957", "gba"}, s.method())
+}
+
+// needsHSS says whether it comes of the keys of a card.
+func (s Security) needsHSS() bool {
+	return s.needsAccessKeys() || s.needsBSF() || s.method() == "mip-options/aka"
+}
+
+// asksAAA says whether a home agent asks an AAA server for it.
+func (s Security) asksAAA() bool {
+	return !slices.Contains([]string{"none", "static", "gba"}, s.method())
+}
+
+// bootstrapping reads what a topology says of it, and sees that it can be.
+func (r *resolver) bootstrapping(line int, v *strict.Value) {
+	s := &r.t.Security
+	s.KeySource = ""
+	given, source := v.Get("bootstrap"), v.Get("key-source")
+	switch {
+	case s.Profile == "3gpp2" || s.Profile == "wimax":
+		for _, x := range []*strict.Value{given, source} {
+			if x.Good() {
+				r.complain(x, "leave it out", "the profile %s says itself how keys are bootstrapped", s.Profile)
+			}
+		}
+		s.Bootstrap = "mip-options"
+	case s.Bootstrap == "mip-options":
+		s.KeySource = choice(r, line, v, "security", "key-source", "static")
+	case source.Good():
+		r.complain(source, "leave it out, or write bootstrap: mip-options", "a key source is for mip-options, and this is %s", s.Bootstrap)
+	}
+}
+
+// bootstrappers says which BSF each node asks, and sees that there is who is needed.
+func (r *resolver) bootstrappers() {
+	s := r.t.Security
+	any := func(role string) *draft {
+		for _, d := range r.order {
+			if d.node.Role == role {
+				return d
+			}
+		}
+		return nil
+	}
+	at := r.secured
+	if s.needsHSS() && any("hss") == nil {
+		r.complain(at, "add nodes: {hss: {role: hss}}", "with %s the keys come from a home subscriber server, and no node has the role hss", s.method())
+	}
+	if !s.needsBSF() {
+		return
+	}
+	if any("bsf") == nil {
+		r.complain(at, "add nodes: {bsf: {role: bsf}}", "with %s the keys come from a bootstrapping server function, and no node has the role bsf", s.method())
+		return
+	}
+	for _, d := range r.order {
+		n := d.node
+		switch {
+		case n.MobileNode != nil:
+			n.MobileNode.BSF = r.bsfOf(d)
+		case n.HomeAgent != nil && s.method() == "gba":
+			n.HomeAgent.BSF = r.bsfOf(d)
+		case n.AAA != nil && s.method() != "gba":
+			n.AAA.BSF = r.bsfOf(d)
+		}
+	}
+}
+
+// bsfOf is the BSF that a node asks; empty: that has been told.
+func (r *resolver) bsfOf(d *draft) string {
+	if given := d.value.Get("bsf"); given != nil {
+		if bsf := r.one(given, "bsf", "BSF"); bsf != nil {
+			return bsf.node.Name
+		}
+		return ""
+	}
+	all := r.names("bsf")
+	if len(all) > 1 && d.index == 0 {
+		r.complain(d.value, "add bsf: "+all[0]+"; nodes with role bsf: "+list(all), "%s does not say which of %d bootstrapping server functions it asks", r.written(d), len(all))
+	}
+	return all[0]
+}
