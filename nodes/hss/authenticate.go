@@ -105,8 +105,7 @@ type BootstrapAnswer struct {
 // Bootstrap gives a vector to a bootstrapping server. No AAA server is asked: GBA
 // is another use of the same card, and of the same row of sequence numbers.
 func (m *Machine) Bootstrap(r BootstrapRequest) BootstrapAnswer {
-	imsi, _, _ := strings.Cut(r.User, "@")
-	s, err := m.store.Subscriber(imsi)
+	s, err := m.store.Subscriber(m.imsi(r.User))
 	switch {
 	case err != nil:
 		return BootstrapAnswer{Result: diameter.IdentityUnknown, Text: "there is no such subscriber"}
@@ -118,6 +117,18 @@ func (m *Machine) Bootstrap(r BootstrapRequest) BootstrapAnswer {
 		return BootstrapAnswer{Result: diameter.AuthenticationDataUnavailable, Text: reason(err), Err: err}
 	}
 	return BootstrapAnswer{Result: diameter.Success, Vector: vectors[0], Lifetime: s.GBA.Lifetime}
+}
+
+// imsi is that of an IMPI: what stands before the realm, by TS 23.003, section 13.3,
+// or by section 19.3.2 with a digit before it.
+func (m *Machine) imsi(impi string) string {
+	user, _, _ := strings.Cut(impi, "@")
+	if _, err := m.store.Subscriber(user); err != nil && user != "" {
+		if _, err := m.store.Subscriber(user[1:]); err == nil {
+			return user[1:]
+		}
+	}
+	return user
 }
 
 // vectors makes n vectors of a subscriber, after it has followed its card. The

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"s2clab/nodes/hss/store"
+	"s2clab/nodes/keys"
 	"s2clab/nodes/wire/diameter"
 )
 
@@ -26,19 +27,27 @@ func NewFront(m *Machine, identity diameter.Identity) *Front {
 // An Answered is what became of a request: an answer to send, and what to tell of
 // it.
 type Answered struct {
-	Octets []byte
-	Result diameter.ResultCode
-	Text   string // why it is not Success; no secret
-	Peer   string // Origin-Host of the request
-	User   string // whom it is about, as the request has it; empty where it could not be read
-	Count  int    // vectors that were given
-	Final  bool   // as diampeer.Server.Answer wants it: the same request is to have the same answer
-	Err    error  // what failed here: goes to whoever runs the HSS
+	Octets  []byte
+	Command string // the request's name
+	Result  diameter.ResultCode
+	Text    string         // why it is not Success; no secret
+	Peer    string         // Origin-Host of the request
+	User    string         // whom it is about, as the request has it; empty where it could not be read
+	Count   int            // vectors that were given
+	Made    []keys.Derived // the keys in the last of them, and what they are made of
+	Final   bool           // as diampeer.Server.Answer wants it: the same request is to have the same answer
+	Err     error          // what failed here: goes to whoever runs the HSS
 }
 
 // Answer answers a request of SWx or Zh: Multimedia-Auth or Server-Assignment.
 // Within store.Batch, its octets wait for the end of the batch.
 func (f *Front) Answer(m *diameter.Message) Answered {
+	a := f.answer(m)
+	a.Command = m.Name()
+	return a
+}
+
+func (f *Front) answer(m *diameter.Message) Answered {
 	switch {
 	case m.Command == diameter.MultimediaAuth && m.Application == diameter.SWx:
 		return f.authenticate(m)
@@ -70,6 +79,9 @@ func (f *Front) authenticate(m *diameter.Message) Answered {
 		answer.Items = append(answer.Items, diameter.AuthItem{Number: uint32(i + 1), Scheme: r.Scheme, RAND: v.RAND, AUTN: v.AUTN, XRES: v.XRES, CK: v.CK, IK: v.IK})
 	}
 	told.Result, told.Text, told.Count, told.Err = a.Result, a.Text, len(a.Vectors), a.Err
+	if told.Count > 0 {
+		told.Made = f.machine.made(r.User, &a.Vectors[told.Count-1], r.Scheme == diameter.SchemeEAPAKAPrime)
+	}
 	return f.finish(m, told, answer)
 }
 
@@ -91,9 +103,24 @@ func (f *Front) bootstrap(m *diameter.Message) Answered {
 			answer.Settings = settings(r.User, int64(a.Lifetime.Seconds()))
 		}
 		told.Count = 1
+		told.Made = f.machine.made(f.machine.imsi(r.User), &v, false)
 	}
 	told.Result, told.Text, told.Err = a.Result, a.Text, a.Err
 	return f.finish(m, told, answer)
+}
+
+// made are the keys of a vector, for who looks at keys.
+func (m *Machine) made(imsi string, v *keys.Vector, bound bool) []keys.Derived {
+	s, err := m.store.Subscriber(imsi)
+	if err != nil {
+		return nil
+	}
+	k := keys.Provisioned(keys.NameK, s.K)
+	if bound { // CK and IK are not kept
+		return []keys.Derived{k, {Name: keys.NameCKPrime, Value: v.CK[:]}, {Name: keys.NameIKPrime, Value: v.IK[:]}}
+	}
+	of := []keys.Ancestor{keys.Of(keys.NameK, s.K)}
+	return []keys.Derived{k, {Name: keys.NameCK, Of: of, How: "f3 of K, RAND", Value: v.CK[:]}, {Name: keys.NameIK, Of: of, How: "f4 of K, RAND", Value: v.IK[:]}}
 }
 
 // settings are GBA user security settings with a lifetime of the key and nothing
