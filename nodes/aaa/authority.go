@@ -60,6 +60,9 @@ func newAuthority(cfg *control.AAA, rng *rand.Rand) (*authority, error) {
 	return a, nil
 }
 
+// keeps says whether home agents fetch keys here.
+func (a *authority) keeps() bool { return a.keeper != nil && a.keeper.Asked() == bootstrap.AAA }
+
 // serves says whether a realm is served here: this server's own, those of its
 // subscribers, and the one that a B-TID has where this server or the BSF of its
 // realm made it.

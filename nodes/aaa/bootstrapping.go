@@ -24,7 +24,7 @@ func (m *Machine) fetchNAF(now time.Time, u *update) {
 			m.refuse(now, u, diameter.UnableToDeliver, "the BSF: "+o.Reason)
 			return
 		case o.Reason != "": // the mobile node is to run Ub again
-			m.refuse(now, u, diameter.AuthenticationRejected, "the BSF: "+o.Reason)
+			m.refuse(now, u, diameter.UnknownSessionID, "the BSF: "+o.Reason)
 			return
 		}
 		a, err := diameter.ParseBootstrappingInfoAnswer(o.Message)
@@ -91,7 +91,7 @@ func (m *Machine) challenged(now time.Time, u *update) {
 		c := m.authority.challenges.take(now, [16]byte(answer), u.nai)
 		switch {
 		case c == nil: // also of a former life of this server: the mobile node asks anew
-			m.refuse(now, u, diameter.AuthenticationRejected, "there is no such challenge")
+			m.refuse(now, u, diameter.UnknownSessionID, "there is no such challenge")
 			return
 		case len(answer) == 16:
 			u.found.Challenge = &c.vector
@@ -133,7 +133,7 @@ func (m *Machine) bootstrapped(now time.Time, q *query) {
 	fqdn := string(r.NAFID[:max(len(r.NAFID)-len(bootstrap.Ua), 0)])
 	known := m.records.byBTID[r.Transaction]
 	switch {
-	case m.authority.keeper == nil || m.authority.keeper.Asked() != bootstrap.AAA:
+	case !m.authority.keeps():
 		refuse(diameter.UnableToComply, "keys are not fetched here")
 		return
 	case !strings.EqualFold(fqdn, r.Host): // TS 33.220, section 4.5.3: only of itself

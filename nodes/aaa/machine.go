@@ -84,7 +84,10 @@ func New(cfg *control.Config, now time.Time) (*Machine, error) {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
 	local := diampeer.Local{Identity: identity, Product: "s2clab", Watchdog: own.Watchdog, Rand: rng,
-		Applications: append([]diameter.Application{diameter.MIP6A, diameter.Zn}, eapApplications...), Serves: services()}
+		Applications: append([]diameter.Application{diameter.MIP6A}, eapApplications...), Serves: services()}
+	if authority.keeps() {
+		local.Applications = append(local.Applications, diameter.Zn)
+	}
 	m := &Machine{
 		identity:  identity,
 		server:    diampeer.NewServer(diampeer.ServerOptions{Now: now, Local: local}),

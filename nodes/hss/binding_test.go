@@ -74,7 +74,15 @@ func TestAMultimediaAuthAnswerCarriesTheVectors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Answered{Octets: told.Octets, Result: diameter.Success, Peer: aaa.Host, User: imsi, Count: 2, Final: true}
+	want := Answered{Octets: told.Octets, Command: "multimedia-auth-request", Result: diameter.Success, Peer: aaa.Host, User: imsi, Count: 2, Final: true}
+	var made []string
+	for _, k := range told.Made {
+		made = append(made, k.Name)
+	}
+	if got := strings.Join(made, " "); got != "K CK' IK'" {
+		t.Errorf("keys %s are told of", got)
+	}
+	told.Made = nil
 	if diff := cmp.Diff(want, told); diff != "" {
 		t.Errorf("(-want +told):\n%s", diff)
 	}
