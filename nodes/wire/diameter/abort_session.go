@@ -1,25 +1,30 @@
 package diameter
 
-// An AbortSessionRequest (ASR) has a home agent end a session that the server
-// authorised: RFC 6733, section 8.5.1; RFC 5778, section 4.3.3.
+import "cmp"
+
+// An AbortSessionRequest (ASR) has a home agent, an ePDG or an access network end a
+// session that the server authorised: RFC 6733, section 8.5.1; RFC 5778, section
+// 4.3.3; TS 29.273, sections 5.2.2, 7.2.2 and 9.2.2.
 type AbortSessionRequest struct {
-	Session string
+	Application Application // the session's; not written: MIP6A
+	Session     string
 	Identity
 	DestinationRealm string
-	DestinationHost  string // the home agent: a must
+	DestinationHost  string // whose session it is: a must
 	User             string // empty: not told
 	ProxyInfo        []AVP  // of a parsed request, for its answer; not sent
 }
 
 // AppendTo appends the whole message; of h, the identifiers and the T bit are taken.
 func (r *AbortSessionRequest) AppendTo(b []byte, h Header) ([]byte, error) {
-	h.Flags, h.Command, h.Application = h.Flags&Retransmitted|Request|Proxiable, AbortSession, MIP6A
+	application := cmp.Or(r.Application, MIP6A)
+	h = h.request(AbortSession, application)
 	start := len(b)
 	b = appendOctets(h.append(b), SessionID, r.Session)
 	b = r.Identity.append(b)
 	b = appendOctets(b, DestinationRealm, r.DestinationRealm)
 	b = appendOctets(b, DestinationHost, r.DestinationHost)
-	b = appendUint32(b, AuthApplicationID, uint32(MIP6A))
+	b = appendUint32(b, AuthApplicationID, application)
 	if r.User != "" {
 		b = appendOctets(b, UserName, r.User)
 	}
@@ -32,6 +37,7 @@ func ParseAbortSessionRequest(m *Message) (*AbortSessionRequest, error) {
 		return nil, err
 	}
 	return &AbortSessionRequest{
+		Application:      m.Application,
 		Session:          text(m.AVPs, SessionID),
 		Identity:         parseIdentity(m.AVPs),
 		DestinationRealm: text(m.AVPs, DestinationRealm),
@@ -51,8 +57,11 @@ type AbortSessionAnswer struct {
 
 // AppendTo appends the whole message; h is the request's header.
 func (a *AbortSessionAnswer) AppendTo(b []byte, h Header) ([]byte, error) {
+	if err := a.plain(AbortSession); err != nil {
+		return nil, err
+	}
 	start := len(b)
-	b = appendOctets(h.answer(AbortSession, MIP6A, a.Result).append(b), SessionID, a.Session)
+	b = appendOctets(h.answer(AbortSession, cmp.Or(h.Application, MIP6A), a.Result).append(b), SessionID, a.Session)
 	b = a.Identity.append(a.Outcome.append(b))
 	b = appendAll(a.appendState(a.appendRest(b)), a.ProxyInfo)
 	return finish(b, start)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"time"
 )
 
 // AVPFlags are the flags of an AVP: RFC 6733, section 4.1. Reserved bits are
@@ -11,7 +12,7 @@ import (
 type AVPFlags uint8
 
 const (
-	Vendor    AVPFlags = 0x80 // V: a Vendor-ID follows; set where AVP.Vendor is not 0
+	Vendor    AVPFlags = 0x80 // V: a Vendor-ID follows; set where AVP.Code has a vendor
 	Mandatory AVPFlags = 0x40 // M: who does not understand the AVP must reject the message
 	Protected AVPFlags = 0x20 // P: reserved for end-to-end security
 )
@@ -21,10 +22,9 @@ const avpSize = 8
 
 // An AVP is one attribute and its value: RFC 6733, section 4.
 type AVP struct {
-	Code   Code
-	Vendor uint32 // 0: none
-	Flags  AVPFlags
-	Data   []byte // without padding; of a Grouped AVP: the AVPs in it, padded
+	Code  Code
+	Flags AVPFlags
+	Data  []byte // without padding; of a Grouped AVP: the AVPs in it, padded
 }
 
 // ParseAVPs parses AVPs that fill b: those of a message or of a Grouped AVP.
@@ -61,14 +61,14 @@ func parseAVP(b []byte) (a AVP, size int, err error) {
 	if a.Flags&Vendor != 0 {
 		header += 4
 		if len(b) >= header {
-			a.Vendor = binary.BigEndian.Uint32(b[avpSize:])
+			a.Code |= Code(binary.BigEndian.Uint32(b[avpSize:])) << 32
 		}
 	}
 	size = (n + 3) &^ 3
 	if n < header || size > len(b) {
 		return AVP{}, 0, &Failure{Result: InvalidAVPLength, AVP: a.example(), What: fmt.Sprintf("%v of %d octets with %d left, want %d or more", a.Code, n, len(b), header)}
 	}
-	if a.Flags&Vendor != 0 && a.Vendor == 0 {
+	if a.Flags&Vendor != 0 && a.Code.Vendor() == 0 {
 		// RFC 6733, section 4.1.1: zero MUST NOT be used.
 		a.Data = b[header:n:n]
 		return AVP{}, 0, &Failure{Result: InvalidAVPBits, AVP: &a, What: fmt.Sprintf("%v has the V bit and Vendor-ID 0", a.Code)}
@@ -80,20 +80,20 @@ func parseAVP(b []byte) (a AVP, size int, err error) {
 // append appends the AVP with its padding.
 func (a *AVP) append(b []byte) []byte {
 	start := len(b)
-	b = appendAVPHeader(b, a.Code, a.Flags, a.Vendor)
+	b = appendAVPHeader(b, a.Code, a.Flags)
 	return finishAVP(append(b, a.Data...), start)
 }
 
 // appendAVPHeader appends a header with a length that finishAVP sets. The V bit
-// stays as it is in a parsed Failed-AVP with Vendor-ID 0, and follows vendor otherwise.
-func appendAVPHeader(b []byte, c Code, f AVPFlags, vendor uint32) []byte {
-	if vendor != 0 {
+// stays as it is in a parsed Failed-AVP with Vendor-ID 0, and follows the code otherwise.
+func appendAVPHeader(b []byte, c Code, f AVPFlags) []byte {
+	if c.Vendor() != 0 {
 		f |= Vendor
 	}
-	b = binary.BigEndian.AppendUint32(b, uint32(c))
+	b = binary.BigEndian.AppendUint32(b, c.Number())
 	b = binary.BigEndian.AppendUint32(b, uint32(f)<<24)
 	if f&Vendor != 0 {
-		b = binary.BigEndian.AppendUint32(b, vendor)
+		b = binary.BigEndian.AppendUint32(b, c.Vendor())
 	}
 	return b
 }
@@ -113,7 +113,7 @@ func finishAVP(b []byte, start int) []byte {
 // allows: what a Failed-AVP holds in place of one that is missing or cannot be
 // decoded (RFC 6733, sections 7.1.5 and 7.5).
 func (a AVP) example() *AVP {
-	if d := define(a.Code, a.Vendor); d != nil {
+	if d := define(a.Code); d != nil {
 		a.Data = make([]byte, d.kind.least())
 	}
 	return &a
@@ -154,12 +154,12 @@ const (
 	familyIPv6 = 2
 )
 
-// Find gives the first AVP of m with that code and no vendor; nil: there is none.
+// Find gives the first AVP of m with that code; nil: there is none.
 func (m *Message) Find(c Code) *AVP { return find(m.AVPs, c) }
 
 func find(avps []AVP, c Code) *AVP {
 	for i := range avps {
-		if avps[i].Code == c && avps[i].Vendor == 0 {
+		if avps[i].Code == c {
 			return &avps[i]
 		}
 	}
@@ -193,7 +193,7 @@ func octets(avps []AVP, c Code) []byte {
 // numbers are the values of all AVPs with that code.
 func numbers[T ~uint32](avps []AVP, c Code) (all []T) {
 	for i := range avps {
-		if avps[i].Code == c && avps[i].Vendor == 0 {
+		if avps[i].Code == c {
 			all = append(all, T(avps[i].Uint32()))
 		}
 	}
@@ -203,7 +203,7 @@ func numbers[T ~uint32](avps []AVP, c Code) (all []T) {
 // addresses are the values of all AVPs with that code.
 func addresses(avps []AVP, c Code) (all []netip.Addr) {
 	for i := range avps {
-		if avps[i].Code == c && avps[i].Vendor == 0 {
+		if avps[i].Code == c {
 			all = append(all, avps[i].Address())
 		}
 	}
@@ -213,34 +213,62 @@ func addresses(avps []AVP, c Code) (all []netip.Addr) {
 // all are all AVPs with that code.
 func all(avps []AVP, c Code) (all []AVP) {
 	for _, a := range avps {
-		if a.Code == c && a.Vendor == 0 {
+		if a.Code == c {
 			all = append(all, a)
 		}
 	}
 	return all
 }
 
+// inner are the AVPs in the first Grouped AVP with that code, which Check has
+// parsed; nil: there is no such group, or nothing in it.
+func inner(avps []AVP, c Code) []AVP {
+	a := find(avps, c)
+	if a == nil {
+		return nil
+	}
+	held, _ := ParseAVPs(a.Data)
+	return held
+}
+
+// told is the value of the first AVP with that code as a number; nil: there is none.
+func told[T ~uint32](avps []AVP, c Code) *T {
+	a := find(avps, c)
+	if a == nil {
+		return nil
+	}
+	return new(T(a.Uint32()))
+}
+
+// seconds is the value of the first AVP with that code as a time that passes; 0:
+// there is none.
+func seconds(avps []AVP, c Code) time.Duration {
+	return time.Duration(number(avps, c)) * time.Second
+}
+
 // What follows appends AVPs that the dictionary knows, with the flags it gives.
 
 func appendOctets[T ~string | ~[]byte](b []byte, c Code, data T) []byte {
 	start := len(b)
-	b = appendAVPHeader(b, c, flagsOf(c), 0)
+	b = appendAVPHeader(b, c, flagsOf(c))
 	return finishAVP(append(b, data...), start)
 }
 
-func appendUint32(b []byte, c Code, v uint32) []byte {
-	b = appendAVPHeader(b, c, flagsOf(c), 0)
-	return finishAVP(binary.BigEndian.AppendUint32(b, v), len(b)-avpSize)
+func appendUint32[T ~uint32](b []byte, c Code, v T) []byte {
+	start := len(b)
+	b = appendAVPHeader(b, c, flagsOf(c))
+	return finishAVP(binary.BigEndian.AppendUint32(b, uint32(v)), start)
 }
 
 func appendUint64(b []byte, c Code, v uint64) []byte {
-	b = appendAVPHeader(b, c, flagsOf(c), 0)
-	return finishAVP(binary.BigEndian.AppendUint64(b, v), len(b)-avpSize)
+	start := len(b)
+	b = appendAVPHeader(b, c, flagsOf(c))
+	return finishAVP(binary.BigEndian.AppendUint64(b, v), start)
 }
 
 func appendAddress(b []byte, c Code, a netip.Addr) []byte {
 	start := len(b)
-	b = appendAVPHeader(b, c, flagsOf(c), 0)
+	b = appendAVPHeader(b, c, flagsOf(c))
 	family := uint16(familyIPv6)
 	if a.Is4() {
 		family = familyIPv4
@@ -251,7 +279,31 @@ func appendAddress(b []byte, c Code, a netip.Addr) []byte {
 
 func appendGroup(b []byte, c Code, fill func(b []byte) []byte) []byte {
 	start := len(b)
-	return finishAVP(fill(appendAVPHeader(b, c, flagsOf(c), 0)), start)
+	return finishAVP(fill(appendAVPHeader(b, c, flagsOf(c))), start)
+}
+
+// appendText appends an AVP whose absence means that there is no such text.
+func appendText(b []byte, c Code, s string) []byte {
+	if s == "" {
+		return b
+	}
+	return appendOctets(b, c, s)
+}
+
+// appendHeld appends an AVP that nil is not in.
+func appendHeld(b []byte, c Code, data []byte) []byte {
+	if data == nil {
+		return b
+	}
+	return appendOctets(b, c, data)
+}
+
+// appendTold appends an AVP that nil is not in.
+func appendTold[T ~uint32](b []byte, c Code, v *T) []byte {
+	if v == nil {
+		return b
+	}
+	return appendUint32(b, c, *v)
 }
 
 func appendAll(b []byte, avps []AVP) []byte {

@@ -6,15 +6,17 @@ import (
 )
 
 // Capabilities are what two peers tell each other first: RFC 6733, section 5.3.
+// An application of a vendor is offered in Vendor-Specific-Application-Id, and
+// understood in Auth-Application-Id too, where many peers have it.
 type Capabilities struct {
 	Identity
-	Addresses     []netip.Addr // Host-IP-Address, one or more
-	Vendor        uint32       // Vendor-Id of who made the node; 0: not told
-	Product       string       // Product-Name
-	Vendors       []uint32     // Supported-Vendor-Id
-	Auth          []Application
+	Addresses     []netip.Addr  // Host-IP-Address, one or more
+	Vendor        uint32        // Vendor-Id of who made the node; 0: not told
+	Product       string        // Product-Name
+	Vendors       []uint32      // Supported-Vendor-Id; the 3GPP is added where an application of its own is offered
+	Auth          []Application // Auth-Application-Id; those of the 3GPP are written as VendorAuth is
 	Acct          []Application
-	VendorAuth    []Application // Auth-Application-Id in Vendor-Specific-Application-Id
+	VendorAuth    []Application // Auth-Application-Id in Vendor-Specific-Application-Id, with the 3GPP as the vendor
 	VendorAcct    []Application // Acct-Application-Id in the same
 	Security      []uint32      // Inband-Security-Id; 0: none, which absence means too
 	FirmwareLevel uint32        // Firmware-Revision; 0: not told
@@ -58,17 +60,33 @@ func (c *Capabilities) append(b []byte) []byte {
 	for _, v := range c.Vendors {
 		b = appendUint32(b, SupportedVendorID, v)
 	}
+	if slices.ContainsFunc(c.applications(), Application.VendorSpecific) && !slices.Contains(c.Vendors, TGPP) {
+		b = appendUint32(b, SupportedVendorID, TGPP)
+	}
 	for _, a := range c.Auth {
-		b = appendUint32(b, AuthApplicationID, uint32(a))
+		if !a.VendorSpecific() {
+			b = appendUint32(b, AuthApplicationID, a)
+		}
 	}
 	for _, s := range c.Security {
 		b = appendUint32(b, InbandSecurityID, s)
 	}
 	for _, a := range c.Acct {
-		b = appendUint32(b, AcctApplicationID, uint32(a))
+		b = appendUint32(b, AcctApplicationID, a)
 	}
-	// Vendor-Specific-Application-Id is read, for peers that write it; we have
-	// no application of a vendor.
+	for _, a := range c.Auth {
+		if a.VendorSpecific() {
+			b = appendVendorApplication(b, a)
+		}
+	}
+	for _, a := range c.VendorAuth {
+		b = appendVendorApplication(b, a)
+	}
+	for _, a := range c.VendorAcct {
+		b = appendGroup(b, VendorSpecificApplicationID, func(b []byte) []byte {
+			return appendUint32(appendUint32(b, VendorID, TGPP), AcctApplicationID, a)
+		})
+	}
 	if c.FirmwareLevel != 0 {
 		b = appendUint32(b, FirmwareRevision, c.FirmwareLevel)
 	}

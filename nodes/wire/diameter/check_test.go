@@ -33,16 +33,16 @@ func TestEachFaultHasItsResultCodeAndFailedAVP(t *testing.T) {
 	}{
 		"nothing wrong":            {func(m *Message) {}, 0, "", nil},
 		"an unknown AVP without M": {func(m *Message) { m.AVPs = append(m.AVPs, AVP{Code: 9999}) }, 0, "", nil},
-		"a vendor's AVP without M": {func(m *Message) { m.AVPs = append(m.AVPs, AVP{Code: 1, Vendor: 10415, Flags: Vendor}) }, 0, "", nil},
+		"a vendor's AVP without M": {func(m *Message) { m.AVPs = append(m.AVPs, AVP{Code: tgpp | 1, Flags: Vendor}) }, 0, "", nil},
 		"no M where it should be":  {func(m *Message) { m.Find(UserName).Flags = 0 }, 0, "", nil},
 		"T":                        {func(m *Message) { m.Flags |= Retransmitted }, 0, "", nil},
 		"a reserved command flag":  {func(m *Message) { m.Flags |= 1 }, 0, "", nil},
 		"an unknown command":       {func(m *Message) { m.Command = 272 }, CommandUnsupported, "", nil},
-		"an unknown application":   {func(m *Message) { m.Application = 16777272 }, ApplicationUnsupported, "", nil},
+		"an unknown application":   {func(m *Message) { m.Application = 16777251 }, ApplicationUnsupported, "", nil},
 		"R and E":                  {func(m *Message) { m.Flags |= Error }, InvalidHeaderBits, "", nil},
 		"no P":                     {func(m *Message) { m.Flags &^= Proxiable }, InvalidHeaderBits, "", nil},
 		"an unknown AVP with M":    {func(m *Message) { m.AVPs = append(m.AVPs, AVP{Code: 9999, Flags: Mandatory, Data: []byte("x")}) }, AVPUnsupported, "AVP 9999", []byte("x")},
-		"a vendor's AVP with M":    {func(m *Message) { m.AVPs = append(m.AVPs, AVP{Code: 1, Vendor: 10415, Flags: Mandatory | Vendor}) }, AVPUnsupported, "User-Name", nil},
+		"a vendor's AVP with M":    {func(m *Message) { m.AVPs = append(m.AVPs, AVP{Code: tgpp | 1, Flags: Mandatory | Vendor}) }, AVPUnsupported, "AVP 10415/1", nil},
 		"an AVP that has no place, with M": {func(m *Message) {
 			m.AVPs = append(m.AVPs, AVP{Code: RedirectHost, Flags: Mandatory, Data: []byte("aaa://x")})
 		}, AVPUnsupported, "Redirect-Host", nil},
@@ -122,7 +122,7 @@ func refused(t *testing.T, request *Message, f *Failure) {
 		t.Errorf("the answer says %v %q from %v", o.Result, o.Text, from)
 	}
 	id := request.Find(SessionID)
-	inForm := m.Command == MIP6 && m.Application == MIP6A && id != nil && SessionID.kind().check(id.Data) == 0
+	inForm := m.Application != Base && grammarOf(m.Command, m.Application, 0) != nil && id != nil && SessionID.kind().check(id.Data) == 0
 	if eBit := m.Flags&Error != 0; inForm && eBit != f.Result.ProtocolError() {
 		t.Errorf("flags %x with %v", m.Flags, f.Result)
 	}
@@ -131,7 +131,7 @@ func refused(t *testing.T, request *Message, f *Failure) {
 		t.Errorf("header %+v answers %+v", m.Header, request.Header)
 	}
 	// One with the V bit and Vendor-ID 0 is shown as it came, and cannot be read.
-	if bad := f.AVP != nil && f.AVP.Flags&Vendor != 0 && f.AVP.Vendor == 0; !bad && (f.AVP != nil) != (len(o.Failed) == 1) {
+	if bad := f.AVP != nil && f.AVP.Flags&Vendor != 0 && f.AVP.Code.Vendor() == 0; !bad && (f.AVP != nil) != (len(o.Failed) == 1) {
 		t.Errorf("Failed-AVP %+v for %+v", o.Failed, f.AVP)
 	}
 }
@@ -249,12 +249,15 @@ func TestProxyInfoComesBackInOrder(t *testing.T) { // RFC 6733, section 6.2
 }
 
 func TestTheDictionaryIsInOrderAndWhole(t *testing.T) {
-	for i := range dictionary {
-		d := &dictionary[i]
-		if i > 0 && dictionary[i-1].code >= d.code {
+	words := slices.Concat(dictionary[:], tgppDictionary[:])
+	for i, d := range words {
+		if i > 0 && words[i-1].code >= d.code {
 			t.Errorf("%s stands out of order", d.name)
 		}
-		if define(d.code, 0) != d {
+		if (d.code.Vendor() != 0) != (d.flags&Vendor != 0) {
+			t.Errorf("%s: the V bit goes with a vendor", d.name)
+		}
+		if found := define(d.code); found == nil || found.name != d.name {
 			t.Errorf("%s is not found", d.name)
 		}
 		if (d.kind == grouped) != (d.group != nil) && !slices.Contains([]Code{FailedAVP, QoSResources, QoSCapability}, d.code) {
@@ -265,15 +268,15 @@ func TestTheDictionaryIsInOrderAndWhole(t *testing.T) {
 	for _, g := range grammars {
 		all = append(all, g.rules)
 	}
-	for i := range dictionary {
-		all = append(all, dictionary[i].group)
+	for _, d := range words {
+		all = append(all, d.group)
 	}
 	for _, rules := range all {
 		if len(rules) > 48 {
 			t.Errorf("%d rules", len(rules))
 		}
 		for i, r := range rules {
-			if define(r.code, 0) == nil {
+			if define(r.code) == nil {
 				t.Errorf("%v is not in the dictionary", r.code)
 			}
 			if slices.ContainsFunc(rules[:i], func(o rule) bool { return o.code == r.code }) {
@@ -307,7 +310,7 @@ func TestVendorSpecificApplicationsAreRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.AVPs = append(m.AVPs, AVP{Code: VendorSpecificApplicationID, Flags: Mandatory, Data: appendUint32(appendUint32(nil, VendorID, 10415), AuthApplicationID, 16777272)})
+	m.AVPs = append(m.AVPs, AVP{Code: VendorSpecificApplicationID, Flags: Mandatory, Data: appendUint32(appendUint32(nil, VendorID, TGPP), AuthApplicationID, S6b)})
 	c, err := ParseCapabilitiesExchangeRequest(m)
 	if err != nil || !slices.Equal(c.VendorAuth, []Application{16777272}) {
 		t.Errorf("%+v, %v", c, err)

@@ -1,7 +1,9 @@
 // Package diameter reads and writes Diameter messages: the base protocol of RFC
 // 6733 as far as two peers need it (capabilities exchange, watchdog,
-// disconnection, errors) and the MIP6A application of RFC 5778, by which a home
-// agent has a Binding Update of RFC 4285 authorised.
+// disconnection, errors), the MIP6A application of RFC 5778, by which a home
+// agent has a Binding Update of RFC 4285 authorised, EAP (RFC 4072) as access
+// networks and gateways use it (STa, SWm and S6b of TS 29.273), and what asks an
+// HSS or a bootstrapping server for keys (SWx; Zh and Zn of TS 29.109).
 //
 // A Message is a header and AVPs as they stand on the wire. Check holds it to
 // the tables of AVPs and commands and says, as a Failure, which result code and
@@ -42,12 +44,20 @@ const (
 type Command uint32
 
 const (
-	CapabilitiesExchange Command = 257 // CER, CEA: RFC 6733, section 5.3
-	AbortSession         Command = 274 // ASR, ASA: RFC 6733, section 8.5
-	SessionTermination   Command = 275 // STR, STA: RFC 6733, section 8.4
-	DeviceWatchdog       Command = 280 // DWR, DWA: RFC 6733, section 5.5
-	DisconnectPeer       Command = 282 // DPR, DPA: RFC 6733, section 5.4
-	MIP6                 Command = 325 // MIR, MIA: RFC 5778, section 5.2
+	CapabilitiesExchange    Command = 257 // CER, CEA: RFC 6733, section 5.3
+	ReAuth                  Command = 258 // RAR, RAA: RFC 6733, section 8.3
+	AA                      Command = 265 // AAR, AAA: RFC 7155, section 3.1; TS 29.273, section 9.2.2
+	DiameterEAP             Command = 268 // DER, DEA: RFC 4072, section 3
+	AbortSession            Command = 274 // ASR, ASA: RFC 6733, section 8.5
+	SessionTermination      Command = 275 // STR, STA: RFC 6733, section 8.4
+	DeviceWatchdog          Command = 280 // DWR, DWA: RFC 6733, section 5.5
+	DisconnectPeer          Command = 282 // DPR, DPA: RFC 6733, section 5.4
+	ServerAssignment        Command = 301 // SAR, SAA: TS 29.273, section 8.2.2
+	MultimediaAuth          Command = 303 // MAR, MAA: TS 29.273, section 8.2.2; TS 29.109, section 5.2
+	RegistrationTermination Command = 304 // RTR, RTA: TS 29.273, section 8.2.2
+	PushProfile             Command = 305 // PPR, PPA: TS 29.273, section 8.2.2
+	BootstrappingInfo       Command = 310 // BIR, BIA: TS 29.109, section 6.2
+	MIP6                    Command = 325 // MIR, MIA: RFC 5778, section 5.2
 )
 
 // An Application is an application identifier: RFC 6733, section 2.4.
@@ -55,10 +65,51 @@ type Application uint32
 
 const (
 	Base  Application = 0
+	EAP   Application = 5          // RFC 4072
 	MIP6I Application = 7          // RFC 5778: home agents that use IKEv2 and EAP
 	MIP6A Application = 8          // RFC 5778: home agents that use RFC 4285
+	Zn    Application = 16777220   // TS 29.109: from who uses a key of GBA to the BSF
+	Zh    Application = 16777221   // TS 29.109: from the BSF to the HSS
+	STa   Application = 16777250   // TS 29.273, section 5: from a trusted access network
+	SWm   Application = 16777264   // TS 29.273, section 7: from an ePDG
+	SWx   Application = 16777265   // TS 29.273, section 8: from the AAA server to the HSS
+	S6b   Application = 16777272   // TS 29.273, section 9: from a PDN gateway
 	Relay Application = 0xffffffff // has all applications
 )
+
+// VendorSpecific says whether a vendor has made the application: RFC 6733,
+// section 11.3.
+func (a Application) VendorSpecific() bool { return a >= 0x01000000 && a != Relay }
+
+// String is the application's name as its standard writes it; one that is not
+// known here is application- and its number.
+func (a Application) String() string {
+	switch a {
+	case Base:
+		return "base"
+	case EAP:
+		return "EAP"
+	case MIP6I:
+		return "MIP6I"
+	case MIP6A:
+		return "MIP6A"
+	case Zn:
+		return "Zn"
+	case Zh:
+		return "Zh"
+	case STa:
+		return "STa"
+	case SWm:
+		return "SWm"
+	case SWx:
+		return "SWx"
+	case S6b:
+		return "S6b"
+	case Relay:
+		return "relay"
+	}
+	return fmt.Sprintf("application-%d", uint32(a))
+}
 
 // A Header is what stands before the AVPs, without the length.
 type Header struct {
@@ -173,6 +224,12 @@ func (c Command) String() string {
 	switch c {
 	case CapabilitiesExchange:
 		return "capabilities-exchange"
+	case ReAuth:
+		return "re-auth"
+	case AA:
+		return "aa"
+	case DiameterEAP:
+		return "diameter-eap"
 	case AbortSession:
 		return "abort-session"
 	case SessionTermination:
@@ -181,6 +238,16 @@ func (c Command) String() string {
 		return "device-watchdog"
 	case DisconnectPeer:
 		return "disconnect-peer"
+	case ServerAssignment:
+		return "server-assignment"
+	case MultimediaAuth:
+		return "multimedia-auth"
+	case RegistrationTermination:
+		return "registration-termination"
+	case PushProfile:
+		return "push-profile"
+	case BootstrappingInfo:
+		return "bootstrapping-info"
 	case MIP6:
 		return "mip6a"
 	}

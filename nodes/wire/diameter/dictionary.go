@@ -6,21 +6,41 @@ import (
 	"unicode/utf8"
 )
 
-// A Code is an AVP code of the IETF's space.
-type Code uint32
+// A Code is an AVP code in the low 32 bits, and in the high ones the vendor that
+// has given it out: 0 is the IETF.
+type Code uint64
 
+// Number is the code as its AVP has it.
+func (c Code) Number() uint32 { return uint32(c) }
+
+// Vendor is the Vendor-ID that stands beside the code; 0: none.
+func (c Code) Vendor() uint32 { return uint32(c >> 32) }
+
+// TGPP is the Vendor-Id of the 3GPP.
+const TGPP uint32 = 10415
+
+// Codes that the IETF has given out.
 const (
 	UserName                    Code = 1
 	NASIPAddress                Code = 4
+	NASPort                     Code = 5
+	ServiceType                 Code = 6
+	FramedMTU                   Code = 12
+	ReplyMessage                Code = 18
+	StateAVP                    Code = 24
 	Class                       Code = 25
 	SessionTimeout              Code = 27
+	IdleTimeout                 Code = 28
 	CalledStationID             Code = 30
 	CallingStationID            Code = 31
 	NASIdentifier               Code = 32
 	ProxyState                  Code = 33
 	NASPortType                 Code = 61
+	ConnectInfo                 Code = 77
+	AcctInterimInterval         Code = 85
 	ChargeableUserIdentity      Code = 89
 	NASIPv6Address              Code = 95
+	EAPKeyName                  Code = 102
 	MIP6FeatureVector           Code = 124
 	MIP6HomeLinkPrefix          Code = 125
 	HostIPAddress               Code = 257
@@ -36,6 +56,7 @@ const (
 	FirmwareRevision            Code = 267
 	ResultCodeAVP               Code = 268
 	ProductName                 Code = 269
+	MultiRoundTimeOut           Code = 272
 	DisconnectCauseAVP          Code = 273
 	AuthRequestType             Code = 274
 	AuthGracePeriod             Code = 276
@@ -59,12 +80,20 @@ const (
 	InbandSecurityID            Code = 299
 	MIPMobileNodeAddress        Code = 333
 	MIPHomeAgentAddress         Code = 334
+	MIPNonce                    Code = 335
 	MIPMNAAASPI                 Code = 341
 	MIPSessionKey               Code = 343
 	MIPAlgorithmType            Code = 345
 	MIPReplayMode               Code = 346
 	MIPHomeAgentHost            Code = 348
 	MIPMSALifetime              Code = 367
+	SubscriptionIDAVP           Code = 443
+	SubscriptionIDData          Code = 444
+	SubscriptionIDType          Code = 450
+	EAPPayload                  Code = 462
+	EAPReissuedPayload          Code = 463
+	EAPMasterSessionKey         Code = 464
+	AccountingEAPAuthMethod     Code = 465
 	MIP6AgentInfo               Code = 486
 	MIPCareofAddress            Code = 487
 	MIPAuthenticator            Code = 488
@@ -74,6 +103,7 @@ const (
 	MIPMNHAMSA                  Code = 492
 	ServiceSelection            Code = 493
 	MIP6AuthMode                Code = 494
+	MobileNodeIdentifier        Code = 506
 	QoSResources                Code = 508
 	QoSCapability               Code = 578
 )
@@ -166,23 +196,33 @@ type definition struct {
 
 // dictionary holds the AVPs that this package understands, by code. It is laid
 // out by the compiler: there is nothing to do when the program starts. Where
-// the M bit MUST be set is in RFC 6733, section 4.5, RFC 5778, section 6, and
-// RFC 5447, section 8.
+// the M bit MUST be set is in RFC 6733, section 4.5, RFC 5778, section 6, RFC
+// 5447, section 8, RFC 4072, section 4.1, RFC 4004, section 9, and RFC 8506, section
+// 8; Mobile-Node-Identifier has it in TS 29.273, table 5.2.3.1.
 //
 // A value whose M bit is not as here is accepted: the bit asks the receiver to
 // understand, and we do.
 var dictionary = [...]definition{
 	{code: UserName, name: "User-Name", kind: utf8String, flags: Mandatory},
 	{code: NASIPAddress, name: "NAS-IP-Address", kind: octets4, flags: Mandatory},
+	{code: NASPort, name: "NAS-Port", kind: unsigned32, flags: Mandatory},
+	{code: ServiceType, name: "Service-Type", kind: unsigned32, flags: Mandatory},
+	{code: FramedMTU, name: "Framed-MTU", kind: unsigned32, flags: Mandatory},
+	{code: ReplyMessage, name: "Reply-Message", kind: utf8String, flags: Mandatory},
+	{code: StateAVP, name: "State", kind: octetString, flags: Mandatory},
 	{code: Class, name: "Class", kind: octetString, flags: Mandatory},
 	{code: SessionTimeout, name: "Session-Timeout", kind: unsigned32, flags: Mandatory},
+	{code: IdleTimeout, name: "Idle-Timeout", kind: unsigned32, flags: Mandatory},
 	{code: CalledStationID, name: "Called-Station-Id", kind: utf8String, flags: Mandatory},
 	{code: CallingStationID, name: "Calling-Station-Id", kind: utf8String, flags: Mandatory},
 	{code: NASIdentifier, name: "NAS-Identifier", kind: utf8String, flags: Mandatory},
 	{code: ProxyState, name: "Proxy-State", kind: octetString, flags: Mandatory},
 	{code: NASPortType, name: "NAS-Port-Type", kind: unsigned32, flags: Mandatory},
+	{code: ConnectInfo, name: "Connect-Info", kind: utf8String, flags: Mandatory},
+	{code: AcctInterimInterval, name: "Acct-Interim-Interval", kind: unsigned32, flags: Mandatory},
 	{code: ChargeableUserIdentity, name: "Chargeable-User-Identity", kind: octetString, flags: Mandatory},
 	{code: NASIPv6Address, name: "NAS-IPv6-Address", kind: octets16, flags: Mandatory},
+	{code: EAPKeyName, name: "EAP-Key-Name", kind: octetString, flags: Mandatory},
 	{code: MIP6FeatureVector, name: "MIP6-Feature-Vector", kind: unsigned64, flags: Mandatory},
 	{code: MIP6HomeLinkPrefix, name: "MIP6-Home-Link-Prefix", kind: prefix, flags: Mandatory},
 	{code: HostIPAddress, name: "Host-IP-Address", kind: address, flags: Mandatory},
@@ -198,6 +238,7 @@ var dictionary = [...]definition{
 	{code: FirmwareRevision, name: "Firmware-Revision", kind: unsigned32},
 	{code: ResultCodeAVP, name: "Result-Code", kind: unsigned32, flags: Mandatory},
 	{code: ProductName, name: "Product-Name", kind: utf8String},
+	{code: MultiRoundTimeOut, name: "Multi-Round-Time-Out", kind: unsigned32, flags: Mandatory},
 	{code: DisconnectCauseAVP, name: "Disconnect-Cause", kind: unsigned32, flags: Mandatory},
 	{code: AuthRequestType, name: "Auth-Request-Type", kind: unsigned32, flags: Mandatory},
 	{code: AuthGracePeriod, name: "Auth-Grace-Period", kind: unsigned32, flags: Mandatory},
@@ -221,12 +262,20 @@ var dictionary = [...]definition{
 	{code: InbandSecurityID, name: "Inband-Security-Id", kind: unsigned32, flags: Mandatory},
 	{code: MIPMobileNodeAddress, name: "MIP-Mobile-Node-Address", kind: address, flags: Mandatory},
 	{code: MIPHomeAgentAddress, name: "MIP-Home-Agent-Address", kind: address, flags: Mandatory},
+	{code: MIPNonce, name: "MIP-Nonce", kind: octetString, flags: Mandatory},
 	{code: MIPMNAAASPI, name: "MIP-MN-AAA-SPI", kind: unsigned32, flags: Mandatory},
 	{code: MIPSessionKey, name: "MIP-Session-Key", kind: octetString, flags: Mandatory},
 	{code: MIPAlgorithmType, name: "MIP-Algorithm-Type", kind: unsigned32, flags: Mandatory},
 	{code: MIPReplayMode, name: "MIP-Replay-Mode", kind: unsigned32, flags: Mandatory},
 	{code: MIPHomeAgentHost, name: "MIP-Home-Agent-Host", kind: grouped, flags: Mandatory, group: homeAgentHostRules[:]},
 	{code: MIPMSALifetime, name: "MIP-MSA-Lifetime", kind: unsigned32, flags: Mandatory},
+	{code: SubscriptionIDAVP, name: "Subscription-Id", kind: grouped, flags: Mandatory, group: subscriptionRules[:]},
+	{code: SubscriptionIDData, name: "Subscription-Id-Data", kind: utf8String, flags: Mandatory},
+	{code: SubscriptionIDType, name: "Subscription-Id-Type", kind: unsigned32, flags: Mandatory},
+	{code: EAPPayload, name: "EAP-Payload", kind: octetString, flags: Mandatory},
+	{code: EAPReissuedPayload, name: "EAP-Reissued-Payload", kind: octetString, flags: Mandatory},
+	{code: EAPMasterSessionKey, name: "EAP-Master-Session-Key", kind: octetString, flags: Mandatory},
+	{code: AccountingEAPAuthMethod, name: "Accounting-EAP-Auth-Method", kind: unsigned64, flags: Mandatory},
 	{code: MIP6AgentInfo, name: "MIP6-Agent-Info", kind: grouped, flags: Mandatory, group: agentInfoRules[:]},
 	{code: MIPCareofAddress, name: "MIP-Careof-Address", kind: address, flags: Mandatory},
 	{code: MIPAuthenticator, name: "MIP-Authenticator", kind: octetString, flags: Mandatory},
@@ -236,21 +285,23 @@ var dictionary = [...]definition{
 	{code: MIPMNHAMSA, name: "MIP-MN-HA-MSA", kind: grouped, flags: Mandatory, group: associationRules[:]},
 	{code: ServiceSelection, name: "Service-Selection", kind: utf8String, flags: Mandatory},
 	{code: MIP6AuthMode, name: "MIP6-Auth-Mode", kind: unsigned32, flags: Mandatory},
+	{code: MobileNodeIdentifier, name: "Mobile-Node-Identifier", kind: utf8String, flags: Mandatory},
 	{code: QoSResources, name: "QoS-Resources", kind: grouped, flags: Mandatory},
 	{code: QoSCapability, name: "QoS-Capability", kind: grouped, flags: Mandatory},
 }
 
 // define finds what is known of an AVP; nil: nothing.
-func define(c Code, vendor uint32) *definition {
-	if vendor != 0 {
-		return nil
+func define(c Code) *definition {
+	words := dictionary[:]
+	if c.Vendor() != 0 {
+		words = tgppDictionary[:]
 	}
-	low, high := 0, len(dictionary)
+	low, high := 0, len(words)
 	for low < high {
 		switch middle := (low + high) / 2; {
-		case dictionary[middle].code == c:
-			return &dictionary[middle]
-		case dictionary[middle].code < c:
+		case words[middle].code == c:
+			return &words[middle]
+		case words[middle].code < c:
 			low = middle + 1
 		default:
 			high = middle
@@ -260,13 +311,16 @@ func define(c Code, vendor uint32) *definition {
 }
 
 // flagsOf gives the flags with which an AVP of the dictionary is sent.
-func flagsOf(c Code) AVPFlags { return define(c, 0).flags }
+func flagsOf(c Code) AVPFlags { return define(c).flags }
 
-// String is the AVP's name as RFCs spell it; one that is not known is AVP and
-// its number.
+// String is the AVP's name as RFCs and 3GPP spell it; one that is not known is
+// AVP and its number, after that of its vendor.
 func (c Code) String() string {
-	if d := define(c, 0); d != nil {
+	if d := define(c); d != nil {
 		return d.name
 	}
-	return fmt.Sprintf("AVP %d", uint32(c))
+	if c.Vendor() != 0 {
+		return fmt.Sprintf("AVP %d/%d", c.Vendor(), c.Number())
+	}
+	return fmt.Sprintf("AVP %d", c.Number())
 }

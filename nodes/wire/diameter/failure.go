@@ -11,7 +11,7 @@ type Failure struct {
 }
 
 func (f *Failure) Error() string {
-	return fmt.Sprintf("%s (%v, %d)", f.What, f.Result, uint32(f.Result))
+	return fmt.Sprintf("%s (%v, %d)", f.What, f.Result, f.Result.Number())
 }
 
 func (f *Failure) Unwrap() error { return ErrMalformed }
@@ -56,42 +56,97 @@ func (h Header) answerTo() Header {
 // AppendFailure appends the answer to a request that cannot be served. It has
 // the E bit where the code is that of a protocol error, and where the request
 // does not allow the form of its own command's answer: RFC 6733, sections 7.1.5
-// and 7.2.
+// and 7.2. It fails where the failure is a vendor's and the answer has no place
+// for that.
 func AppendFailure(b []byte, request *Message, from Identity, f *Failure) ([]byte, error) {
 	h := request.answerTo()
 	session := request.Find(SessionID)
 	if session != nil && (h.Application == Base || SessionID.kind().check(session.Data) != 0) {
 		session = nil // peers have no sessions between them
 	}
-	mip6 := h.Command == MIP6 && h.Application == MIP6A && session != nil
-	plain := h.Application == Base && (h.Command == DeviceWatchdog || h.Command == DisconnectPeer) ||
-		h.Application == MIP6A && (h.Command == SessionTermination || h.Command == AbortSession) && session != nil
-	if f.Result.ProtocolError() || !mip6 && !plain {
+	form := grammarOf(h.Command, h.Application, 0)
+	if f.Result.ProtocolError() || form == nil || !form.refusable(session != nil) {
 		h.Flags |= Error
-		mip6 = false
+		form = nil
+	}
+	o := f.Refused()
+	if form != nil && !form.allows(ExperimentalResult) {
+		if err := o.plain(h.Command); err != nil {
+			return nil, err
+		}
 	}
 	start := len(b)
 	b = h.append(b)
 	if session != nil {
 		b = session.append(b)
 	}
-	if mip6 { // RFC 5778, section 5.2.2
-		b = appendUint32(b, AuthApplicationID, uint32(MIP6A))
-		b = appendUint32(b, AuthRequestType, AuthorizeAuthenticate)
+	if form != nil {
+		b = form.appendNeeds(b, request)
 	}
-	o := f.Refused()
+	if form == nil && f.Result.Vendor() != 0 { // section 7.2: Result-Code must be there
+		b = appendUint32(b, ResultCodeAVP, UnableToComply.Number())
+	}
 	b = o.append(b)
 	b = from.append(b)
 	b = o.appendRest(b)
-	if h.Command != DisconnectPeer {
+	if form == nil || form.allows(OriginStateID) {
 		b = from.appendState(b)
 	}
 	for _, a := range all(request.AVPs, ProxyInfo) { // section 6.2: in the same order
-		if checkValue(&a, define(ProxyInfo, 0), nil) == nil {
+		if checkValue(&a, define(ProxyInfo), nil) == nil {
 			b = a.append(b)
 		}
 	}
 	return finish(b, start)
 }
 
-func (c Code) kind() kind { return define(c, 0).kind }
+// refusable says whether an answer of that form can be made without serving the
+// request.
+func (g *grammar) refusable(session bool) bool {
+	for _, r := range g.rules {
+		switch r.code {
+		case SessionID:
+			if r.min > 0 && !session {
+				return false
+			}
+		case ResultCodeAVP, OriginHost, OriginRealm, AuthApplicationID, VendorSpecificApplicationID, AuthRequestType, AuthSessionState:
+		default:
+			if r.min > 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// appendNeeds appends what an answer of that form must have besides an Outcome and
+// an Identity.
+func (g *grammar) appendNeeds(b []byte, request *Message) []byte {
+	if g.needs(AuthApplicationID) {
+		b = appendUint32(b, AuthApplicationID, request.Application)
+	}
+	if g.needs(VendorSpecificApplicationID) {
+		b = appendVendorApplication(b, request.Application)
+	}
+	if g.needs(AuthRequestType) {
+		asked := AuthorizeAuthenticate
+		if a := request.Find(AuthRequestType); a != nil && len(a.Data) == 4 && request.Command != MIP6 { // RFC 5778, section 5.2.2: always this one
+			asked = a.Uint32()
+		}
+		b = appendUint32(b, AuthRequestType, asked)
+	}
+	if g.needs(AuthSessionState) {
+		b = appendUint32(b, AuthSessionState, NoStateMaintained)
+	}
+	return b
+}
+
+// appendVendorApplication appends the Vendor-Specific-Application-Id of an
+// application of the 3GPP.
+func appendVendorApplication(b []byte, a Application) []byte {
+	return appendGroup(b, VendorSpecificApplicationID, func(b []byte) []byte {
+		return appendUint32(appendUint32(b, VendorID, TGPP), AuthApplicationID, a)
+	})
+}
+
+func (c Code) kind() kind { return define(c).kind }

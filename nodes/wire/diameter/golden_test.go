@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,41 +59,54 @@ var (
 
 func stateless(id Identity) Identity { id.State = 0; return id }
 
-// typed is what a golden file means: the value that writes it, and its parser.
-var typed = []struct {
+// A command is what all structs of messages can do.
+type command interface {
+	AppendTo([]byte, Header) ([]byte, error)
+}
+
+// A sample is what a golden file means: the value that writes it, and its parser.
+type sample struct {
 	file   string
 	header Header // of the request where it is an answer
-	value  interface {
-		AppendTo([]byte, Header) ([]byte, error)
-	}
-	parse func(*Message) (any, error)
-}{
+	value  command
+	parse  func(*Message) (any, error)
+}
+
+// reading makes a parser one for any command.
+func reading[T command](parse func(*Message) (T, error)) func(*Message) (any, error) {
+	return func(m *Message) (any, error) { return parse(m) }
+}
+
+// samples are all of them.
+func samples() []sample { return slices.Concat(typed, tgppTyped, eapTyped, gbaTyped) }
+
+var typed = []sample{
 	{"capabilities-exchange-request", Header{HopByHop: 1, EndToEnd: 2},
 		&CapabilitiesExchangeRequest{Capabilities{Identity: pgw, Addresses: []netip.Addr{agent}, Product: "s2clab", Auth: []Application{MIP6A}}},
-		func(m *Message) (any, error) { return ParseCapabilitiesExchangeRequest(m) }},
+		reading(ParseCapabilitiesExchangeRequest)},
 	{"capabilities-exchange-answer", Header{Flags: Request, Command: CapabilitiesExchange, HopByHop: 1, EndToEnd: 2},
 		&CapabilitiesExchangeAnswer{Outcome{Result: Success}, Capabilities{Identity: server, Addresses: []netip.Addr{netip.MustParseAddr("2001:db8:300::2")}, Product: "s2clab", Auth: []Application{MIP6A}}},
-		func(m *Message) (any, error) { return ParseCapabilitiesExchangeAnswer(m) }},
+		reading(ParseCapabilitiesExchangeAnswer)},
 	{"device-watchdog-request", Header{HopByHop: 3, EndToEnd: 4}, &DeviceWatchdogRequest{pgw},
-		func(m *Message) (any, error) { return ParseDeviceWatchdogRequest(m) }},
+		reading(ParseDeviceWatchdogRequest)},
 	{"device-watchdog-answer", Header{Flags: Request, Command: DeviceWatchdog, HopByHop: 3, EndToEnd: 4}, &DeviceWatchdogAnswer{Outcome{Result: Success}, server},
-		func(m *Message) (any, error) { return ParseDeviceWatchdogAnswer(m) }},
+		reading(ParseDeviceWatchdogAnswer)},
 	{"disconnect-peer-request", Header{HopByHop: 5, EndToEnd: 6}, &DisconnectPeerRequest{stateless(server), Rebooting},
-		func(m *Message) (any, error) { return ParseDisconnectPeerRequest(m) }},
+		reading(ParseDisconnectPeerRequest)},
 	{"disconnect-peer-answer", Header{Flags: Request, Command: DisconnectPeer, HopByHop: 5, EndToEnd: 6}, &DisconnectPeerAnswer{Outcome{Result: Success}, stateless(pgw)},
-		func(m *Message) (any, error) { return ParseDisconnectPeerAnswer(m) }},
+		reading(ParseDisconnectPeerAnswer)},
 	{"abort-session-request", Header{HopByHop: 9, EndToEnd: 10},
-		&AbortSessionRequest{Session: session, Identity: server, DestinationRealm: realm, DestinationHost: pgw.Host, User: nai},
-		func(m *Message) (any, error) { return ParseAbortSessionRequest(m) }},
+		&AbortSessionRequest{Application: MIP6A, Session: session, Identity: server, DestinationRealm: realm, DestinationHost: pgw.Host, User: nai},
+		reading(ParseAbortSessionRequest)},
 	{"abort-session-answer", Header{Flags: Request | Proxiable, Command: AbortSession, Application: MIP6A, HopByHop: 9, EndToEnd: 10},
 		&AbortSessionAnswer{Session: session, Outcome: Outcome{Result: Success}, Identity: pgw},
-		func(m *Message) (any, error) { return ParseAbortSessionAnswer(m) }},
+		reading(ParseAbortSessionAnswer)},
 	{"session-termination-request", Header{HopByHop: 7, EndToEnd: 8},
-		&SessionTerminationRequest{Session: session, Identity: pgw, DestinationRealm: "nai." + realm, User: nai, Cause: Logout},
-		func(m *Message) (any, error) { return ParseSessionTerminationRequest(m) }},
+		&SessionTerminationRequest{Application: MIP6A, Session: session, Identity: pgw, DestinationRealm: "nai." + realm, User: nai, Cause: Logout},
+		reading(ParseSessionTerminationRequest)},
 	{"session-termination-answer", Header{Flags: Request | Proxiable, Command: SessionTermination, Application: MIP6A, HopByHop: 7, EndToEnd: 8},
 		&SessionTerminationAnswer{Session: session, Outcome: Outcome{Result: Success}, Identity: server},
-		func(m *Message) (any, error) { return ParseSessionTerminationAnswer(m) }},
+		reading(ParseSessionTerminationAnswer)},
 	{"mip6a-request", Header{HopByHop: 0x01020304, EndToEnd: 0xa1b2c3d4}, &MIP6Request{
 		Session: session, Identity: pgw, DestinationRealm: "nai." + realm, User: nai, Mode: AuthMNAAA, SPI: 3,
 		Home: home, HomeAgent: agent, CareOf: careOf,
@@ -100,21 +114,35 @@ var typed = []struct {
 		MobilityData:  unhex("ffb4957e85aee318d8f0258c031fd18ae5dce807"),
 		Timestamp:     stamp, Service: "internet", NoState: true,
 		Homes: []netip.Addr{home}, Type: AuthorizeAuthenticate,
-	}, func(m *Message) (any, error) { return ParseMIP6Request(m) }},
+	}, reading(ParseMIP6Request)},
 	{"mip6a-answer", Header{Flags: Request | Proxiable, Command: MIP6, Application: MIP6A, HopByHop: 0x01020304, EndToEnd: 0xa1b2c3d4}, &MIP6Answer{
 		Session: session, Outcome: Outcome{Result: Success}, Identity: server, User: nai, Homes: []netip.Addr{home},
 		MSA:       &MSA{Key: unhex("eccf27d643b747f26256f01328d8a6a3"), Lifetime: time.Hour, SPI: 256, Algorithm: HMACSHA1, Replay: ReplayTimestamp},
 		Timestamp: stamp, Service: "internet", State: NoStateMaintained,
-	}, func(m *Message) (any, error) { return ParseMIP6Answer(m) }},
+	}, reading(ParseMIP6Answer)},
 	{"mip6a-answer-rejected", Header{Flags: Request | Proxiable, Command: MIP6, Application: MIP6A, HopByHop: 0x01020304, EndToEnd: 0xa1b2c3d4}, &MIP6Answer{
 		Session: session, Outcome: Outcome{Result: AuthenticationRejected, Text: "the MN-AAA authenticator is not right"}, Identity: server, User: nai, State: NoStateMaintained,
-	}, func(m *Message) (any, error) { return ParseMIP6Answer(m) }},
+	}, reading(ParseMIP6Answer)},
+	{"mip6a-request-aka", Header{HopByHop: 0x41, EndToEnd: 0x42}, &MIP6Request{
+		Session: session, Identity: pgw, DestinationRealm: "nai." + realm, User: nai, Mode: AuthAKA,
+		Home: home, HomeAgent: agent, CareOf: careOf, RES: vector.XRES, Timestamp: stamp,
+		Homes: []netip.Addr{home}, Type: AuthorizeAuthenticate,
+	}, reading(ParseMIP6Request)},
+	{"mip6a-answer-challenge", asked(MIP6, MIP6A, 0x43, 0x44), &MIP6Answer{
+		Session: session, Outcome: Outcome{Result: MultiRoundAuth}, Identity: server, User: nai, Challenge: &Challenge{RAND: vector.RAND, AUTN: vector.AUTN},
+		State: NoStateMaintained,
+	}, reading(ParseMIP6Answer)},
+	{"mip6a-answer-nonce", asked(MIP6, MIP6A, 0x45, 0x46), &MIP6Answer{
+		Session: session, Outcome: Outcome{Result: Success}, Identity: server, User: nai, Homes: []netip.Addr{home},
+		MSA: &MSA{Key: unhex("eccf27d643b747f26256f01328d8a6a3"), Lifetime: time.Hour, SPI: 256, Algorithm: HMACSHA1, Replay: ReplayTimestamp,
+			Nonce: unhex("000102030405060708090a0b0c0d0e0f")},
+	}, reading(ParseMIP6Answer)},
 }
 
-var values = cmp.Options{cmpopts.EquateEmpty(), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })}
+var values = cmp.Options{cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})}
 
 func TestMessagesAreTheOctetsThatTheRFCsSay(t *testing.T) {
-	for _, tt := range typed {
+	for _, tt := range samples() {
 		want := golden(t, tt.file)
 		got, err := tt.value.AppendTo([]byte("before"), tt.header)
 		if err != nil {
@@ -129,7 +157,7 @@ func TestMessagesAreTheOctetsThatTheRFCsSay(t *testing.T) {
 			t.Errorf("%s: %v", tt.file, err)
 			continue
 		}
-		if name, _, _ := strings.Cut(tt.file, "-answer-"); m.Name() != name && m.Name() != name+"-answer" {
+		if !strings.HasPrefix(tt.file, m.Name()) {
 			t.Errorf("%s: is named %s", tt.file, m.Name())
 		}
 		value, err := tt.parse(m)

@@ -11,8 +11,15 @@ import (
 // An AuthMode says how a mobile node is authenticated: RFC 5778, section 6.20.
 type AuthMode uint32
 
-// AuthMNAAA is MIP6_AUTH_MN_AAA, the only mode that is defined.
-const AuthMNAAA AuthMode = 1
+const (
+	AuthMNAAA AuthMode = 1 // MIP6_AUTH_MN_AAA, the only mode that is defined
+
+	// AuthAKA has AKA run inside Binding Updates: the answer to a first request is
+	// MultiRoundAuth with a Challenge, and a second request of the session has the
+	// RES of the card. Differs from RFC 5778, which has no such mode and no value
+	// for private use: this one is far from those that a registry would give out.
+	AuthAKA AuthMode = 0xffff0001
+)
 
 // AuthorizeAuthenticate is the Auth-Request-Type of every MIP6-Request: RFC
 // 5778, section 5.2.1; RFC 6733, section 8.7.
@@ -45,12 +52,13 @@ type MIP6Request struct {
 	DestinationHost  string // empty: any server of that realm
 	User             string // User-Name: the NAI of the MN-NAI option
 	Mode             AuthMode
-	SPI              uint32       // MIP-MN-AAA-SPI
+	SPI              uint32       // MIP-MN-AAA-SPI; 0 in another mode than AuthMNAAA: not told
 	Home             netip.Addr   // MIP-Mobile-Node-Address; unspecified: the server assigns one
 	HomeAgent        netip.Addr   // MIP-Home-Agent-Address in MIP6-Agent-Info; where the Binding Update went
 	CareOf           netip.Addr   // MIP-Careof-Address
-	Authenticator    []byte       // MIP-Authenticator: data of the MN-AAA option
-	MobilityData     []byte       // MIP-MAC-Mobility-Data: RFC 4285, section 5.2; 20 octets
+	Authenticator    []byte       // MIP-Authenticator: data of the MN-AAA option; nil in another mode: none
+	MobilityData     []byte       // MIP-MAC-Mobility-Data: RFC 4285, section 5.2; 20 octets; nil in another mode: none
+	RES              []byte       // SIP-Authorization (TS 29.229, section 6.3.11), 4 to 16 octets; nil: none
 	Timestamp        []byte       // MIP-Timestamp, 8 octets; nil: the Binding Update had none
 	Service          string       // Service-Selection; empty: none
 	NoState          bool         // Auth-Session-State NO_STATE_MAINTAINED, as a hint
@@ -69,9 +77,11 @@ func (r *MIP6Request) AppendTo(b []byte, h Header) ([]byte, error) {
 	if r.Timestamp != nil && len(r.Timestamp) != 8 {
 		return nil, fmt.Errorf("mip6a-request: timestamp of %d octets, want 8", len(r.Timestamp))
 	}
-	h.Flags, h.Command, h.Application = h.Flags&Retransmitted|Request|Proxiable, MIP6, MIP6A
+	if n := len(r.RES); r.RES != nil && (n < leastRES || n > mostRES) {
+		return nil, fmt.Errorf("mip6a-request: RES of %d octets, want %d to %d", n, leastRES, mostRES)
+	}
 	start := len(b)
-	b = appendOctets(h.append(b), SessionID, r.Session)
+	b = appendOctets(h.request(MIP6, MIP6A).append(b), SessionID, r.Session)
 	b = appendUint32(b, AuthApplicationID, uint32(MIP6A))
 	b = r.Identity.append(b)
 	b = appendOctets(b, DestinationRealm, r.DestinationRealm)
@@ -82,7 +92,9 @@ func (r *MIP6Request) AppendTo(b []byte, h Header) ([]byte, error) {
 	b = appendUint32(b, AuthRequestType, AuthorizeAuthenticate)
 	b = r.appendState(b)
 	b = appendUint32(b, MIP6AuthMode, uint32(r.Mode))
-	b = appendUint32(b, MIPMNAAASPI, r.SPI)
+	if r.Mode == AuthMNAAA || r.SPI != 0 {
+		b = appendUint32(b, MIPMNAAASPI, r.SPI)
+	}
 	b = appendAddress(b, MIPMobileNodeAddress, r.Home)
 	b = appendGroup(b, MIP6AgentInfo, func(b []byte) []byte {
 		b = appendAddress(b, MIPHomeAgentAddress, r.HomeAgent)
@@ -92,8 +104,15 @@ func (r *MIP6Request) AppendTo(b []byte, h Header) ([]byte, error) {
 		})
 	})
 	b = appendAddress(b, MIPCareofAddress, r.CareOf)
-	b = appendOctets(b, MIPAuthenticator, r.Authenticator)
-	b = appendOctets(b, MIPMACMobilityData, r.MobilityData)
+	if r.Mode == AuthMNAAA || r.Authenticator != nil {
+		b = appendOctets(b, MIPAuthenticator, r.Authenticator)
+	}
+	if r.Mode == AuthMNAAA || r.MobilityData != nil {
+		b = appendOctets(b, MIPMACMobilityData, r.MobilityData)
+	}
+	if r.RES != nil {
+		b = appendExtra(b, SIPAuthorization, r.RES)
+	}
 	if r.Timestamp != nil {
 		b = appendOctets(b, MIPTimestamp, r.Timestamp)
 	}
@@ -125,6 +144,7 @@ func ParseMIP6Request(m *Message) (*MIP6Request, error) {
 		CareOf:           find(avps, MIPCareofAddress).Address(),
 		Authenticator:    octets(avps, MIPAuthenticator),
 		MobilityData:     octets(avps, MIPMACMobilityData),
+		RES:              octets(avps, SIPAuthorization),
 		Timestamp:        octets(avps, MIPTimestamp),
 		Service:          text(avps, ServiceSelection),
 		NoState:          number(avps, AuthSessionState) == NoStateMaintained,
@@ -141,14 +161,14 @@ func ParseMIP6Request(m *Message) (*MIP6Request, error) {
 		return nil, fail(MissingAVP, missing.example(), []*AVP{agent}, "%v is missing in %v", MIPHomeAgentAddress, MIP6AgentInfo)
 	}
 	r.HomeAgent = firstIPv6(held)
+	if n := len(r.RES); r.RES != nil && (n < leastRES || n > mostRES) {
+		return nil, &Failure{Result: InvalidAVPValue, AVP: find(avps, SIPAuthorization), What: fmt.Sprintf("%v of %d octets, want %d to %d", SIPAuthorization, n, leastRES, mostRES)}
+	}
 	if r.Mode != AuthMNAAA {
 		return r, nil
 	}
-	for _, c := range [...]Code{MIPMNAAASPI, MIPAuthenticator, MIPMACMobilityData} {
-		if find(avps, c) == nil {
-			missing := AVP{Code: c, Flags: flagsOf(c)}
-			return nil, &Failure{Result: MissingAVP, AVP: missing.example(), What: fmt.Sprintf("%v is missing, which mode MIP6_AUTH_MN_AAA needs", c)}
-		}
+	if err := wantTop(avps, MIPMNAAASPI, MIPAuthenticator, MIPMACMobilityData); err != nil {
+		return nil, err
 	}
 	if len(r.MobilityData) != sha1.Size { // RFC 4285, section 5.2
 		return nil, &Failure{Result: InvalidAVPValue, AVP: find(avps, MIPMACMobilityData), What: fmt.Sprintf("%v of %d octets, want %d", MIPMACMobilityData, len(r.MobilityData), sha1.Size)}
@@ -178,6 +198,19 @@ type MSA struct {
 	SPI       uint32        // MIP-MN-HA-SPI
 	Algorithm uint32        // MIP-Algorithm-Type: HMACSHA1
 	Replay    ReplayMode    // absent means ReplayNone
+	Nonce     []byte        // MIP-Nonce: what the mobile node derives Key from (RFC 4004, section 9.12; RFC 3957); nil: none
+}
+
+// A Challenge is what a card answers with a RES: TS 33.102, section 6.3.
+type Challenge struct {
+	RAND, AUTN [16]byte
+}
+
+// appendExtra appends an AVP of the 3GPP to a command that does not name it: the M
+// bit would have it refused.
+func appendExtra(b []byte, c Code, data []byte) []byte {
+	extra := AVP{Code: c, Flags: flagsOf(c) &^ Mandatory, Data: data}
+	return extra.append(b)
 }
 
 // A MIP6Answer (MIA) answers a MIP6Request: RFC 5778, section 5.2.2.
@@ -189,6 +222,7 @@ type MIP6Answer struct {
 	Homes      []netip.Addr  // MIP-Mobile-Node-Address: a must with Success
 	Agent      netip.Addr    // MIP6-Agent-Info: the home agent to go to; not valid: not told
 	MSA        *MSA          // nil: none
+	Challenge  *Challenge    // SIP-Authenticate (TS 29.229, section 6.3.10): with MultiRoundAuth; nil: none
 	Timestamp  []byte        // MIP-Timestamp, 8 octets; nil: not told
 	Service    string        // Service-Selection; empty: not told
 	State      uint32        // Auth-Session-State; absent means StateMaintained
@@ -198,6 +232,9 @@ type MIP6Answer struct {
 
 // AppendTo appends the whole message; h is the request's header.
 func (a *MIP6Answer) AppendTo(b []byte, h Header) ([]byte, error) {
+	if err := a.plain(MIP6); err != nil {
+		return nil, err
+	}
 	start := len(b)
 	b = appendOctets(h.answer(MIP6, MIP6A, a.Result).append(b), SessionID, a.Session)
 	b = appendUint32(b, AuthApplicationID, uint32(MIP6A))
@@ -232,8 +269,12 @@ func (a *MIP6Answer) AppendTo(b []byte, h Header) ([]byte, error) {
 			b = appendUint32(b, MIPMSALifetime, seconds)
 			b = appendUint32(b, MIPMNHASPI, a.MSA.SPI)
 			b = appendUint32(b, MIPAlgorithmType, a.MSA.Algorithm)
-			return appendUint32(b, MIPReplayMode, uint32(a.MSA.Replay))
+			b = appendUint32(b, MIPReplayMode, uint32(a.MSA.Replay))
+			return appendHeld(b, MIPNonce, a.MSA.Nonce)
 		})
+	}
+	if a.Challenge != nil {
+		b = appendExtra(b, SIPAuthenticate, append(a.Challenge.RAND[:16:16], a.Challenge.AUTN[:]...))
 	}
 	if a.Timestamp != nil {
 		if len(a.Timestamp) != 8 {
@@ -253,14 +294,14 @@ func (a *MIP6Answer) AppendTo(b []byte, h Header) ([]byte, error) {
 func inSeconds(what string, d time.Duration) (uint32, error) {
 	seconds := d / time.Second
 	if d < 0 || d%time.Second != 0 || seconds > math.MaxUint32 {
-		return 0, fmt.Errorf("mip6a-answer: %s %v: want 0 s to %d s in steps of 1 s", what, d, uint32(math.MaxUint32))
+		return 0, fmt.Errorf("%s %v: want 0 s to %d s in steps of 1 s", what, d, uint32(math.MaxUint32))
 	}
 	return uint32(seconds), nil
 }
 
 // ParseMIP6Answer checks and reads m. Errors are *Failure. With Success there is
 // a home address, and an MSA names its SPI and algorithm: RFC 5778, sections
-// 5.2.2, 6.4 and 6.13. An answer with the E bit is read by ParseError.
+// 5.2.2, 6.4 and 6.13. With MultiRoundAuth there is a Challenge. An answer with the E bit is read by ParseError.
 func ParseMIP6Answer(m *Message) (*MIP6Answer, error) {
 	if err := checkAs(m, MIP6, 0); err != nil {
 		return nil, err
@@ -298,9 +339,21 @@ func ParseMIP6Answer(m *Message) (*MIP6Answer, error) {
 			SPI:       number(inner, MIPMNHASPI),
 			Algorithm: number(inner, MIPAlgorithmType),
 			Replay:    ReplayNone, // section 6.12: absence is none
+			Nonce:     octets(inner, MIPNonce),
 		}
 		if replay := find(inner, MIPReplayMode); replay != nil {
 			a.MSA.Replay = ReplayMode(replay.Uint32())
+		}
+	}
+	if challenge := find(avps, SIPAuthenticate); challenge != nil {
+		if len(challenge.Data) != 32 {
+			return nil, &Failure{Result: InvalidAVPValue, AVP: challenge, What: fmt.Sprintf("%v of %d octets, want RAND and AUTN of 16 each", SIPAuthenticate, len(challenge.Data))}
+		}
+		a.Challenge = &Challenge{RAND: [16]byte(challenge.Data), AUTN: [16]byte(challenge.Data[16:])}
+	}
+	if a.Result == MultiRoundAuth {
+		if err := wantTop(avps, SIPAuthenticate); err != nil {
+			return nil, err
 		}
 	}
 	if a.Result == Success && len(a.Homes) == 0 {

@@ -4,9 +4,9 @@ import "fmt"
 
 // An Outcome is what every answer says of its request: RFC 6733, section 7.
 type Outcome struct {
-	Result ResultCode
-	Text   string // Error-Message, for people; empty: none
-	Failed []AVP  // in Failed-AVP: what was wrong with the request
+	Result ResultCode // of Result-Code, or of Experimental-Result if that has a vendor
+	Text   string     // Error-Message, for people; empty: none
+	Failed []AVP      // in Failed-AVP: what was wrong with the request
 }
 
 // Refused makes the Outcome that tells of a Failure.
@@ -15,7 +15,24 @@ func (f *Failure) Refused() Outcome {
 }
 
 func (o *Outcome) append(b []byte) []byte {
-	return appendUint32(b, ResultCodeAVP, uint32(o.Result))
+	if o.Result.Vendor() != 0 {
+		return appendExperimental(b, o.Result)
+	}
+	return appendUint32(b, ResultCodeAVP, o.Result.Number())
+}
+
+func appendExperimental(b []byte, r ResultCode) []byte {
+	return appendGroup(b, ExperimentalResult, func(b []byte) []byte {
+		return appendUint32(appendUint32(b, VendorID, r.Vendor()), ExperimentalResultCode, r.Number())
+	})
+}
+
+// plain refuses a vendor's result in an answer that has no place for it.
+func (o *Outcome) plain(c Command) error {
+	if o.Result.Vendor() != 0 {
+		return fmt.Errorf("%v-answer: result %v of vendor %d, want one of the IETF", c, o.Result, o.Result.Vendor())
+	}
+	return nil
 }
 
 func (o *Outcome) appendRest(b []byte) []byte {
@@ -29,12 +46,25 @@ func (o *Outcome) appendRest(b []byte) []byte {
 }
 
 func parseOutcome(avps []AVP) Outcome {
-	o := Outcome{Result: ResultCode(number(avps, ResultCodeAVP)), Text: text(avps, ErrorMessage)}
+	o := Outcome{Text: text(avps, ErrorMessage)}
+	if result := find(avps, ResultCodeAVP); result != nil {
+		o.Result = ResultCode(result.Uint32())
+	} else {
+		held := inner(avps, ExperimentalResult)
+		o.Result = ResultCode(number(held, VendorID))<<32 | ResultCode(number(held, ExperimentalResultCode))
+	}
 	for _, group := range all(avps, FailedAVP) {
 		inner, _ := ParseAVPs(group.Data) // as much as can be read
 		o.Failed = append(o.Failed, inner...)
 	}
 	return o
+}
+
+// request is the header of that command's request, with the identifiers and the T
+// bit of h.
+func (h Header) request(c Command, a Application) Header {
+	h.Flags, h.Command, h.Application = h.Flags&Retransmitted|Request|Proxiable, c, a
+	return h
 }
 
 // answer is the header of that command's answer to a request with this header.

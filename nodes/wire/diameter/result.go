@@ -2,8 +2,15 @@ package diameter
 
 import "fmt"
 
-// A ResultCode is the value of a Result-Code AVP: RFC 6733, section 7.1.
-type ResultCode uint32
+// A ResultCode is the value of a Result-Code AVP (RFC 6733, section 7.1) or, with
+// its vendor in the high 32 bits, of an Experimental-Result (section 7.6).
+type ResultCode uint64
+
+// Number is the code alone.
+func (r ResultCode) Number() uint32 { return uint32(r) }
+
+// Vendor is whose result it is; 0: the IETF's.
+func (r ResultCode) Vendor() uint32 { return uint32(r >> 32) }
 
 const (
 	MultiRoundAuth ResultCode = 1001
@@ -49,14 +56,14 @@ const (
 )
 
 // Succeeded says whether the request was served: a code of 2xxx.
-func (r ResultCode) Succeeded() bool { return r/1000 == 2 }
+func (r ResultCode) Succeeded() bool { return r.Number()/1000 == 2 }
 
 // ProtocolError says whether the code is of those that go with the E bit: RFC
-// 6733, section 7.1.3.
+// 6733, section 7.1.3. No vendor has any.
 func (r ResultCode) ProtocolError() bool { return r/1000 == 3 }
 
-// String is the RFC's name in kebab-case, without "diameter"; a code without a
-// name here is result- and its number.
+// String is the standard's name in kebab-case, without "diameter" and, of
+// the 3GPP's, "error"; a code without a name here is result- and its number, after that of its vendor.
 func (r ResultCode) String() string {
 	switch r {
 	case MultiRoundAuth:
@@ -130,5 +137,8 @@ func (r ResultCode) String() string {
 	case ErrorMIP6AuthMode:
 		return "error-mip6-auth-mode"
 	}
-	return fmt.Sprintf("result-%d", uint32(r))
+	if r.Vendor() != 0 {
+		return vendorResultName(r)
+	}
+	return fmt.Sprintf("result-%d", r.Number())
 }

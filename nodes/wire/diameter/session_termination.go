@@ -1,11 +1,14 @@
 package diameter
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // A TerminationCause says why a session ends: RFC 6733, section 8.15.
 type TerminationCause uint32
 
-// Causes that a home agent has.
+// Causes that a home agent, an ePDG or an access network has.
 const (
 	Logout         TerminationCause = 1 // the mobile node de-registered
 	Administrative TerminationCause = 4 // the home agent's or the server's decision
@@ -30,9 +33,11 @@ func (c TerminationCause) String() string {
 }
 
 // A SessionTerminationRequest (STR) tells a server that keeps state that a
-// session of MIP6A has ended: RFC 6733, section 8.4.1; RFC 5778, section 4.3.1.
+// session has ended: RFC 6733, section 8.4.1; RFC 5778, section 4.3.1; TS 29.273,
+// sections 5.2.2, 7.2.2 and 9.2.2.
 type SessionTerminationRequest struct {
-	Session string
+	Application Application // the session's; not written: MIP6A
+	Session     string
 	Identity
 	DestinationRealm string
 	DestinationHost  string // empty: not told
@@ -43,12 +48,13 @@ type SessionTerminationRequest struct {
 
 // AppendTo appends the whole message; of h, the identifiers and the T bit are taken.
 func (r *SessionTerminationRequest) AppendTo(b []byte, h Header) ([]byte, error) {
-	h.Flags, h.Command, h.Application = h.Flags&Retransmitted|Request|Proxiable, SessionTermination, MIP6A
+	application := cmp.Or(r.Application, MIP6A)
+	h = h.request(SessionTermination, application)
 	start := len(b)
 	b = appendOctets(h.append(b), SessionID, r.Session)
 	b = r.Identity.append(b)
 	b = appendOctets(b, DestinationRealm, r.DestinationRealm)
-	b = appendUint32(b, AuthApplicationID, uint32(MIP6A))
+	b = appendUint32(b, AuthApplicationID, application)
 	b = appendUint32(b, TerminationCauseAVP, uint32(r.Cause))
 	if r.User != "" {
 		b = appendOctets(b, UserName, r.User)
@@ -65,6 +71,7 @@ func ParseSessionTerminationRequest(m *Message) (*SessionTerminationRequest, err
 		return nil, err
 	}
 	return &SessionTerminationRequest{
+		Application:      m.Application,
 		Session:          text(m.AVPs, SessionID),
 		Identity:         parseIdentity(m.AVPs),
 		DestinationRealm: text(m.AVPs, DestinationRealm),
@@ -85,8 +92,11 @@ type SessionTerminationAnswer struct {
 
 // AppendTo appends the whole message; h is the request's header.
 func (a *SessionTerminationAnswer) AppendTo(b []byte, h Header) ([]byte, error) {
+	if err := a.plain(SessionTermination); err != nil {
+		return nil, err
+	}
 	start := len(b)
-	b = appendOctets(h.answer(SessionTermination, MIP6A, a.Result).append(b), SessionID, a.Session)
+	b = appendOctets(h.answer(SessionTermination, cmp.Or(h.Application, MIP6A), a.Result).append(b), SessionID, a.Session)
 	b = a.Identity.append(a.Outcome.append(b))
 	b = appendAll(a.appendState(a.appendRest(b)), a.ProxyInfo)
 	return finish(b, start)
