@@ -67,9 +67,12 @@ func New(cfg *control.Config, now time.Time) (*Machine, error) {
 			Identity:     identity,
 			Product:      "s2clab",
 			Applications: []diameter.Application{diameter.MIP6A},
-			Serves:       []diameter.Command{diameter.MIP6, diameter.SessionTermination},
-			Watchdog:     own.Watchdog,
-			Rand:         rng,
+			Serves: []diampeer.Service{
+				{Application: diameter.MIP6A, Command: diameter.MIP6},
+				{Application: diameter.MIP6A, Command: diameter.SessionTermination},
+			},
+			Watchdog: own.Watchdog,
+			Rand:     rng,
 		}}),
 		authority: authority,
 		sessions:  newSessions(),
@@ -168,7 +171,7 @@ func (m *Machine) act(now, at time.Time, out []diampeer.Output) {
 	}
 	octets, result := m.serve(now, at, serve.Message)
 	m.answered(serve.Message, result)
-	for _, o := range m.server.Answer(now, serve.Conn, octets, result != diameter.TooBusy) {
+	for _, o := range m.server.Answer(now, serve.ID, octets, result != diameter.TooBusy) {
 		m.out = append(m.out, o)
 	}
 }

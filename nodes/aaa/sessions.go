@@ -31,6 +31,7 @@ type session struct {
 
 	aborting bool
 	asked    uint64    // the request that awaits an answer; 0: none
+	endToEnd uint32    // under which it was sent; 0: it has not been
 	again    time.Time // when to ask again, while none does
 	attempt  int
 }
@@ -172,8 +173,8 @@ func (m *Machine) abort(now time.Time, s *session) {
 	m.sessions.asks++
 	s.asked, s.again = m.sessions.asks, time.Time{}
 	m.events.tell(abortSent, map[string]any{"nai": s.nai, "session": s.id, "peer": s.host, "attempt": s.attempt})
-	m.act(now, now, m.server.Step(now, diampeer.Ask{ID: s.asked, Peer: s.host, Again: s.attempt > 1,
-		Request: &diameter.AbortSessionRequest{Session: s.id, User: s.nai}}))
+	m.act(now, now, m.server.Step(now, diampeer.Ask{ID: s.asked, Again: s.endToEnd,
+		Request: &diameter.AbortSessionRequest{Session: s.id, Identity: m.identity, DestinationHost: s.host, User: s.nai}}))
 }
 
 // aborted takes what became of an Abort-Session-Request. A session that the home
@@ -189,7 +190,7 @@ func (m *Machine) aborted(now time.Time, in diampeer.Done) {
 		m.sessions.aborting = slices.Delete(m.sessions.aborting, i, i+1)
 		return
 	}
-	s.asked = 0
+	s.asked, s.endToEnd = 0, in.EndToEnd
 	fields := map[string]any{"nai": s.nai, "session": s.id, "peer": s.host}
 	switch {
 	case in.Result == 0 && s.attempt < abortAttempts:
@@ -205,7 +206,7 @@ func (m *Machine) aborted(now time.Time, in diampeer.Done) {
 		m.close(s, "unknown-to-home-agent", nil)
 		return
 	}
-	s.aborting, s.attempt = false, 0
+	s.aborting, s.attempt, s.endToEnd = false, 0, 0
 	m.sessions.aborting = slices.Delete(m.sessions.aborting, i, i+1)
 	fields["reason"] = in.Reason
 	m.events.tell(abortFailed, fields)

@@ -49,7 +49,7 @@ func (k *kernel) deliver(d diampeer.Deliver) {
 
 func (k *kernel) refuseAbort(d diampeer.Deliver, f *diameter.Failure) {
 	if octets, err := diameter.AppendFailure(nil, d.Message, k.identity, f); err == nil {
-		k.client.Answer(d.Conn, octets)
+		k.client.Answer(d.ID, octets, f.Result != diameter.TooBusy)
 	}
 }
 
@@ -75,7 +75,7 @@ func (k *kernel) answerAbort(o AnswerAbort) error {
 	if err != nil {
 		return err
 	}
-	k.client.Answer(d.Conn, octets)
+	k.client.Answer(d.ID, octets, true)
 	return nil
 }
 
@@ -89,7 +89,7 @@ var whyNot = map[diameter.ResultCode]string{
 // terminate sends a Session-Termination-Request.
 func (k *kernel) terminate(o TerminateSession) {
 	k.client.Ask(&diameter.SessionTerminationRequest{
-		Session: o.Session, User: o.NAI, DestinationHost: o.Server, Cause: diameter.TerminationCause(o.Cause),
+		Session: o.Session, Identity: k.identity, User: o.NAI, DestinationHost: o.Server, Cause: diameter.TerminationCause(o.Cause),
 	}, func(r diampeer.Outcome) {
 		k.answers(SessionTerminated{NAI: o.NAI, Session: o.Session, Result: uint32(r.Result), Reason: r.Reason})
 	})

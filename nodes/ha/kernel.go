@@ -141,34 +141,35 @@ func (k *kernel) counters() any {
 func (k *kernel) ask(a *AskAAA) {
 	id := a.ID
 	k.client.Ask(&diameter.MIP6Request{
-		User: a.NAI, Mode: diameter.AuthMNAAA, SPI: a.SPI, Home: a.HomeAddress, HomeAgent: k.address, CareOf: a.CareOf,
+		Identity: k.identity, User: a.NAI, Mode: diameter.AuthMNAAA, SPI: a.SPI, Home: a.HomeAddress, HomeAgent: k.address, CareOf: a.CareOf,
 		Authenticator: a.Authenticator, MobilityData: a.MobilityData[:], Timestamp: a.Timestamp, Service: a.Service,
 	}, func(o diampeer.Outcome) { k.answers(outcome(id, o)) })
 }
 
 // outcome says in the machine's terms what became of a question.
 func outcome(id uint64, o diampeer.Outcome) Input {
-	switch {
-	case o.Result == 0:
+	if o.Result == 0 {
 		return AAAFailed{ID: id, Reason: o.Reason}
-	case o.Result == diameter.Success && o.Answer == nil:
-		return AAAFailed{ID: id, Reason: "malformed-answer"}
 	}
-	in := &AAAAnswered{ID: id, Peer: o.Peer, Result: uint32(o.Result)}
-	if o.Answer == nil {
+	in := &AAAAnswered{ID: id, Peer: o.Host, Result: uint32(o.Result)}
+	answer, err := diameter.ParseMIP6Answer(o.Message)
+	if err != nil { // with the E bit, it says no more than its result
+		if o.Result == diameter.Success {
+			return AAAFailed{ID: id, Reason: "malformed-answer"}
+		}
 		return in
 	}
-	if o.Answer.State == diameter.StateMaintained && o.Result.Succeeded() {
-		in.SessionID, in.Server = o.Answer.Session, o.Answer.Host
+	if answer.State == diameter.StateMaintained && o.Result.Succeeded() {
+		in.SessionID, in.Server = answer.Session, answer.Host
 	}
-	for _, home := range o.Answer.Homes {
+	for _, home := range answer.Homes {
 		if home.Is6() {
 			in.HomeAddress = home
 			break
 		}
 	}
-	in.Agent = o.Answer.Agent
-	if s := o.Answer.MSA; s != nil && s.Algorithm == diameter.HMACSHA1 {
+	in.Agent = answer.Agent
+	if s := answer.MSA; s != nil && s.Algorithm == diameter.HMACSHA1 {
 		in.Session = &Session{Key: s.Key, SPI: s.SPI, Lifetime: s.Lifetime, Timestamp: s.Replay == diameter.ReplayTimestamp}
 	}
 	return in

@@ -601,7 +601,7 @@ func aaaServer(t *testing.T, answer func(r *diameter.MIP6Request) *diameter.MIP6
 	identity := diameter.Identity{Host: "aaa.example.org", Realm: "example.org"}
 	server := diampeer.NewServer(diampeer.ServerOptions{Local: diampeer.Local{
 		Identity: identity, Product: "test", Applications: []diameter.Application{diameter.MIP6A},
-		Serves: []diameter.Command{diameter.MIP6}, Rand: rand.New(rand.NewPCG(1, 1)),
+		Serves: []diampeer.Service{{Application: diameter.MIP6A, Command: diameter.MIP6}}, Rand: rand.New(rand.NewPCG(1, 1)),
 	}})
 	transport := host.NewDiameterTransport(t.Context())
 	at, err := transport.Listen(netip.MustParseAddrPort("127.0.0.1:0"))
@@ -630,7 +630,7 @@ func aaaServer(t *testing.T, answer func(r *diameter.MIP6Request) *diameter.MIP6
 				t.Error(err)
 				return
 			}
-			act(server.Answer(time.Now(), d.Conn, octets, true))
+			act(server.Answer(time.Now(), d.ID, octets, true))
 		}
 	}
 	go func() {

@@ -173,12 +173,27 @@ func TestTheLoopAsksAndTakesAnswers(t *testing.T) {
 		b.wantDid(t, "aaa-asked")
 		key := session(ask, 300)
 		b.inputs <- outcome(ask.ID, diampeer.Outcome{
-			Result: diameter.Success, Peer: "aaa.example.org", Answer: &diameter.MIP6Answer{
-				Homes: []netip.Addr{homeA}, MSA: &diameter.MSA{Key: key.Key, Lifetime: time.Hour, SPI: 300, Algorithm: diameter.HMACSHA1, Replay: diameter.ReplayTimestamp},
-			}})
+			Result: diameter.Success, Host: "aaa.example.org", Message: message(t, &diameter.MIP6Answer{
+				Outcome: diameter.Outcome{Result: diameter.Success}, Homes: []netip.Addr{homeA}, MSA: &diameter.MSA{Key: key.Key, Lifetime: time.Hour, SPI: 300, Algorithm: diameter.HMACSHA1, Replay: diameter.ReplayTimestamp},
+			})})
 		synctest.Wait()
 		b.wantDid(t, "aaa-answered", "association-made", "set-tunnel", "send 1 ", "set-proxy", "advertise-neighbor", "binding-accepted")
 	})
+}
+
+// message is an answer as a client gives it.
+func message(t *testing.T, a *diameter.MIP6Answer) *diameter.Message {
+	t.Helper()
+	a.Session, a.Identity, a.State = "ha;1;1", diameter.Identity{Host: "aaa.example.org", Realm: "example.org"}, diameter.NoStateMaintained
+	octets, err := a.AppendTo(nil, diameter.Header{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := diameter.Parse(octets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 func TestOutcomesOfTheClientAreAnswersOrFailures(t *testing.T) {
@@ -186,10 +201,11 @@ func TestOutcomesOfTheClientAreAnswersOrFailures(t *testing.T) {
 		outcome diampeer.Outcome
 		want    Input
 	}{
-		"nobody":    {diampeer.Outcome{Reason: "no-peer"}, AAAFailed{ID: 7, Reason: "no-peer"}},
-		"rejected":  {diampeer.Outcome{Reason: "authentication-rejected", Result: 4001, Peer: "p"}, &AAAAnswered{ID: 7, Peer: "p", Result: 4001}},
-		"no answer": {diampeer.Outcome{Result: 2001}, AAAFailed{ID: 7, Reason: "malformed-answer"}},
-		"another algorithm": {diampeer.Outcome{Result: 2001, Answer: &diameter.MIP6Answer{MSA: &diameter.MSA{Algorithm: 9}, Homes: []netip.Addr{homeB}}},
+		"nobody": {diampeer.Outcome{Reason: "no-peer"}, AAAFailed{ID: 7, Reason: "no-peer"}},
+		"rejected": {diampeer.Outcome{Reason: "authentication-rejected", Result: 4001, Peer: "relay", Host: "p",
+			Message: message(t, &diameter.MIP6Answer{Outcome: diameter.Outcome{Result: 4001}})}, &AAAAnswered{ID: 7, Peer: "p", Result: 4001}},
+		"no answer": {diampeer.Outcome{Result: 2001, Message: message(t, &diameter.MIP6Answer{Outcome: diameter.Outcome{Result: 2001}})}, AAAFailed{ID: 7, Reason: "malformed-answer"}},
+		"another algorithm": {diampeer.Outcome{Result: 2001, Message: message(t, &diameter.MIP6Answer{Outcome: diameter.Outcome{Result: 2001}, MSA: &diameter.MSA{Algorithm: 9}, Homes: []netip.Addr{homeB}})},
 			&AAAAnswered{ID: 7, Result: 2001, HomeAddress: homeB}},
 	} {
 		if diff := cmp.Diff(c.want, outcome(7, c.outcome), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {

@@ -225,7 +225,7 @@ func (k *kernel) connect(cfg *control.Config, t teller) error {
 			Identity:     k.identity,
 			Product:      "s2clab",
 			Applications: []diameter.Application{diameter.MIP6A},
-			Serves:       []diameter.Command{diameter.AbortSession},
+			Serves:       []diampeer.Service{{Application: diameter.MIP6A, Command: diameter.AbortSession}},
 			Watchdog:     h.Watchdog,
 			Rand:         rand.New(rand.NewPCG(cfg.Seed, 0xaaa)),
 		},

@@ -44,7 +44,8 @@ type DiameterTransport struct {
 }
 
 // acceptedNames is where the names of accepted connections begin; machines that
-// connect count from 1.
+// connect count from 1. So one transport may serve a diampeer.Server and one
+// diampeer.Client: both are given every input, and each knows its own.
 const acceptedNames = 1 << 63
 
 // NewDiameterTransport makes a transport that ends with ctx or Close.
@@ -357,7 +358,7 @@ type DiameterClient struct {
 
 	mu      sync.Mutex
 	asks    []diameterAsk
-	answers []diampeer.Write
+	answers []diameterAnswer
 	ended   bool
 	last    uint64 // the ID given last
 	done    map[uint64]func(diampeer.Outcome)
@@ -366,6 +367,12 @@ type DiameterClient struct {
 type diameterAsk struct {
 	id      uint64
 	request diampeer.Request
+}
+
+type diameterAnswer struct {
+	id     uint64
+	octets []byte
+	final  bool
 }
 
 // NewDiameterClient makes a client; Run starts it. It hands Up, Down, Suspected,
@@ -379,8 +386,8 @@ func NewDiameterClient(o diampeer.ClientOptions, tell func(diampeer.Output)) (*D
 }
 
 // Ask sends a request and returns at once. What became of it is given to done,
-// once, in the goroutine of Run and never inside Ask. Of a *diameter.MIP6Request,
-// Identity is filled in, and Session and DestinationRealm where they are empty.
+// once, in the goroutine of Run and never inside Ask. What the request may leave
+// empty is said at diampeer.Ask.
 func (c *DiameterClient) Ask(r diampeer.Request, done func(diampeer.Outcome)) {
 	c.mu.Lock()
 	if c.ended {
@@ -398,10 +405,11 @@ func (c *DiameterClient) Ask(r diampeer.Request, done func(diampeer.Outcome)) {
 	}
 }
 
-// Answer sends the answer to a request that tell was given as a Deliver.
-func (c *DiameterClient) Answer(conn uint64, octets []byte) {
+// Answer sends the answer to the request that tell was given as a Deliver with
+// that ID, now or later; final says that the answer will always be so.
+func (c *DiameterClient) Answer(id uint64, octets []byte, final bool) {
 	c.mu.Lock()
-	c.answers = append(c.answers, diampeer.Write{Conn: conn, Octets: octets})
+	c.answers = append(c.answers, diameterAnswer{id, octets, final})
 	c.mu.Unlock()
 	select {
 	case c.wake <- struct{}{}:
@@ -456,7 +464,7 @@ func (c *DiameterClient) ask(t *DiameterTransport) {
 	c.asks, c.answers = nil, nil
 	c.mu.Unlock()
 	for _, a := range answers {
-		c.act(t, c.machine.Answer(a.Conn, a.Octets))
+		c.act(t, c.machine.Answer(time.Now(), a.id, a.octets, a.final))
 	}
 	for _, a := range asks {
 		c.act(t, c.machine.Step(time.Now(), diampeer.Ask{ID: a.id, Request: a.request}))

@@ -11,20 +11,6 @@ import (
 	"s2clab/nodes/wire/diameter"
 )
 
-// An Outcome is what became of a request.
-type Outcome struct {
-	// Reason is empty where the request was served. Else it says why not, in
-	// kebab-case: time-out (no answer), no-peer (nobody to ask), overload (too
-	// many requests wait already), stopped, malformed-request,
-	// malformed-answer, or the name of Result (authentication-rejected,
-	// too-busy, ...).
-	Reason  string
-	Result  diameter.ResultCode  // Result-Code of the last answer; 0: none came
-	Peer    string               // that answered; empty: none did
-	Message *diameter.Message    // its answer; nil: none that can be read
-	Answer  *diameter.MIP6Answer // the same read; nil: not a MIP6Answer, or one with the E bit
-}
-
 // A Remote is a server that a Client may ask.
 type Remote struct {
 	Host    string // Diameter identity
@@ -32,17 +18,29 @@ type Remote struct {
 	Address netip.AddrPort
 }
 
+// A Route says by which servers a realm is reached: a line of the routing table of
+// RFC 6733, section 2.7. A server may be a relay or proxy, with the realm behind it.
+type Route struct {
+	Realm string   // empty: every realm that has no route of its own
+	Hosts []string // Diameter identities of servers, the preferred one first
+}
+
 // A Client asks several Diameter servers, of which the first is preferred: the
 // failover of RFC 6733, section 5.5.4, and RFC 3539, section 3.4.2. It keeps
 // connections with all of them, ready for use.
 //
-// A request goes to one server; a SessionTerminationRequest to the server that it
-// names and no other, since nobody else has the session. Where that one fails, does not answer within
-// Timeout, or says that it cannot serve it now (TOO_BUSY, UNABLE_TO_DELIVER,
+// A request goes to one server that has its application, or is a relay, and by
+// which its Destination-Realm is reached. One with a Destination-Host goes to that
+// server, else to a relay, and to no other, since nobody else has the session;
+// where the host is no server here, it goes by the one by which it was heard last,
+// else as if for its realm. Where a server fails, does not answer within Timeout,
+// or says that it cannot serve it now (TOO_BUSY, UNABLE_TO_DELIVER,
 // LOOP_DETECTED), it goes to the next, with the T bit where the first may have
 // got it. No server is asked twice, unless its connection broke meanwhile. One
 // that was too busy, or has not answered and is silent since, comes last.
 // Where none can be asked and one may come up, the request waits, for Timeout at most.
+//
+// Requests of servers are given to the owner, who answers each by Answer.
 type Client struct {
 	local   *Local
 	timeout time.Duration
@@ -51,6 +49,10 @@ type Client struct {
 	busy    []time.Time // until when a server that was too busy comes last
 	slow    []bool      // did not answer a request in time, and has said nothing since
 	realm   string
+	routes  map[string][]int // servers, by realm in lower case
+	anyone  []int            // for realms without a route
+	hosts   hosts
+	inbox   inbox
 
 	conns    uint64 // names of connections
 	endToEnd uint32
@@ -67,6 +69,7 @@ type Client struct {
 type ClientOptions struct {
 	Local   Local
 	Servers []Remote      // at most 64
+	Routes  []Route       // none: any server reaches every realm
 	Timeout time.Duration // for one request to one server; 0: 2 s
 	Most    int           // requests outstanding; 0: 4096
 	Now     time.Time     // of the start, for identifiers that are unique across starts
@@ -82,15 +85,18 @@ const (
 type asked struct {
 	id      uint64
 	octets  []byte
-	command diameter.Command
+	header  diameter.Header
 	session string
+	again   bool      // asked before: the T bit in any case
+	sent    bool      // a server may have got it
+	ways    []int     // servers that it may go to, the preferred one first
+	direct  int       // the server that is its Destination-Host; -1: none is
 	at      int       // the peer that has it now; -1: waits for one
 	due     time.Time // when that has lasted too long
 	tried   uint64    // peers, as bits
 	silent  uint64    // peers that it was sent to and that have not answered, as bits
 	hops    []hop
-	result  diameter.ResultCode // of the last peer that could not serve it
-	by      string              // which
+	last    Outcome // what the last peer said that could not serve it
 }
 
 type hop struct {
@@ -108,7 +114,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if len(o.Servers) > 64 {
 		return nil, errors.New("more than 64 Diameter servers")
 	}
-	c := &Client{local: &o.Local, timeout: o.Timeout, most: o.Most, pending: map[uint64]*asked{}}
+	c := &Client{local: &o.Local, timeout: o.Timeout, most: o.Most, pending: map[uint64]*asked{}, inbox: newInbox()}
 	if c.timeout <= 0 {
 		c.timeout = defaultTimeout
 	}
@@ -126,7 +132,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 			c.realm = s.Realm
 		}
 	}
-	return c, nil
+	return c, c.route(o.Routes)
 }
 
 func (c *Client) name() uint64 { c.conns++; return c.conns }
@@ -245,20 +251,24 @@ func (c *Client) collect(now time.Time, i int) {
 	p.out = nil
 	freed, gone := false, false
 	for _, o := range said {
-		if a, ok := o.(answered); ok {
-			c.answered(now, i, a)
+		switch o := o.(type) {
+		case answered:
+			c.answered(now, i, o)
 			continue
-		}
-		c.out = append(c.out, o)
-		switch o.(type) {
+		case Deliver:
+			c.heard(i, o.Message)
+			c.out = append(c.out, c.inbox.take(now, p, o)...)
+			continue
 		case Up, Restored:
 			freed = true
-		case Suspected:
-			c.suspected(now, i)
-		case Down:
-			gone = true
 		case Rejected:
 			freed = true // whoever waits for it need not
+		case Down:
+			gone = true
+		}
+		c.out = append(c.out, o)
+		if _, ok := o.(Suspected); ok {
+			c.suspected(now, i)
 		}
 	}
 	p.out = said[:0]
@@ -273,7 +283,7 @@ func (c *Client) collect(now time.Time, i int) {
 // ask begins a request.
 func (c *Client) ask(now time.Time, in Ask) {
 	refuse := func(reason string) {
-		c.out = append(c.out, Done{ID: in.ID, Outcome: Outcome{Reason: reason}})
+		c.out = append(c.out, Done{ID: in.ID, Outcome: Outcome{Reason: reason, EndToEnd: in.Again}})
 	}
 	switch {
 	case c.stopped:
@@ -283,79 +293,64 @@ func (c *Client) ask(now time.Time, in Ask) {
 		refuse("overload")
 		return
 	}
-	a := &asked{id: in.ID, at: -1}
-	switch r := in.Request.(type) {
-	case *diameter.MIP6Request:
-		filled := *r
-		filled.Identity = c.local.Identity
-		c.fill(&filled.Session, &filled.DestinationRealm, r.User)
-		in.Request, a.session, a.command = &filled, filled.Session, diameter.MIP6
-	case *diameter.SessionTerminationRequest:
-		a.tried = c.allBut(r.DestinationHost)
-		filled := *r
-		filled.Identity = c.local.Identity
-		c.fill(&filled.Session, &filled.DestinationRealm, r.User)
-		in.Request, a.session, a.command = &filled, filled.Session, diameter.SessionTermination
+	endToEnd := in.Again
+	if endToEnd == 0 {
+		endToEnd = next(&c.endToEnd)
 	}
-	c.endToEnd++
-	octets, err := in.Request.AppendTo(nil, diameter.Header{EndToEnd: c.endToEnd})
+	d, err := c.local.draw(in.Request, endToEnd)
 	if err != nil {
 		refuse("malformed-request")
 		return
 	}
-	a.octets = octets
+	d.fill(diameter.SessionID, c.newSession)
+	d.fill(diameter.DestinationRealm, func() string { return c.realmOf(d.text(diameter.UserName)) })
+	a := &asked{id: in.ID, at: -1, header: d.Header, session: d.text(diameter.SessionID), again: in.Again != 0}
+	if a.octets, err = d.done(); err != nil {
+		refuse("malformed-request")
+		return
+	}
+	a.ways, a.direct = c.waysTo(d.text(diameter.DestinationRealm), d.text(diameter.DestinationHost))
+	if len(a.ways) == 0 {
+		refuse("no-route")
+		return
+	}
 	c.pending[a.id] = a
 	c.dispatch(now, a, "no-peer")
 }
 
-// allBut gives, as bits, the servers that a request for one host must not go to:
-// none where no server is that host.
-func (c *Client) allBut(host string) (others uint64) {
-	there := false
-	for i, p := range c.peers {
-		if strings.EqualFold(p.host, host) {
-			there = true
-		} else {
-			others |= 1 << i
-		}
-	}
-	if !there {
-		return 0
-	}
-	return others
+// newSession gives a Session-Id: RFC 6733, section 8.8.
+func (c *Client) newSession() string {
+	id := c.local.Host + ";" + strconv.FormatUint(c.session>>32, 10) + ";" + strconv.FormatUint(c.session&0xffffffff, 10)
+	c.session++
+	return id
 }
 
-// Answer sends the answer to a request that was delivered on a connection.
-func (c *Client) Answer(conn uint64, octets []byte) []Output {
-	c.out = c.out[:0]
-	if i := c.peerOf(conn); i >= 0 && c.peers[i].state == open {
-		c.out = append(c.out, Write{Conn: conn, Octets: octets})
-	}
-	return c.out
-}
-
-// fill gives a session a name and a realm where it has none: RFC 6733, sections
-// 8.8 and 6.6.
-func (c *Client) fill(session, realm *string, user string) {
-	if *session == "" {
-		*session = c.local.Host + ";" + strconv.FormatUint(c.session>>32, 10) + ";" + strconv.FormatUint(c.session&0xffffffff, 10)
-		c.session++
-	}
-	if *realm != "" {
-		return
-	}
+// realmOf gives the realm of a user's home: RFC 6733, section 6.6.
+func (c *Client) realmOf(user string) string {
 	if at := strings.LastIndexByte(user, '@'); at >= 0 && at+1 < len(user) {
-		*realm = user[at+1:]
-	} else {
-		*realm = c.realm
+		return user[at+1:]
 	}
+	return c.realm
+}
+
+// Answer sends the answer to the request that was delivered under that ID, on
+// every connection by which it came and that is still there; where none is, there
+// is an Ignored. Unless final says that the answer will always be so, another
+// request like it is delivered again.
+func (c *Client) Answer(now time.Time, id uint64, octets []byte, final bool) []Output {
+	c.out = append(c.out[:0], c.inbox.answer(now, id, octets, final, func(conn uint64) bool {
+		i := c.peerOf(conn)
+		return i >= 0 && c.peers[i].state == open
+	})...)
+	return c.out
 }
 
 // choose finds the server to ask: -1 where none of those left can be asked now.
 func (c *Client) choose(now time.Time, a *asked) int {
 	best, rank := -1, 0
-	for i, p := range c.peers {
-		if a.tried&(1<<i) != 0 || !p.usable() {
+	for _, i := range a.ways {
+		p := c.peers[i]
+		if a.tried&(1<<i) != 0 || !p.usable() || !p.told.Offers(a.header.Application) || !c.leads(a, i) {
 			continue
 		}
 		r := 1
@@ -384,8 +379,8 @@ func (c *Client) dispatch(now time.Time, a *asked, reason string) {
 	}
 	a.at = -1
 	coming := false
-	for i, p := range c.peers {
-		if a.tried&(1<<i) == 0 && p.demand(now) {
+	for _, i := range a.ways {
+		if a.tried&(1<<i) == 0 && c.leads(a, i) && c.peers[i].demand(now) {
 			coming = true
 			c.collect(now, i)
 		}
@@ -400,9 +395,10 @@ func (c *Client) dispatch(now time.Time, a *asked, reason string) {
 
 func (c *Client) send(now time.Time, a *asked, i int) {
 	diameter.ClearFlags(a.octets, diameter.Retransmitted)
-	if a.silent != 0 {
+	if a.silent != 0 || a.again {
 		diameter.SetFlags(a.octets, diameter.Retransmitted)
 	}
+	a.sent = true
 	a.at, a.tried, a.silent = i, a.tried|1<<i, a.silent|1<<i
 	h := hop{i, c.peers[i].send(a.octets)}
 	c.out = append(c.out, c.peers[i].out...)
@@ -421,8 +417,8 @@ func (c *Client) elsewhere(now time.Time, a *asked, reason string) {
 // without is the Outcome of a request that nobody has served. What a server
 // said says more than that there is no other.
 func (c *Client) without(a *asked, reason string) Outcome {
-	if a.result != 0 && (reason == "no-peer" || reason == a.result.String()) {
-		return Outcome{Reason: a.result.String(), Result: a.result, Peer: a.by}
+	if a.last.Result != 0 && (reason == "no-peer" || reason == a.last.Reason) {
+		return a.last
 	}
 	return Outcome{Reason: reason}
 }
@@ -432,6 +428,9 @@ func (c *Client) finish(a *asked, o Outcome) {
 		delete(c.hops[h.peer], h.id)
 	}
 	delete(c.pending, a.id)
+	if a.sent || a.again {
+		o.EndToEnd = a.header.EndToEnd
+	}
 	c.out = append(c.out, Done{ID: a.id, Outcome: o})
 }
 
@@ -485,49 +484,31 @@ func (c *Client) at(i int) (all []*asked) {
 func (c *Client) answered(now time.Time, i int, in answered) {
 	m := in.message
 	a := c.hops[i][m.HopByHop]
-	if a == nil || a.command != m.Command && a.command != 0 {
+	if a == nil || a.header.Command != m.Command || a.header.Application != m.Application {
 		c.out = append(c.out, Ignored{Conn: c.peers[i].conn, Peer: c.peers[i].host, Reason: "answer-to-nothing"}) // RFC 6733, section 3
 		return
 	}
 	o := Outcome{Peer: c.peers[i].host}
-	if in.broken != nil || c.read(m, a, &o) != nil {
+	if in.broken != nil || o.read(m, a.session) != nil {
 		o.Reason = "malformed-answer"
 		c.finish(a, o)
 		return
 	}
+	c.heard(i, m)
 	switch o.Result {
 	case diameter.TooBusy, diameter.UnableToDeliver, diameter.LoopDetected:
-		if o.Result == diameter.TooBusy {
+		if o.Result == diameter.TooBusy && strings.EqualFold(o.Host, o.Peer) { // not one behind an agent
 			c.busy[i] = now.Add(busyHold)
 		}
 		if a.at != i && a.at >= 0 {
 			return // late: another server has the request now
 		}
 		// Section 3: who has answered with an error gives no cause for the T bit.
-		a.result, a.by, a.silent = o.Result, o.Peer, a.silent&^(1<<i)
+		a.last, a.silent = o, a.silent&^(1<<i)
 		c.elsewhere(now, a, o.Result.String())
 		return
 	}
-	if !o.Result.Succeeded() {
-		o.Reason = o.Result.String()
-	}
 	c.finish(a, o)
-}
-
-// read reads the answer to a request.
-func (c *Client) read(m *diameter.Message, a *asked, o *Outcome) error {
-	outcome, _, err := diameter.ParseError(m)
-	if err != nil {
-		return err
-	}
-	o.Result, o.Message = outcome.Result, m
-	if session := m.Find(diameter.SessionID); session != nil && string(session.Data) != a.session {
-		return errors.New("the answer is of another session")
-	}
-	if m.Command == diameter.MIP6 && m.Flags&diameter.Error == 0 {
-		o.Answer, err = diameter.ParseMIP6Answer(m)
-	}
-	return err
 }
 
 func (c *Client) stop(now time.Time, cause diameter.DisconnectCause) {

@@ -29,18 +29,23 @@ type story struct {
 	last   map[string]*diameter.Message // the last request to a server
 	now    time.Time
 	done   map[uint64]Outcome
+	offers map[string][]diameter.Application // of servers, where not MIP6A
+
+	waiting []Deliver
 }
 
-func newStory(t *testing.T, names ...string) *story {
-	s := &story{t: t, names: names, conns: map[string]uint64{}, last: map[string]*diameter.Message{}, done: map[uint64]Outcome{}, now: start}
+func newStory(t *testing.T, names ...string) *story { return newRouted(t, nil, names...) }
+
+func newRouted(t *testing.T, routes []Route, names ...string) *story {
+	s := &story{t: t, names: names, conns: map[string]uint64{}, last: map[string]*diameter.Message{}, offers: map[string][]diameter.Application{}, done: map[uint64]Outcome{}, now: start}
 	var remotes []Remote
 	for i, n := range names {
 		remotes = append(remotes, Remote{Host: n, Realm: realm, Address: netip.AddrPortFrom(netip.IPv6Loopback(), uint16(i))})
 	}
 	var err error
 	s.client, err = NewClient(ClientOptions{
-		Local:   Local{Identity: diameter.Identity{Host: "ha", Realm: realm, State: 7}, Product: "test", Applications: []diameter.Application{diameter.MIP6A}, Rand: rand.New(rand.NewPCG(1, 2))},
-		Servers: remotes, Now: start,
+		Local:   Local{Identity: diameter.Identity{Host: "ha", Realm: realm, State: 7}, Product: "test", Applications: []diameter.Application{diameter.MIP6A}, Serves: []Service{{diameter.MIP6A, diameter.AbortSession}}, Rand: rand.New(rand.NewPCG(1, 2))},
+		Servers: remotes, Routes: routes, Now: start,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -97,6 +102,9 @@ func (s *story) hear(out []Output) {
 			}
 			s.done[o.ID] = o.Outcome
 			s.tell("done %d %s%s", o.ID, o.Reason, o.Peer)
+		case Deliver:
+			s.waiting = append(s.waiting, o)
+			s.tell("deliver %s", o.Message.Name())
 		default:
 			s.t.Fatalf("%T", o)
 		}
@@ -150,9 +158,13 @@ func (s *story) connect(names ...string) {
 }
 
 func (s *story) cea(name string, result diameter.ResultCode, host string) {
+	offers := s.offers[name]
+	if offers == nil {
+		offers = []diameter.Application{diameter.MIP6A}
+	}
 	s.receive(name, &diameter.CapabilitiesExchangeAnswer{
 		Outcome:      diameter.Outcome{Result: result},
-		Capabilities: diameter.Capabilities{Identity: s.identity(host), Addresses: []netip.Addr{netip.IPv6Loopback()}, Product: "server", Auth: []diameter.Application{diameter.MIP6A}},
+		Capabilities: diameter.Capabilities{Identity: s.identity(host), Addresses: []netip.Addr{netip.IPv6Loopback()}, Product: "server", Auth: offers},
 	}, s.last[name].Header)
 }
 
@@ -166,7 +178,8 @@ func (s *story) dwa(name string) {
 
 func request() *diameter.MIP6Request {
 	return &diameter.MIP6Request{
-		User: "ue@home.example", Mode: diameter.AuthMNAAA, SPI: 3,
+		Identity: diameter.Identity{Host: "ha", Realm: realm, State: 7},
+		User:     "ue@home.example", Mode: diameter.AuthMNAAA, SPI: 3,
 		Home: netip.MustParseAddr("2001:db8::1"), HomeAgent: netip.MustParseAddr("2001:db8::2"), CareOf: netip.MustParseAddr("2001:db8::3"),
 		Authenticator: make([]byte, 20), MobilityData: make([]byte, 20),
 	}
@@ -215,7 +228,7 @@ func TestARequestGoesToThePreferredServer(t *testing.T) {
 	s.mia("a", diameter.Success)
 	s.want("1s mip6a-request -> a", "1s done 1 a")
 	o := s.done[1]
-	if o.Reason != "" || o.Result != diameter.Success || o.Answer == nil || o.Message == nil {
+	if o.Reason != "" || o.Result != diameter.Success || o.Message == nil || o.Host != "a" || o.EndToEnd != s.last["a"].EndToEnd {
 		t.Errorf("outcome %+v", o)
 	}
 	r := s.last["a"]
@@ -240,7 +253,7 @@ func TestRefusalsAreOutcomesAndNotTriedElsewhere(t *testing.T) {
 	s.told = nil
 	s.mia("a", diameter.AuthenticationRejected)
 	s.want("0s done 1 authentication-rejecteda")
-	if o := s.done[1]; o.Result != diameter.AuthenticationRejected || o.Answer == nil {
+	if o := s.done[1]; o.Result != diameter.AuthenticationRejected || o.Message == nil {
 		t.Errorf("outcome %+v", o)
 	}
 }
@@ -256,7 +269,7 @@ func TestAServerThatDoesNotAnswerIsReplacedWithTheTBit(t *testing.T) {
 	if s.last["c"].EndToEnd != end {
 		t.Error("the End-to-End Identifier changed on the way")
 	}
-	if o := s.done[1]; o.Result != 0 || o.Answer != nil {
+	if o := s.done[1]; o.Result != 0 || o.Message != nil || o.EndToEnd != end {
 		t.Errorf("outcome %+v", o)
 	}
 }
@@ -311,7 +324,7 @@ func TestWhatAllServersSayIsTheOutcome(t *testing.T) {
 	}
 	s.ask(2)
 	s.mia("a", diameter.ApplicationUnsupported)
-	if o := s.done[2]; o.Reason != "application-unsupported" || o.Answer != nil {
+	if o := s.done[2]; o.Reason != "application-unsupported" || o.Message == nil {
 		t.Errorf("outcome %+v", o)
 	}
 }
@@ -678,6 +691,9 @@ func FuzzClient(f *testing.F) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		names := []string{"a", "b", "c"}[:1+rng.IntN(3)]
 		s := newStory(t, names...)
+		if rng.IntN(2) == 0 {
+			s.offers["b"] = anyApplication
+		}
 		requests := map[string][]*diameter.Message{}
 		asked := uint64(0)
 		for range 150 {
@@ -686,7 +702,7 @@ func FuzzClient(f *testing.F) {
 			if last != nil && last.Command == diameter.MIP6 {
 				requests[name] = append(requests[name], last)
 			}
-			switch rng.IntN(12) {
+			switch rng.IntN(14) {
 			case 0:
 				s.step(Connected{Conn: s.conns[name], Local: netip.IPv6Loopback()})
 			case 1:
@@ -707,6 +723,20 @@ func FuzzClient(f *testing.F) {
 					s.dwa(name)
 				}
 			case 9:
+				if last != nil {
+					s.aborts(name, diameter.Header{HopByHop: rng.Uint32N(3), EndToEnd: rng.Uint32N(3)})
+				}
+			case 10:
+				if len(s.waiting) > 0 {
+					s.complies()
+				}
+			case 11:
+				if asked++; rng.IntN(2) == 0 {
+					s.end(asked, "ha;1;1", []string{"a", "b", "far"}[rng.IntN(3)])
+				} else {
+					s.askFor(asked, realm, names[rng.IntN(len(names))])
+				}
+			case 12:
 				if rng.IntN(8) == 0 {
 					s.receive(name, &diameter.DisconnectPeerRequest{Identity: s.identity(name), Cause: diameter.DisconnectCause(rng.IntN(3))}, diameter.Header{})
 				} else if rng.IntN(8) == 0 {

@@ -1,6 +1,12 @@
 // Package diampeer holds the rules by which Diameter nodes talk: connections
 // between two peers (RFC 6733, section 5.6) with their watchdog (RFC 3539), the
-// requests of a Client to several servers, and the connections of a Server.
+// requests of a Client to several servers, and the connections of a Server. Both
+// may ask, and both may be asked: an answer may be given at any later time.
+//
+// A node that dials some peers and is dialled by others runs a Client and a
+// Server. Every input from the transport may go to both, for neither takes notice
+// of the other's connections, as long as the names of connections that are
+// accepted are not those that a Client counts from 1.
 //
 // Everything here is a pure machine. Inputs are what happened on transport
 // connections; outputs say what to do with them; the time is an argument, and
@@ -25,9 +31,16 @@ type Local struct {
 	diameter.Identity
 	Product      string                 // Product-Name
 	Applications []diameter.Application // of authorisation
-	Serves       []diameter.Command     // requests to deliver; others are refused with COMMAND_UNSUPPORTED
+	Serves       []Service              // requests to deliver; others are refused
 	Watchdog     time.Duration          // Twinit of RFC 3539, section 3.4.1; 0: 30 s
 	Rand         *rand.Rand             // for jitter and identifiers
+}
+
+// A Service is a command of an application, for the same command may be served in
+// one and not in another.
+type Service struct {
+	Application diameter.Application
+	Command     diameter.Command
 }
 
 // Times that RFC 6733 leaves to the implementation.
@@ -70,13 +83,14 @@ type Closed struct {
 	Reason string // in kebab-case: connection-refused, reset, ...
 }
 
-// Ask sends a request; a Done with its ID follows. A Client chooses whom to ask;
-// a Server asks Peer, in an AbortSessionRequest whose names of hosts and realms it
-// fills in.
+// Ask sends a request; a Done with its ID follows. The request names its origin,
+// which is Local, and Destination-Host where it must reach that host: a Server
+// asks such requests only. What a request leaves empty is filled in: Session-Id by
+// a Client with a new one; Destination-Realm by a Client with the realm of
+// User-Name or else of its first server, by a Server with that of the host.
 type Ask struct {
 	ID      uint64
-	Peer    string // Diameter identity; for a Server
-	Again   bool   // the same has been asked before, and may have arrived: the T bit; for a Server
+	Again   uint32 // Outcome.EndToEnd of the same request, where it was asked before and may have arrived: goes with the T bit; 0: is new
 	Request Request
 }
 
@@ -149,10 +163,11 @@ type Rejected struct {
 }
 
 // Deliver gives a request that Local.Serves, checked against its command's
-// definition, to the owner, who answers it.
+// definition, to the owner, who answers it with Answer, now or later.
 type Deliver struct {
+	ID      uint64 // for Answer
 	Conn    uint64
-	Peer    string
+	Peer    string // the neighbour that sent it; Origin-Host says who asks
 	Message *diameter.Message
 }
 

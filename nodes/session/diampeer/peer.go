@@ -1,6 +1,7 @@
 package diampeer
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -345,7 +346,9 @@ func (p *peer) receivedOpen(now time.Time, m *diameter.Message, failure *diamete
 		return
 	case m.Command == diameter.CapabilitiesExchange:
 		failure = &diameter.Failure{Result: diameter.UnableToComply, What: "capabilities have been exchanged"}
-	case !slices.Contains(p.local.Serves, m.Command):
+	case !slices.Contains(p.local.Applications, m.Application):
+		failure = &diameter.Failure{Result: diameter.ApplicationUnsupported, What: fmt.Sprintf("application %d is not served here", m.Application)}
+	case !slices.Contains(p.local.Serves, Service{m.Application, m.Command}):
 		failure = &diameter.Failure{Result: diameter.CommandUnsupported, What: m.Name() + " is not served here"}
 	}
 	if failure != nil {

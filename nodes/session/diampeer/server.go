@@ -1,7 +1,6 @@
 package diampeer
 
 import (
-	"hash/maphash"
 	"slices"
 	"strings"
 	"time"
@@ -10,30 +9,26 @@ import (
 )
 
 // A Server keeps the connections that Diameter clients open, and gives their
-// requests to its owner, who answers each by Answer before the next Step.
+// requests to its owner, who answers each by Answer, in any order.
 //
-// A request that comes again, by its Origin-Host and End-to-End Identifier, is
-// answered here as it was the first time: RFC 6733, section 3.
+// It asks its clients too: the one that is the Destination-Host, or the agent by
+// which that host was heard last.
 //
 // What strangers can make it hold is bounded: connections in all, connections
-// that have not said who they are (the oldest gives way to a new one), and
-// answers kept.
+// that have not said who they are (the oldest gives way to a new one), requests
+// that wait for an answer, and answers kept.
 type Server struct {
-	local   *Local
-	most    int
-	peers   map[uint64]*peer
-	order   []uint64 // of peers, the oldest first
-	kept    map[uint64]*keptAnswer
-	line    []*keptAnswer // the oldest first, from head on
-	head    int
-	octets  int // held by line
-	seed    maphash.Seed
-	current *diameter.Message // the request that was delivered last
-	key     uint64            // of it
-	stopped bool
-	timeout time.Duration  // of its own requests
-	asked   []*outstanding // its own requests, without an answer yet
-	out     []Output
+	local    *Local
+	most     int
+	peers    map[uint64]*peer
+	order    []uint64 // of peers, the oldest first
+	inbox    inbox
+	hosts    hosts
+	stopped  bool
+	timeout  time.Duration  // of its own requests
+	asked    []*outstanding // its own requests, without an answer yet
+	endToEnd uint32         // of the last one
+	out      []Output
 }
 
 // ServerOptions is what a Server needs to know.
@@ -45,21 +40,12 @@ type ServerOptions struct {
 
 const (
 	defaultConnections = 256
-	mostStrangers      = 32              // connections whose CER has not come
-	keepAnswers        = 4 * time.Minute // RFC 6733, section 3: End-to-End Identifiers are unique for so long
-	mostAnswers        = 4096
-	mostAnswerOctets   = 1 << 20
+	mostStrangers      = 32 // connections whose CER has not come
 )
-
-type keptAnswer struct {
-	key    uint64
-	at     time.Time
-	octets []byte
-}
 
 // NewServer makes a Server without connections.
 func NewServer(o ServerOptions) *Server {
-	s := &Server{local: &o.Local, most: o.Most, timeout: o.Timeout, peers: map[uint64]*peer{}, kept: map[uint64]*keptAnswer{}, seed: maphash.MakeSeed()}
+	s := &Server{local: &o.Local, most: o.Most, timeout: o.Timeout, peers: map[uint64]*peer{}, inbox: newInbox(), endToEnd: o.Local.Rand.Uint32()}
 	if s.most <= 0 {
 		s.most = defaultConnections
 	}
@@ -86,7 +72,7 @@ func (s *Server) Deadline() (first time.Time) {
 
 // Step takes one Input.
 func (s *Server) Step(now time.Time, in Input) []Output {
-	s.out, s.current = s.out[:0], nil
+	s.out = s.out[:0]
 	switch in := in.(type) {
 	case Accepted:
 		s.accepted(now, in)
@@ -188,9 +174,9 @@ func (s *Server) collect(now time.Time, p *peer) {
 	for _, o := range p.out {
 		switch o := o.(type) {
 		case Deliver:
-			if s.repeated(now, o) {
-				continue
-			}
+			s.heardFrom(p, o.Message)
+			s.out = append(s.out, s.inbox.take(now, p, o)...)
+			continue
 		case answered:
 			s.heard(p, o)
 			continue
@@ -207,74 +193,14 @@ func (s *Server) collect(now time.Time, p *peer) {
 	}
 }
 
-// repeated answers a request that has been answered before.
-func (s *Server) repeated(now time.Time, d Deliver) bool {
-	s.current, s.key = d.Message, s.keyOf(d.Message)
-	kept := s.kept[s.key]
-	if kept == nil || now.Sub(kept.at) > keepAnswers {
-		return false
-	}
-	octets := slices.Clone(kept.octets)
-	diameter.SetHopByHop(octets, d.Message.HopByHop)
-	s.out = append(s.out, Ignored{Conn: d.Conn, Peer: d.Peer, Reason: "duplicate-request"}, Write{Conn: d.Conn, Octets: octets})
-	return true
-}
-
-// keyOf names a request: by Origin-Host and End-to-End Identifier (RFC 6733,
-// section 3), and by what it asks, so that a client that draws an identifier
-// again too soon is not given another's answer. The seed keeps others from
-// choosing keys.
-func (s *Server) keyOf(m *diameter.Message) uint64 {
-	var h maphash.Hash
-	h.SetSeed(s.seed)
-	header := [...]uint32{m.EndToEnd, uint32(m.Command), uint32(m.Application)}
-	for _, v := range header {
-		h.Write([]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)})
-	}
-	for i := range m.AVPs {
-		a := &m.AVPs[i]
-		if a.Code == diameter.RouteRecord || a.Code == diameter.ProxyInfo {
-			continue // agents on another way add others
-		}
-		n := len(a.Data)
-		h.Write([]byte{byte(a.Code >> 24), byte(a.Code >> 16), byte(a.Code >> 8), byte(a.Code), byte(n >> 16), byte(n >> 8), byte(n)})
-		h.Write(a.Data)
-	}
-	return h.Sum64()
-}
-
-// Answer sends the answer to the request that was delivered last. Unless final
-// says that it will always be so, another like it is delivered again.
-func (s *Server) Answer(now time.Time, conn uint64, octets []byte, final bool) []Output {
-	s.out = s.out[:0]
-	p := s.peers[conn]
-	if p == nil || p.state != open {
-		return s.out
-	}
-	s.out = append(s.out, Write{Conn: conn, Octets: octets})
-	if s.current == nil || !final {
-		return s.out
-	}
-	for s.head < len(s.line) {
-		first := s.line[s.head]
-		if len(s.line)-s.head < mostAnswers && s.octets+len(octets) <= mostAnswerOctets && now.Sub(first.at) <= keepAnswers {
-			break
-		}
-		s.octets -= len(first.octets)
-		if s.kept[first.key] == first {
-			delete(s.kept, first.key)
-		}
-		s.line[s.head] = nil
-		s.head++
-	}
-	if s.head > len(s.line)/2 {
-		s.line = slices.Delete(s.line, 0, s.head)
-		s.head = 0
-	}
-	k := &keptAnswer{key: s.key, at: now, octets: octets}
-	s.kept[k.key] = k
-	s.line = append(s.line, k)
-	s.octets += len(octets)
-	s.current = nil
+// Answer sends the answer to the request that was delivered under that ID, on
+// every connection by which it came and that is still there; where none is, there
+// is an Ignored. Unless final says that the answer will always be so, another
+// request like it is delivered again.
+func (s *Server) Answer(now time.Time, id uint64, octets []byte, final bool) []Output {
+	s.out = append(s.out[:0], s.inbox.answer(now, id, octets, final, func(conn uint64) bool {
+		p := s.peers[conn]
+		return p != nil && p.state == open
+	})...)
 	return s.out
 }

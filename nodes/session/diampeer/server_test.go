@@ -22,13 +22,15 @@ type desk struct {
 	written map[uint64]*diameter.Message // the last message on a connection
 	octets  map[uint64][]byte
 	served  int
+	later   bool // requests wait for answer
+	waiting []Deliver
 }
 
 func newDesk(t *testing.T) *desk {
 	return &desk{t: t, now: start, written: map[uint64]*diameter.Message{}, octets: map[uint64][]byte{}, server: NewServer(ServerOptions{
 		Local: Local{
 			Identity: diameter.Identity{Host: "aaa", Realm: realm, State: 1}, Product: "test",
-			Applications: []diameter.Application{diameter.MIP6A}, Serves: []diameter.Command{diameter.MIP6}, Rand: rand.New(rand.NewPCG(1, 2)),
+			Applications: []diameter.Application{diameter.MIP6A}, Serves: []Service{{diameter.MIP6A, diameter.MIP6}}, Rand: rand.New(rand.NewPCG(1, 2)),
 		},
 		Most: 64,
 	})}
@@ -63,22 +65,35 @@ func (d *desk) hear(out []Output) {
 			d.tell("refused %v", o.Failure.Result)
 		case Ignored:
 			d.tell("ignored %s", o.Reason)
+		case Done:
+			d.tell("done %d %s %v", o.ID, o.Reason, o.Result)
 		case Suspected, Restored:
 			d.tell("%T", o)
 		case Deliver:
 			d.served++
 			d.tell("deliver %s", o.Message.Name())
-			a := diameter.MIP6Answer{Session: string(o.Message.Find(diameter.SessionID).Data), Outcome: diameter.Outcome{Result: diameter.Success, Text: fmt.Sprint(d.served)},
-				Identity: d.server.local.Identity, Homes: []netip.Addr{netip.IPv6Loopback()}}
-			b, err := a.AppendTo(nil, o.Message.Header)
-			if err != nil {
-				d.t.Fatal(err)
+			if d.waiting = append(d.waiting, o); !d.later {
+				d.answer(len(d.waiting)-1, true)
 			}
-			d.hear(d.server.Answer(d.now, o.Conn, b, true))
 		default:
 			d.t.Fatalf("%T", o)
 		}
 	}
+}
+
+// answer answers the request that is the i-th of those that wait. Its text says
+// how many have been served.
+func (d *desk) answer(i int, final bool) {
+	d.t.Helper()
+	o := d.waiting[i]
+	d.waiting = slices.Delete(d.waiting, i, i+1)
+	a := diameter.MIP6Answer{Session: string(o.Message.Find(diameter.SessionID).Data), Outcome: diameter.Outcome{Result: diameter.Success, Text: fmt.Sprint(d.served)},
+		Identity: d.server.local.Identity, Homes: []netip.Addr{netip.IPv6Loopback()}, ProxyInfo: proxiesOf(o.Message)}
+	b, err := a.AppendTo(nil, o.Message.Header)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.hear(d.server.Answer(d.now, o.ID, b, final))
 }
 
 func (d *desk) tell(format string, args ...any) {
@@ -182,18 +197,18 @@ func TestKeptAnswersAreBounded(t *testing.T) {
 		d.send(1, mir("ha"), diameter.Header{EndToEnd: i})
 		d.told = nil
 	}
-	if n := len(d.server.kept); n > mostAnswers {
+	if n := len(d.server.inbox.kept); n > mostAnswers {
 		t.Errorf("%d answers kept", n)
 	}
-	if d.server.octets > mostAnswerOctets || cap(d.server.line) > 8*mostAnswers {
-		t.Errorf("%d octets, a line of %d", d.server.octets, cap(d.server.line))
+	if d.server.inbox.octets > mostAnswerOctets || cap(d.server.inbox.line) > 8*mostAnswers {
+		t.Errorf("%d octets, a line of %d", d.server.inbox.octets, cap(d.server.inbox.line))
 	}
 	sum := 0
-	for _, k := range d.server.kept {
+	for _, k := range d.server.inbox.kept {
 		sum += len(k.octets)
 	}
-	if sum != d.server.octets {
-		t.Errorf("%d octets counted, %d kept", d.server.octets, sum)
+	if sum != d.server.inbox.octets {
+		t.Errorf("%d octets counted, %d kept", d.server.inbox.octets, sum)
 	}
 }
 
@@ -326,6 +341,21 @@ func TestAServerTakesLeave(t *testing.T) {
 	}
 }
 
+// whole says what an inbox holds that does not fit together.
+func (d *desk) whole() {
+	d.t.Helper()
+	b, size := &d.server.inbox, 0
+	for _, in := range b.open {
+		size += in.size
+		if b.byID[in.id] != in || len(in.paths) == 0 || len(in.paths) > mostPaths {
+			d.t.Fatalf("%+v", in)
+		}
+	}
+	if len(b.open) != len(b.byID) || b.held != size || len(b.open) > mostOpen || size > mostOpenOctets || len(b.opened) > 2*mostOpen+64 {
+		d.t.Fatalf("%d requests, %d IDs, %d octets of %d, a line of %d", len(b.open), len(b.byID), b.held, size, len(b.opened))
+	}
+}
+
 // Whatever comes, on however many connections, nothing panics, every deadline
 // lies ahead, and what is held stays within its bounds.
 func FuzzServer(f *testing.F) {
@@ -344,9 +374,10 @@ func FuzzServer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte, seed uint64) {
 		d := newDesk(t)
 		rng := rand.New(rand.NewPCG(seed, 0))
+		d.later = seed%2 == 0
 		for range 40 {
 			conn := rng.Uint64N(4)
-			switch rng.IntN(8) {
+			switch rng.IntN(10) {
 			case 0:
 				if d.server.peers[conn] == nil { // names are given once
 					d.accept(conn)
@@ -357,6 +388,12 @@ func FuzzServer(f *testing.F) {
 				d.until(d.now.Add(time.Duration(rng.Int64N(int64(20 * time.Second)))))
 			case 3:
 				d.step(Received{Conn: conn, Octets: b})
+			case 4:
+				if n := len(d.waiting); n > 0 {
+					d.answer(rng.IntN(n), rng.IntN(2) == 0)
+				}
+			case 5:
+				d.step(Ask{ID: 1, Request: asr("ha")})
 			default:
 				d.step(Received{Conn: conn, Octets: seeds[rng.IntN(len(seeds))]})
 			}
@@ -366,6 +403,7 @@ func FuzzServer(f *testing.F) {
 			if len(d.server.peers) != len(d.server.order) || len(d.server.peers) > 4 {
 				t.Fatalf("%d connections, %d in order", len(d.server.peers), len(d.server.order))
 			}
+			d.whole()
 		}
 	})
 }
