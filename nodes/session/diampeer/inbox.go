@@ -1,6 +1,7 @@
 package diampeer
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 	"slices"
 	"time"
@@ -180,7 +181,7 @@ func (b *inbox) keep(now time.Time, key uint64, octets []byte) {
 // address makes an answer the one to the request that came by this path.
 func (way path) address(answer []byte) []byte {
 	if m, err := diameter.Parse(answer); err == nil && !slices.EqualFunc(proxiesOf(m), way.proxies, sameAVP) {
-		m.AVPs = slices.DeleteFunc(m.AVPs, func(a diameter.AVP) bool { return a.Code == diameter.ProxyInfo && a.Vendor == 0 })
+		m.AVPs = slices.DeleteFunc(m.AVPs, func(a diameter.AVP) bool { return a.Code == diameter.ProxyInfo })
 		m.AVPs = append(m.AVPs, way.proxies...)
 		if other, err := m.AppendTo(nil); err == nil {
 			answer = other
@@ -193,7 +194,7 @@ func (way path) address(answer []byte) []byte {
 
 func proxiesOf(m *diameter.Message) (all []diameter.AVP) {
 	for _, a := range m.AVPs {
-		if a.Code == diameter.ProxyInfo && a.Vendor == 0 {
+		if a.Code == diameter.ProxyInfo {
 			all = append(all, a)
 		}
 	}
@@ -201,7 +202,7 @@ func proxiesOf(m *diameter.Message) (all []diameter.AVP) {
 }
 
 func sameAVP(a, b diameter.AVP) bool {
-	return a.Code == b.Code && a.Vendor == b.Vendor && a.Flags == b.Flags && slices.Equal(a.Data, b.Data)
+	return a.Code == b.Code && a.Flags == b.Flags && slices.Equal(a.Data, b.Data)
 }
 
 // sizeOf is about how many octets a message has.
@@ -230,7 +231,8 @@ func (b *inbox) keyOf(m *diameter.Message) uint64 {
 			continue // agents on another way add others
 		}
 		n := len(a.Data)
-		h.Write([]byte{byte(a.Code >> 24), byte(a.Code >> 16), byte(a.Code >> 8), byte(a.Code), byte(n >> 16), byte(n >> 8), byte(n)})
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(a.Code)))
+		h.Write([]byte{byte(n >> 16), byte(n >> 8), byte(n)})
 		h.Write(a.Data)
 	}
 	return h.Sum64()
