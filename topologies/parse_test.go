@@ -365,17 +365,17 @@ func TestAnOverrideChangesAnyPath(t *testing.T) {
 
 func TestAWrongOverrideIsToldWithWhatWouldBeRight(t *testing.T) {
 	for set, want := range map[string]string{
-		"security.integrty=none":        `--set security.integrty=none: security has no key "integrty"` + "\n" + `    hint: did you mean "integrity"? keys there: integrity, replay, bootstrap, profile`,
+		"security.integrty=none":        `--set security.integrty=none: security has no key "integrty"` + "\n" + `    hint: did you mean "integrity"? keys there: integrity, replay, bootstrap, key-source, profile`,
 		"links.wlna.delay=5ms":          `--set links.wlna.delay=5ms: links has no "wlna"` + "\n" + `    hint: did you mean "wlan"? links here: lte, wlan, wimax, core, sgi`,
 		"links.wlan.delay=5":            `--set links.wlan.delay=5: links.wlan.delay: 5 has no unit` + "\n" + `    hint: write 5ms or 5s`,
 		"links.wlan.delay.x=5ms":        `--set links.wlan.delay.x=5ms: links.wlan.delay is text, which has no "x" in it`,
 		"links.core.ends.9=ue":          `--set links.core.ends.9=ue: links.core.ends has no entry "9"` + "\n" + `    hint: it has 4 entries, counted from 1`,
-		"nodes.ue.role=mm":              `--set nodes.ue.role=mm: nodes.ue.role: "mm" is not a role` + "\n" + `    hint: did you mean "mn"? words here: mn, ha, aaa, hss, router, nat, dns, cn`,
+		"nodes.ue.role=mm":              `--set nodes.ue.role=mm: nodes.ue.role: "mm" is not a role` + "\n" + `    hint: did you mean "mn"? words here: mn, ha, aaa, hss, bsf, router, nat, dns, cn`,
 		"security={integrity: none":     `--set security={integrity: none: the value "{integrity: none" is not YAML` + "\n" + `    hint: put text with special signs between quotes`,
 		"node.ue.role=mn":               `--set node.ue.role=mn: the file has no key "node"` + "\n" + `    hint: did you mean "nodes"? keys there: topology, description, nodes, links, security`,
 		"links.wlan.from.cn.delay=5ms":  `--set links.wlan.from.cn.delay=5ms: "cn" is not an end of link "wlan"` + "\n" + `    hint: ends here: ue, wlan-gw`,
 		"links.wlan.home=on":            `--set links.wlan.home=on: links.wlan.home: "on" is a word that some YAML readers take for a boolean` + "\n" + `    hint: write true or false`,
-		"security.bootstrap=ikev2":      `--set security.bootstrap=ikev2: security.bootstrap: "ikev2" is known, but not in this version` + "\n" + `    hint: available: mip-options (the first Binding Update carries MN-AAA), static (keys known beforehand)`,
+		"security.bootstrap=ikev2":      `--set security.bootstrap=ikev2: security.bootstrap: "ikev2" is known, but not in this version` + "\n" + `    hint: available: mip-options, static, gba-rfc3957, gba, partial-gba`,
 		"nodes.ue.binding-lifetime=10s": `--set nodes.ue.binding-lifetime=10s: nodes.ue.binding-lifetime: 10s is not a multiple of 4s, in which binding lifetimes are counted (RFC 6275, section 6.1.7)` + "\n" + `    hint: write 8s or 12s`,
 	} {
 		o, err := strict.ParseOverride(set)

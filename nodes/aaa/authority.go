@@ -24,6 +24,7 @@ type authority struct {
 	realms      map[string]bool                // served here, in lower case
 	stranger    []byte                         // a key that nobody has
 	spi         uint32                         // of the association handed out last
+	made        func(nai string, k keys.Derived)
 }
 
 // firstSPI is the first that is not reserved: RFC 4285, section 8.
@@ -149,5 +150,8 @@ func (a *authority) associate(root []byte, r *diameter.MIP6Request) *diameter.MS
 	if a.spi++; a.spi < firstSPI {
 		a.spi = firstSPI
 	}
+	made.Lifetime = a.keyLifetime
+	a.made(r.User, key)
+	a.made(r.User, made)
 	return &diameter.MSA{Key: made.Value, Lifetime: a.keyLifetime, SPI: a.spi, Algorithm: diameter.HMACSHA1, Replay: replay}
 }

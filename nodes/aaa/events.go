@@ -28,6 +28,7 @@ const (
 	abortSent
 	abortAnswered
 	abortFailed
+	keyMade
 	kinds
 )
 
@@ -44,6 +45,7 @@ var names = [kinds]string{
 	abortSent:          "abort-sent",
 	abortAnswered:      "abort-answered",
 	abortFailed:        "abort-failed",
+	keyMade:            "key-made",
 }
 
 // events collects what a call has to tell, and counts what was told in the

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"s2clab/nodes/control"
+	"s2clab/nodes/keys"
 	"s2clab/nodes/session/diampeer"
 	"s2clab/nodes/wire/diameter"
 )
@@ -30,6 +31,7 @@ type Machine struct {
 	sessions  sessions
 	busy      bool // SetBusy
 	events    events
+	told      keys.Told
 	counts    Counts
 	out       []diampeer.Output
 }
@@ -61,7 +63,7 @@ func New(cfg *control.Config, now time.Time) (*Machine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
-	return &Machine{
+	m := &Machine{
 		identity: identity,
 		server: diampeer.NewServer(diampeer.ServerOptions{Local: diampeer.Local{
 			Identity:     identity,
@@ -76,8 +78,18 @@ func New(cfg *control.Config, now time.Time) (*Machine, error) {
 		}}),
 		authority: authority,
 		sessions:  newSessions(),
+		told:      keys.Told{Show: cfg.ShowKeys},
 		counts:    Counts{Results: map[string]int{}, Peers: []string{}},
-	}, nil
+	}
+	authority.made = m.keyMade
+	return m, nil
+}
+
+// keyMade tells of a key that is used from now on, once.
+func (m *Machine) keyMade(nai string, k keys.Derived) {
+	if m.told.News(nai, k) {
+		m.events.tell(keyMade, k.Fields(nai, m.told.Show))
+	}
 }
 
 // Deadline is when Tick has something to do; zero: never.

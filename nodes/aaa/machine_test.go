@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"s2clab/nodes/control"
+	"s2clab/nodes/keys"
 	"s2clab/nodes/session/diampeer"
 	"s2clab/nodes/wire/diameter"
 )
@@ -67,6 +68,7 @@ type server struct {
 	m    *Machine
 	now  time.Time
 	told []string
+	keys []map[string]any // that were told of
 	out  []*diameter.Message
 	ids  uint32
 }
@@ -102,6 +104,10 @@ func (s *server) hear(out []diampeer.Output, events []Event) {
 			if v, ok := e.Fields[f]; ok {
 				line += fmt.Sprintf(" %v", v)
 			}
+		}
+		if e.Name == "key-made" {
+			s.keys = append(s.keys, e.Fields)
+			continue
 		}
 		s.told = append(s.told, line)
 	}
@@ -390,6 +396,31 @@ func BenchmarkRequests(b *testing.B) {
 		octets, _ = r.AppendTo(octets[:0], diameter.Header{EndToEnd: id})
 		if out, _ := m.Step(start, diampeer.Received{Conn: 1, Octets: octets}); len(out) != 1 {
 			b.Fatal("no answer")
+		}
+	}
+}
+
+func TestTheKeysOfAnAssociationAreToldOnceAndNotShownUnlessAsked(t *testing.T) {
+	for _, show := range []bool{false, true} {
+		s := newServer(t)
+		s.m.told.Show = show
+		_, a, _ := s.ask(func(*diameter.MIP6Request) {})
+		s.ask(func(r *diameter.MIP6Request) { r.Session += "2" }) // the same keys
+		s.ask(func(r *diameter.MIP6Request) { r.Authenticator[0]++ })
+		if len(s.keys) != 2 {
+			t.Fatalf("%d keys were told of, want MN-AAA and MN-HA: %v", len(s.keys), s.keys)
+		}
+		root, made := s.keys[0], s.keys[1]
+		if root["key"] != keys.NameMNAAA || root["how"] != "provisioned" || root["octets"] != 16 || root["nai"] != nai {
+			t.Errorf("got %v", root)
+		}
+		if made["key"] != keys.NameMNHA || made["print"] != keys.Print(a.MSA.Key) || made["lifetime"] != 3600.0 || !slices.Equal(made["of-prints"].([]any), []any{root["print"]}) {
+			t.Errorf("got %v", made)
+		}
+		for _, k := range s.keys {
+			if _, shown := k["value"]; shown != show {
+				t.Errorf("%s: shown %v, want %v", k["key"], shown, show)
+			}
 		}
 	}
 }

@@ -17,7 +17,8 @@ type Config struct {
 	Seed       uint64        `json:"seed"`            // for every random choice of this process
 	Clock      time.Duration `json:"clock,omitempty"` // this node's clock is wrong by so much: added to the wall clock
 	Interfaces []Interface   `json:"interfaces,omitempty"`
-	PathMTU    int           `json:"path-mtu,omitempty"` // the smallest MTU of the lab's links, octets; 0: not known
+	PathMTU    int           `json:"path-mtu,omitempty"`  // the smallest MTU of the lab's links, octets; 0: not known
+	ShowKeys   bool          `json:"show-keys,omitempty"` // events may have the values of keys
 
 	MobileNode *MobileNode `json:"mobile-node,omitempty"`
 	HomeAgent  *HomeAgent  `json:"home-agent,omitempty"`

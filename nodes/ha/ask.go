@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"s2clab/nodes/control"
+	"s2clab/nodes/keys"
 	"s2clab/nodes/session/association"
 	"s2clab/nodes/wire/mh"
 )
@@ -371,6 +372,7 @@ func (m *Machine) establish(now time.Time, q *question, in *AAAAnswered) (a *mob
 	if m.tells(now, associationMade) {
 		m.tell(associationMade, map[string]any{"nai": nai, "spi": session.SPI, "lifetime": session.Lifetime.Seconds()})
 	}
+	m.keyMade(now, q.nai, keys.Derived{Name: keys.NameMNHA, How: "from " + cmp.Or(in.Server, in.Peer, "the AAA server"), Value: session.Key, Lifetime: session.Lifetime})
 	return a, ""
 }
 

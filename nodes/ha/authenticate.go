@@ -3,6 +3,7 @@ package ha
 import (
 	"time"
 
+	"s2clab/nodes/keys"
 	"s2clab/nodes/session/association"
 	"s2clab/nodes/wire/mh"
 )
@@ -49,6 +50,10 @@ func (m *Machine) authenticate(now time.Time, b []byte, u *mh.BindingUpdateView,
 		return
 	}
 	m.authentic(now, r)
+	if a := r.association; a.untold != nil {
+		m.keyMade(now, s.nai, keys.Provisioned(keys.NameMNHA, a.untold))
+		a.untold = nil
+	}
 }
 
 // unknown discards a Binding Update whose security association is not known

@@ -22,7 +22,7 @@ func TestARegistrationTunnelsAcknowledgesAndTellsTheHomeLinkInThatOrder(t *testi
 	for _, o := range s.out {
 		order = append(order, reflect.TypeOf(o).String())
 	}
-	want := []string{"ha.SetTunnel", "*ha.SendMobility", "ha.SetProxy", "ha.AdvertiseNeighbor", "ha.Event"}
+	want := []string{"ha.SetTunnel", "*ha.SendMobility", "ha.SetProxy", "ha.AdvertiseNeighbor", "ha.Event", "ha.Event"}
 	if diff := cmp.Diff(want, order); diff != "" {
 		t.Fatal(diff)
 	}

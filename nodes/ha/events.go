@@ -3,6 +3,8 @@ package ha
 import (
 	"net/netip"
 	"time"
+
+	"s2clab/nodes/keys"
 )
 
 // eventsPerSecond of one name are told one by one. A flood is told as a count:
@@ -37,6 +39,7 @@ const (
 	bidDeleted
 	flowBindingChanged
 	discoveryAnswered
+	keyMade
 	eventKinds
 )
 
@@ -65,6 +68,7 @@ var eventNames = [eventKinds]string{
 	bidDeleted:          "care-of-deleted",
 	flowBindingChanged:  "flow-bound",
 	discoveryAnswered:   "home-agent-discovery-answered",
+	keyMade:             "key-made",
 }
 
 // events counts what was told in the second that began at since.
@@ -97,6 +101,13 @@ func (m *Machine) tells(now time.Time, e event) bool {
 // tell adds an Event. Its caller has asked tells.
 func (m *Machine) tell(e event, fields map[string]any) {
 	m.out = append(m.out, Event{Name: eventNames[e], Fields: fields})
+}
+
+// keyMade tells of a key that is used from now on, once.
+func (m *Machine) keyMade(now time.Time, nai string, k keys.Derived) {
+	if m.told.News(nai, k) && m.tells(now, keyMade) {
+		m.tell(keyMade, k.Fields(nai, m.told.Show))
+	}
 }
 
 func (e *events) due(m *Machine, now time.Time) { e.tellSuppressed(m) }

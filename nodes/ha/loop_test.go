@@ -122,7 +122,7 @@ func TestTheLoopDoesWhatTheMachineSaysInItsOrder(t *testing.T) {
 	playing(t, configuration(), func(b *bench) {
 		b.s.now = time.Now()
 		b.receive(b.s.of(1))
-		b.wantDid(t, "set-tunnel", "send 1 ", "set-proxy", "advertise-neighbor", "binding-accepted")
+		b.wantDid(t, "set-tunnel", "send 1 ", "set-proxy", "advertise-neighbor", "binding-accepted", "key-made")
 		time.Sleep(time.Second)
 		synctest.Wait()
 		b.wantDid(t, "advertise-neighbor")
@@ -177,7 +177,7 @@ func TestTheLoopAsksAndTakesAnswers(t *testing.T) {
 				Outcome: diameter.Outcome{Result: diameter.Success}, Homes: []netip.Addr{homeA}, MSA: &diameter.MSA{Key: key.Key, Lifetime: time.Hour, SPI: 300, Algorithm: diameter.HMACSHA1, Replay: diameter.ReplayTimestamp},
 			})})
 		synctest.Wait()
-		b.wantDid(t, "aaa-answered", "association-made", "set-tunnel", "send 1 ", "set-proxy", "advertise-neighbor", "binding-accepted")
+		b.wantDid(t, "aaa-answered", "association-made", "key-made", "set-tunnel", "send 1 ", "set-proxy", "advertise-neighbor", "binding-accepted")
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"s2clab/nodes/control"
+	"s2clab/nodes/keys"
 	"s2clab/nodes/session/association"
 	"s2clab/nodes/session/bootstrap"
 	"s2clab/nodes/wire/ipv6"
@@ -61,6 +62,7 @@ type Machine struct {
 	nextSwitch  time.Time // when another mobile node may be told
 	timers      timers
 	events      events
+	told        keys.Told
 	errors      errorLimits
 	agents      agentList
 
@@ -114,6 +116,7 @@ func New(cfg *control.Config) (*Machine, error) {
 		switches:       make(map[netip.Addr]*handoff),
 		revocationSeq:  uint16(rand.New(rand.NewPCG(cfg.Seed, 0x6272)).Uint32()),
 		errors:         newErrorLimits(),
+		told:           keys.Told{Show: cfg.ShowKeys},
 	}
 	m.events.timer.owner = &m.events
 	switch h.DAD {
@@ -188,7 +191,7 @@ func (m *Machine) addAssociations(list []control.Association) error {
 			return fmt.Errorf("home address %v: associations of %s and %s both claim it", a.HomeAddress, other.nai, s.nai)
 		}
 		m.settle(s, grant{home: a.HomeAddress, by: byAssociation})
-		s.add(&mobilitySA{Association: association.New(a.SPI, a.Key), timestamp: m.timestamps})
+		s.add(&mobilitySA{Association: association.New(a.SPI, a.Key), timestamp: m.timestamps, untold: a.Key})
 	}
 	return nil
 }

@@ -36,6 +36,7 @@ type subscriber struct {
 type mobilitySA struct {
 	*association.Association
 	key       []byte    // of an association that the AAA handed out
+	untold    []byte    // the key of a configured association that nothing was proven by yet
 	expires   time.Time // zero: never
 	timestamp bool      // replay protection is by timestamp, else by sequence number
 	session   string    // Session-Id of the Diameter session it came by, while that is open

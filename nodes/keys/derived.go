@@ -9,13 +9,19 @@ import (
 
 // Names of keys, the same wherever one is told of.
 const (
-	NameK     = "K"
-	NameCKIK  = "CK, IK"
-	NameEMSK  = "EMSK"
-	NameKs    = "Ks"
-	NameMIPRK = "MIP-RK"
-	NameMNAAA = "MN-AAA key"
-	NameMNHA  = "MN-HA key"
+	NameK       = "K"
+	NameCK      = "CK"
+	NameIK      = "IK"
+	NameCKPrime = "CK'"
+	NameIKPrime = "IK'"
+	NameMK      = "MK"
+	NameKRe     = "K_re"
+	NameMSK     = "MSK"
+	NameEMSK    = "EMSK"
+	NameKs      = "Ks"
+	NameMIPRK   = "MIP-RK"
+	NameMNAAA   = "MN-AAA key"
+	NameMNHA    = "MN-HA key"
 )
 
 // A Derived key is one that a node has made or was given, with what there is to tell

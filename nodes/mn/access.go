@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"s2clab/nodes/session/dhcp6"
+	"s2clab/nodes/session/dot1x"
 )
 
 // Constants of RFC 4861, section 10.
@@ -28,7 +29,8 @@ type access struct {
 	mayBeHome bool // the home link may be the one that is on it, as far as this node was told
 
 	carrier bool
-	since   time.Time // when the carrier came
+	port    *port     // nil: the link lets everybody on
+	since   time.Time // when the carrier came, or the link let us on
 	radio   radio
 
 	solicited int       // Router Solicitations since the carrier came
@@ -62,9 +64,12 @@ func newAccess(dev, link string, mac [6]byte) *access {
 	return a
 }
 
+// open says whether the link can be used.
+func (a *access) open() bool { return a.carrier && (a.port == nil || a.port.open) }
+
 // usable says whether the access can carry us.
 func (a *access) usable() bool {
-	return a.carrier && (a.usable6() || a.usable4())
+	return a.open() && (a.usable6() || a.usable4())
 }
 
 // deprecated says whether the care-of address is: RFC 4862, section 5.5.4.
@@ -91,14 +96,31 @@ func (a *access) ends(r *router) (preferred, valid time.Time) {
 func (m *Machine) carrierChanged(now time.Time, a *access, up bool) {
 	if a.carrier = up; up {
 		m.event("carrier-gained", map[string]any{"link": a.link})
-		a.since, a.solicited, a.triedIn = now, 0, netip.Prefix{}
-		m.listen(now, a)
-		m.solicit(now, a)
-		m.startDHCP(now, a)
+		if a.port != nil {
+			m.supplicate(now, a, dot1x.LinkUp{})
+		} else {
+			m.begin(now, a)
+		}
 		return
 	}
 	m.stopDHCP(now, a)
 	m.event("carrier-lost", map[string]any{"link": a.link})
+	if a.port != nil {
+		m.supplicate(now, a, dot1x.LinkDown{})
+	}
+	m.end(now, a)
+}
+
+// begin is for when a link can be used.
+func (m *Machine) begin(now time.Time, a *access) {
+	a.since, a.solicited, a.triedIn = now, 0, netip.Prefix{}
+	m.listen(now, a)
+	m.solicit(now, a)
+	m.startDHCP(now, a)
+}
+
+// end is for when it cannot any more.
+func (m *Machine) end(now time.Time, a *access) {
 	m.listen(now, a)
 	ipv4 := a.ipv4
 	a.solicitAt, a.routers, a.router, a.home, a.ipv4 = time.Time{}, nil, nil, false, address4{}
@@ -393,6 +415,9 @@ func (m *Machine) tickAccess(now time.Time, a *access) {
 	if due(a.solicitAt, now) {
 		m.solicit(now, a)
 	}
+	if a.port != nil && due(a.port.supplicant.Deadline(), now) {
+		m.supplicated(now, a, a.port.supplicant.Tick(now))
+	}
 	m.tickDHCP(now, a)
 	for _, r := range slices.Clone(a.routers) {
 		switch {
@@ -439,6 +464,9 @@ func (m *Machine) reconfigure(now time.Time, a *access) {
 
 func (a *access) deadline() time.Time {
 	d := earliest(earliest(a.solicitAt, a.radio.turnAt), a.dhcp.deadline())
+	if a.port != nil {
+		d = earliest(d, a.port.supplicant.Deadline())
+	}
 	for _, r := range a.routers {
 		d = earliest(earliest(d, r.expires), r.checkAt)
 		for i := range r.prefixes {

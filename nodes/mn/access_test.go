@@ -48,7 +48,7 @@ func TestAnAdvertisementBringsAddressAndBindingUpdateInOneStep(t *testing.T) {
 		s := begin(t, cfg)
 		s.carrier("wlan", true)
 		out := s.advertise("wlan", wlanPrefix)
-		want := []string{"router-found", "EnterAccess", "AdvertiseNeighbor", "address-configured", "attached", "SendMobility", "binding-update-sent", "ExpectTunnel"}
+		want := []string{"router-found", "EnterAccess", "AdvertiseNeighbor", "address-configured", "attached", "key-made", "SendMobility", "binding-update-sent", "ExpectTunnel"}
 		if got := names(out); !slices.Equal(got, want) {
 			t.Errorf("dad %s: got %v, want %v", dad, got, want)
 		}

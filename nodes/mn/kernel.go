@@ -52,7 +52,8 @@ type kernel struct {
 	home      netip.Addr      // the home address; not valid: none was assigned yet
 	devices   []string
 	teller    teller
-	ways      map[netip.Addr]way // in use, by the address that uses it
+	ways      map[netip.Addr]way    // in use, by the address that uses it
+	ports     map[string]devicePort // by device, of links that authenticate
 
 	mu    sync.Mutex
 	ready map[string]bool // devices whose link-local address may be used
@@ -63,7 +64,7 @@ type kernel struct {
 func (k *kernel) do(o Output) error {
 	err := k.act(o)
 	switch o.(type) {
-	case SolicitRouter, SolicitNeighbor, AdvertiseNeighbor, SendMobility, SendTunnelled, SolicitARP:
+	case SolicitRouter, SolicitNeighbor, AdvertiseNeighbor, SendMobility, SendTunnelled, SolicitARP, SendEAPOL:
 		if errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENETDOWN) {
 			return nil
 		}
@@ -106,6 +107,12 @@ func (k *kernel) act(o Output) error {
 			return k.mobility.SendUDP(o.Dev, o.From, o.To, o.Octets)
 		}
 		return k.mobility.SendOn(o.Dev, o.Octets)
+	case SendEAPOL:
+		return k.ports[o.Dev].Send(o.To, o.Octets)
+	case OpenPort:
+		return k.ports[o.Dev].controlled.Open()
+	case ShutPort:
+		return k.ports[o.Dev].controlled.Shut()
 	case SendDHCP:
 		return k.sendDHCP(o)
 	case SendTunnelled:

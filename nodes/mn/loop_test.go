@@ -81,7 +81,7 @@ func TestTheLoopLosesNoTimeBetweenAdvertisementAndBindingUpdate(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			synctest.Wait()
 			want := []string{"1s carrier-gained", "1s SolicitRouter", "1.01s router-found", "1.01s EnterAccess", "1.01s AdvertiseNeighbor", "1.01s address-configured",
-				"1.01s attached", "1.01s SendMobility", "1.01s binding-update-sent", "1.01s ExpectTunnel", "2.51s SendMobility", "2.51s binding-update-sent"}
+				"1.01s attached", "1.01s key-made", "1.01s SendMobility", "1.01s binding-update-sent", "1.01s ExpectTunnel", "2.51s SendMobility", "2.51s binding-update-sent"}
 			if !slices.Equal(r.did, want) {
 				t.Errorf("clock wrong by %v: got %q", clock, r.did)
 			}

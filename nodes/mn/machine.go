@@ -19,6 +19,7 @@ import (
 
 	"s2clab/nodes/control"
 	"s2clab/nodes/session/discovery"
+	"s2clab/nodes/session/dot1x"
 )
 
 // A Machine is a mobile node without its kernel. Its owner calls Step for each
@@ -36,6 +37,7 @@ type Machine struct {
 
 	registration registration
 	security     security
+	subscriber   *subscriber // whose card this is; nil: there is none
 	homecoming   homecoming
 	departing    *access // whose link is the home link, left for another, and still sent through; nil: none
 	absence      absence
@@ -77,6 +79,9 @@ func New(cfg *control.Config) (*Machine, error) {
 		cfg:  &own,
 		rand: rand.New(rand.NewPCG(cfg.Seed, 0x6d6e)),
 	}
+	if m.subscriber, err = newSubscriber(own.USIM, m.rand); err != nil {
+		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
+	}
 	for _, i := range cfg.Interfaces {
 		mac, err := net.ParseMAC(i.MAC)
 		if err != nil || len(mac) != 6 {
@@ -84,6 +89,9 @@ func New(cfg *control.Config) (*Machine, error) {
 		}
 		a := newAccess(i.Name, i.Link, [6]byte(mac))
 		a.mayBeHome = i.Home || !home.known()
+		if a.port, err = m.newPort(i.Auth); err != nil {
+			return nil, fmt.Errorf("node %s: interface %s: %w", cfg.Node, i.Name, err)
+		}
 		m.accesses = append(m.accesses, a)
 	}
 	m.setHome(home)
@@ -98,6 +106,10 @@ func New(cfg *control.Config) (*Machine, error) {
 	if m.security, err = newSecurity(&own); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
+	if m.subscriber != nil {
+		m.security.held.Card = m.subscriber.card
+	}
+	m.security.told.Show = cfg.ShowKeys
 	if err := m.setUpMultihoming(cfg.MobileNode); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
@@ -126,6 +138,10 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 	case AddressChanged:
 		if a := m.access(in.Dev); a != nil {
 			m.addressChanged(now, a, in)
+		}
+	case EAPOLReceived:
+		if a := m.access(in.Dev); a != nil && a.port != nil {
+			m.supplicate(now, a, dot1x.Received{From: in.From, Octets: in.Octets})
 		}
 	case DHCPReceived:
 		if a := m.access(in.Dev); a != nil {

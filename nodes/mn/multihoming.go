@@ -505,7 +505,7 @@ func (m *Machine) acceptedMulti(now time.Time, u *update, ba *mh.BindingAcknowle
 	granted := min(ba.Lifetime, u.lifetime)
 	m.event("binding-acknowledged", map[string]any{"seq": ba.Seq, "status": uint8(ba.Status),
 		"lifetime": granted.Seconds(), "latency": now.Sub(u.sent).Seconds(), "bids": u.bidTexts()})
-	m.security.bound(u, granted)
+	m.security.bound(m, u, granted)
 	r.waiting, r.corrections, c.overwrite = nil, 0, false
 	if u.lifetime > 0 && granted == 0 {
 		return // as in accepted
@@ -539,7 +539,7 @@ func (m *Machine) acceptedWithoutBID(now time.Time, u *update, ba *mh.BindingAck
 		m.accepted(now, u, ba, home)
 		return
 	}
-	m.security.bound(u, 0)
+	m.security.bound(m, u, 0)
 	m.registration.unbind()
 	m.clearTunnel()
 	m.register(now)

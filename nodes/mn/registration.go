@@ -302,7 +302,7 @@ func (m *Machine) accepted(now time.Time, u *update, ba *mh.BindingAcknowledgeme
 	granted := min(ba.Lifetime, u.lifetime)
 	m.event("binding-acknowledged", map[string]any{"seq": ba.Seq, "status": uint8(ba.Status),
 		"lifetime": granted.Seconds(), "latency": now.Sub(u.sent).Seconds()})
-	m.security.bound(u, granted)
+	m.security.bound(m, u, granted)
 	r.waiting, r.earlier, r.corrections = nil, nil, 0
 	if u.lifetime > 0 && granted == 0 {
 		return // nothing was bound: ask again in the time of retransmissions
@@ -373,7 +373,7 @@ func (m *Machine) refused(now time.Time, u *update, ba *mh.BindingAcknowledgemen
 	}
 	r.waiting, r.earlier = nil, nil
 	m.stepBack()
-	m.security.learn(u)
+	m.security.learn(m, u)
 	if m.refusedMulti(now, u, ba.Status) {
 		return
 	}

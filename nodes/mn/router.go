@@ -57,7 +57,7 @@ func (r *router) of(address netip.Prefix) *prefix {
 
 func (m *Machine) routerAdvertised(now time.Time, a *access, in *RouterAdvertised) {
 	switch {
-	case !a.carrier:
+	case !a.open():
 		m.ignore(now, "router advertisement without carrier", map[string]any{"link": a.link})
 		return
 	case !in.Router.Is6() || !in.Router.IsLinkLocalUnicast(): // RFC 4861, section 6.1.2

@@ -75,7 +75,7 @@ func openKernel(h *host.Host, cfg *control.Config, t teller) (*kernel, error) {
 	if k.nd, err = h.NDPort(); err != nil {
 		errs = append(errs, err)
 	}
-	errs = append(errs, k.openDHCP6())
+	errs = append(errs, k.openDHCP6(), k.openPorts(cfg))
 	if cfg.MobileNode.Discovery != nil {
 		errs = append(errs, k.openDiscovery())
 	}
@@ -111,6 +111,9 @@ func (k *kernel) listen(ctx context.Context, inputs chan<- Input, fail context.C
 	for dev, port := range k.dhcp6 {
 		go hearDHCP(ctx, dev, port, inputs, fail)
 	}
+	for dev, port := range k.ports {
+		go hearEAPOL(ctx, dev, port.EAPOLPort, inputs, fail)
+	}
 	go refusals(ctx, k.tunnel.Refusals(), inputs)
 	if k.optimizer != nil {
 		go k.receiveOptimized(ctx, inputs)
@@ -125,6 +128,7 @@ func (k *kernel) close() {
 	if k.tunnel != nil {
 		k.tunnel.Close()
 	}
+	k.closePorts()
 	if k.arp != nil {
 		k.arp.Close()
 	}

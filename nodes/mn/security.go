@@ -21,6 +21,7 @@ type security struct {
 	timestamps bool             // so is the replay protection option
 	method     bootstrap.Mobile // how the MN-HA key comes to be; nil: it is known beforehand, or there is none
 	held       bootstrap.Held
+	told       keys.Told
 
 	association *association.Association // with the home agent; nil: none yet
 	identifier  string                   // that the home agent knows that by: a NAI
@@ -56,11 +57,12 @@ type proof struct {
 	by          bootstrap.Proof          // then
 	association *association.Association // with MN-AAA: once an acknowledgement has told its SPI
 	timestamp   uint64
-	freshness   [8]byte // what the session key is derived from, with MN-AAA
+	freshness   [8]byte      // what the session key is derived from, with MN-AAA
+	derived     keys.Derived // the key of association, with MN-AAA
 }
 
 func newSecurity(cfg *control.MobileNode) (security, error) {
-	s := security{cfg: cfg, identifier: cfg.NAI, held: bootstrap.Held{NAI: cfg.NAI, MNAAASPI: cfg.MNAAASPI, MNAAAKey: cfg.MNAAAKey}}
+	s := security{cfg: cfg, identifier: cfg.NAI, held: bootstrap.Held{NAI: cfg.NAI, MNAAASPI: cfg.MNAAASPI, MNAAAKey: cfg.MNAAAKey, Realm: cfg.AAARealm}}
 	switch cfg.Security.Integrity {
 	case "none":
 		return s, nil
@@ -142,6 +144,9 @@ func (s *security) seal(m *Machine, now time.Time, u *update, bu *mh.BindingUpda
 		p.freshness = association.Freshness(bu, data)
 	default:
 		p.kind, p.association = proofMNHA, s.association
+		if s.method == nil {
+			s.keyMade(m, keys.Provisioned(keys.NameMNHA, s.cfg.MNHAKey))
+		}
 		if p.bootstraps {
 			p.association = association.New(p.by.SPI, p.by.Key.Value)
 		}
@@ -218,28 +223,40 @@ func (s *security) verify(u *update, ba *mh.BindingAcknowledgement, octets []byt
 	if err := association.Verify(octets, derived, u.careOf, home); err != nil {
 		return err
 	}
-	u.proof.association = derived
+	u.proof.association, u.proof.derived = derived, key
 	return nil
 }
 
 // learn takes over the association that a proven acknowledgement of u was proven
 // by, whatever else it said: the home agent has it.
-func (s *security) learn(u *update) {
+func (s *security) learn(m *Machine, u *update) {
 	if !u.proof.bootstraps {
 		return
+	}
+	s.keyMade(m, u.proof.by.Key)
+	if u.proof.kind == proofMNAAA {
+		s.keyMade(m, u.proof.derived)
 	}
 	s.association, s.granted, s.ending = u.proof.association, 0, false
 	s.identifier = u.proof.by.Identifier
 	s.revoked = false
 	if len(s.cfg.MNHAKey) > 0 { // a wrong key on purpose
 		s.association = association.New(u.proof.association.SPI, s.cfg.MNHAKey)
+		s.keyMade(m, keys.Derived{Name: keys.NameMNHA, How: "provisioned, in place of the one derived", Value: s.cfg.MNHAKey})
+	}
+}
+
+// keyMade tells of a key that is used from now on, once.
+func (s *security) keyMade(m *Machine, d keys.Derived) {
+	if s.told.News(s.cfg.NAI, d) {
+		m.event("key-made", d.Fields(s.cfg.NAI, s.told.Show))
 	}
 }
 
 // bound notes that u was accepted, for so long.
-func (s *security) bound(u *update, granted time.Duration) {
+func (s *security) bound(m *Machine, u *update, granted time.Duration) {
 	s.accepted = u.proof.timestamp
-	s.learn(u)
+	s.learn(m, u)
 	switch {
 	case u.lifetime == 0 || s.method == nil:
 	case granted < min(s.granted, u.lifetime):

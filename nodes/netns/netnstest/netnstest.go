@@ -3,6 +3,7 @@
 package netnstest
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -65,6 +66,39 @@ func Pair(tb testing.TB, a ns.NetNS, nameA string, b ns.NetNS, nameB string) {
 				return err
 			}
 			return netlink.LinkSetUp(link)
+		})
+	}
+}
+
+// Shared joins namespaces by one link, each by an end of the name it is given. A
+// bridge in a namespace of its own makes the link; it passes frames to the PAE group
+// of IEEE 802.1X on, as a hub does.
+func Shared(tb testing.TB, ends map[string]ns.NetNS) {
+	tb.Helper()
+	hub := New(tb)
+	In(tb, hub, func() error {
+		pae, snooping := uint16(1<<3), false
+		bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "hub"}, GroupFwdMask: &pae, MulticastSnooping: &snooping}
+		if err := netlink.LinkAdd(bridge); err != nil {
+			return err
+		}
+		return netlink.LinkSetUp(bridge)
+	})
+	number := 0
+	for name, space := range ends {
+		number++
+		port := fmt.Sprintf("port%d", number)
+		Pair(tb, space, name, hub, port)
+		In(tb, hub, func() error {
+			bridge, err := netlink.LinkByName("hub")
+			if err != nil {
+				return err
+			}
+			link, err := netlink.LinkByName(port)
+			if err != nil {
+				return err
+			}
+			return netlink.LinkSetMaster(link, bridge)
 		})
 	}
 }

@@ -57,5 +57,5 @@ func (provisioned) MNAAA(f *Found) (keys.Derived, bool) {
 }
 
 func provisionedKey(key []byte) keys.Derived {
-	return keys.Derived{Name: keys.NameMNAAA, How: "provisioned", Value: key}
+	return keys.Provisioned(keys.NameMNAAA, key)
 }
