@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"s2clab/nodes/aaa"
+	"s2clab/nodes/bsf"
 	"s2clab/nodes/cn"
 	"s2clab/nodes/dns"
 	"s2clab/nodes/ha"
@@ -30,6 +31,7 @@ var roles = map[string]cli.Role{
 	"mn":      mn.Run,
 	"ha":      ha.Run,
 	"aaa":     aaa.Run,
+	"bsf":     bsf.Run,
 	"router":  router.Run,
 	"nat":     nat.Run,
 	"dns":     dns.Run,

@@ -85,17 +85,23 @@ const mostIdentity = 253 // octets: RFC 4282, section 2.2
 
 func identifies(s string) bool { return s != "" && len(s) <= mostIdentity && plain(s) }
 
-// Responded is an input of a Client: the response to the request of that ID.
+// An Input is what became of a request.
+type Input interface{ input() }
+
+// Responded gives the response to the request of that ID.
 type Responded struct {
 	ID       uint64
 	Response Response
 }
 
-// Failed is an input of a Client: there is no response to the request of that ID.
+// Failed says that there is no response to the request of that ID.
 type Failed struct {
 	ID     uint64
 	Reason string // in kebab-case
 }
+
+func (Responded) input() {}
+func (Failed) input()    {}
 
 // Send is an output of a Client. Responded or Failed follows, or is not waited for any
 // more.
@@ -131,12 +137,24 @@ func (c *Client) Start(now time.Time) []Output {
 // Stop ends a run without a word.
 func (c *Client) Stop() { c.end() }
 
-// Responded takes a response that came at now.
-func (c *Client) Responded(now time.Time, in Responded) []Output {
-	if c.stray(in.ID) {
-		return []Output{Ignored{Reason: "response-to-nothing"}}
+// Step takes one Input that happened at now.
+func (c *Client) Step(now time.Time, in Input) []Output {
+	switch in := in.(type) {
+	case Responded:
+		if !c.stray(in.ID) {
+			return c.responded(now, &in.Response)
+		}
+	case Failed:
+		if !c.stray(in.ID) {
+			return c.postpone(now, in.Reason, 0)
+		}
+	default:
+		panic(fmt.Sprintf("ub: no rule for %T", in))
 	}
-	r := &in.Response
+	return []Output{Ignored{Reason: "response-to-nothing"}}
+}
+
+func (c *Client) responded(now time.Time, r *Response) []Output {
 	switch {
 	case len(r.Body) > MostBody:
 		return c.refuse("body-too-long")
@@ -152,14 +170,6 @@ func (c *Client) Responded(now time.Time, in Responded) []Output {
 		return c.refuse("forbidden")
 	}
 	return c.refuse("status-unexpected")
-}
-
-// Failed takes that there is no response.
-func (c *Client) Failed(now time.Time, in Failed) []Output {
-	if c.stray(in.ID) {
-		return []Output{Ignored{Reason: "response-to-nothing"}}
-	}
-	return c.postpone(now, in.Reason, 0)
 }
 
 // Tick does what is due at now, and nothing before Deadline.

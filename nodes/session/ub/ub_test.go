@@ -151,7 +151,7 @@ func (h *home) run(c *Client, now time.Time) Output {
 		}
 		switch o := out[0].(type) {
 		case Send:
-			out = c.Responded(now, Responded{ID: o.ID, Response: h.ask(now, o.Request)})
+			out = c.Step(now, Responded{ID: o.ID, Response: h.ask(now, o.Request)})
 		case Postponed:
 			now = c.Deadline()
 			out = c.Tick(now)
@@ -435,7 +435,7 @@ func TestALateResponseIsToNothing(t *testing.T) {
 	response := h.ask(start, first.Request)
 	c.Tick(c.Deadline())
 	for range 2 {
-		for _, out := range [][]Output{c.Responded(c.Deadline(), Responded{first.ID, response}), c.Failed(c.Deadline(), Failed{first.ID, "reset"})} {
+		for _, out := range [][]Output{c.Step(c.Deadline(), Responded{first.ID, response}), c.Step(c.Deadline(), Failed{first.ID, "reset"})} {
 			if _, ok := out[0].(Ignored); !ok || len(out) != 1 {
 				t.Errorf("told %v", out)
 			}
@@ -451,15 +451,15 @@ func TestAnAnswerThatIsLostCostsAChallengeAndNoMore(t *testing.T) {
 	h := newHome(t)
 	c, _ := newClient(t)
 	s := c.Start(start)[0].(Send)
-	s = c.Responded(start, Responded{s.ID, h.ask(start, s.Request)})[0].(Send)
+	s = c.Step(start, Responded{s.ID, h.ask(start, s.Request)})[0].(Send)
 	h.ask(start, s.Request) // which bootstraps at the server
-	p := c.Failed(start, Failed{s.ID, "reset"})[0].(Postponed)
+	p := c.Step(start, Failed{s.ID, "reset"})[0].(Postponed)
 	if p.Reason != "reset" || !p.Until.Equal(start.Add(time.Second)) {
 		t.Errorf("postponed for %s until %v", p.Reason, p.Until)
 	}
 	s = c.Tick(p.Until)[0].(Send)
-	s = c.Responded(p.Until, Responded{s.ID, h.ask(p.Until, s.Request)})[0].(Send)
-	if _, ok := c.Responded(p.Until, Responded{s.ID, h.ask(p.Until, s.Request)})[0].(Bootstrapped); !ok {
+	s = c.Step(p.Until, Responded{s.ID, h.ask(p.Until, s.Request)})[0].(Send)
+	if _, ok := c.Step(p.Until, Responded{s.ID, h.ask(p.Until, s.Request)})[0].(Bootstrapped); !ok {
 		t.Error("no key")
 	}
 }
@@ -536,7 +536,7 @@ func TestADirectiveThatIsNotWhatItMustBeIsRefused(t *testing.T) {
 // answerTo makes a request that answers the challenge in a response.
 func answerTo(t *testing.T, c *Client, id uint64, r Response) Request {
 	t.Helper()
-	s, ok := c.Responded(start, Responded{id, r})[0].(Send)
+	s, ok := c.Step(start, Responded{id, r})[0].(Send)
 	if !ok {
 		t.Fatal("the challenge is not answered")
 	}
