@@ -2,6 +2,7 @@ package bsf
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -128,10 +129,20 @@ func (s *serving) act(do Actions) {
 	}
 }
 
-// command does what the lab asks: state tells Counts.
+// command does what the lab asks: state tells Counts; lie {about} makes the server
+// tell mobile nodes a lie from now on, or no longer.
 func (m *Machine) command(c control.Command) (any, error) {
-	if c.Name == "state" {
+	switch c.Name {
+	case "state":
 		return m.Counts(), nil
+	case "lie":
+		var args struct {
+			About ub.Lie `json:"about"`
+		}
+		if err := json.Unmarshal(c.Args, &args); err != nil || !m.ub.Lie(args.About) {
+			return nil, fmt.Errorf("lie: want {about: one of %v}", ub.Lies)
+		}
+		return nil, nil
 	}
-	return nil, fmt.Errorf("a BSF has no command %q: want state", c.Name)
+	return nil, fmt.Errorf("a BSF has no command %q: want state or lie", c.Name)
 }

@@ -567,6 +567,11 @@ func TestACommandThatThereIsNotIsRefusedAndStateIsTold(t *testing.T) {
 	if _, err := m.command(control.Command{Name: "revoke"}); err == nil || !strings.Contains(err.Error(), "state") {
 		t.Errorf("%v", err)
 	}
+	for args, ok := range map[string]bool{`{"about":"rspauth"}`: true, `{"about":"truth"}`: true, `{"about":"white"}`: false, `{}`: false, ``: false} {
+		if _, err := m.command(control.Command{Name: "lie", Args: []byte(args)}); (err == nil) != ok {
+			t.Errorf("lie %s: %v", args, err)
+		}
+	}
 	got, err := m.command(control.Command{Name: "state"})
 	if c, ok := got.(Counts); err != nil || !ok || c.Kept != 0 || c.Peers == nil {
 		t.Errorf("%v, %v", got, err)

@@ -61,6 +61,9 @@ func (c *UbClient) Send(by UbRoute, s ub.Send) {
 }
 
 func httpReasonOf(err error) string {
+	if errors.Is(err, unix.ENODEV) {
+		return "no-device"
+	}
 	if reason := reasonOf(err); reason != "error" {
 		return reason
 	}

@@ -59,6 +59,15 @@ func await(t *testing.T, told <-chan ub.Input) ub.Input {
 	}
 }
 
+func TestARequestLeavesByTheDeviceThatIsNamed(t *testing.T) {
+	at := answering(t, func(ub.Request) ub.Response { return ub.Response{Status: 401} })
+	c, told := asking(t)
+	c.Send(host.UbRoute{Server: at, Device: "lo"}, ub.Send{ID: 1, Request: ub.Request{Method: "GET", Target: "/", Host: "bsf"}})
+	if got, ok := await(t, told).(ub.Responded); !ok || got.Response.Status != 401 {
+		t.Errorf("told %+v", got)
+	}
+}
+
 func TestHTTPCarriesARequestAndItsResponse(t *testing.T) {
 	request := ub.Request{Method: "GET", Target: "/?a=b", Host: "bsf.home.example", Authorization: `Digest username="a, b"`}
 	response := ub.Response{Status: 401, Challenges: []string{`Digest a="1"`, "Basic b=2"}, AuthenticationInfo: `qop=auth-int`,
@@ -132,6 +141,7 @@ func TestWhatIsNoResponseIsToldInOneWord(t *testing.T) {
 	for by, want := range map[host.UbRoute]string{
 		{Server: gone.Addr().(*net.TCPAddr).AddrPort()}:                                             "connection-refused",
 		{Server: gone.Addr().(*net.TCPAddr).AddrPort(), Source: netip.MustParseAddr("2001:db8::9")}: "unreachable",
+		{Server: gone.Addr().(*net.TCPAddr).AddrPort(), Device: "nowhere0"}:                         "no-device",
 	} {
 		c, told := asking(t)
 		c.Send(by, ub.Send{ID: 1, Request: ub.Request{Method: "GET", Target: "/", Host: "bsf"}})

@@ -18,6 +18,7 @@ type kept struct {
 
 type bootstrapping struct {
 	keys.GBA
+	autn     [16]byte // of its challenge
 	since    time.Time
 	replaced bool
 }

@@ -22,6 +22,7 @@ type Server struct {
 	line     []*issued // the oldest first, with some that are used
 	open     map[string][]*issued
 	kept     kept
+	lie      Lie
 }
 
 // ServerOptions is what a Server needs to know.
@@ -188,8 +189,10 @@ func (s *Server) Vector(now time.Time, id uint64, v keys.Vector) []Output {
 		return []Output{Ignored{Reason: "vector-for-nothing"}}
 	}
 	delete(s.fetching, id)
+	fit := !s.kept.has(keys.BTID(v.RAND, s.o.Host)) && len(v.XRES) > 0
+	v = s.challenged(f.impi, v)
 	nonce := keys.DigestAKANonce(v.RAND, v.AUTN, nil)
-	if s.nonces[nonce] != nil || s.kept.has(keys.BTID(v.RAND, s.o.Host)) || len(v.XRES) == 0 {
+	if !fit || s.nonces[nonce] != nil {
 		return s.refuse(id, f.impi, statusUnavailable, "vector-unfit")
 	}
 	s.issue(&issued{nonce: nonce, impi: f.impi, vector: v, until: now.Add(answerWithin), resynced: f.resynced})
@@ -288,18 +291,17 @@ func (s *Server) answered(now time.Time, id uint64, ch *issued, r *Request, told
 func (s *Server) bootstrap(now time.Time, id uint64, ch *issued, d *keys.Digest) []Output {
 	ends := now.Truncate(time.Second).Add(s.o.Lifetime)
 	g := keys.GBA{Ks: keys.Ks(ch.vector.CK, ch.vector.IK), RAND: ch.vector.RAND, IMPI: ch.impi, BTID: keys.BTID(ch.vector.RAND, s.o.Host), Ends: ends}
-	s.kept.add(&bootstrapping{GBA: g, since: now})
-	info := Info{BTID: g.BTID, Lifetime: g.Ends}
-	body := info.Append(nil)
+	s.kept.add(&bootstrapping{GBA: g, autn: ch.vector.AUTN, since: now})
+	body, kind := s.lastWord(now, &g)
 	d.Body = body
 	var w writer
 	w.bare("qop", string(d.QoP))
-	w.quoted("rspauth", d.ResponseAuth(ch.vector.XRES))
+	w.quoted("rspauth", s.signature(d, ch.vector.XRES))
 	w.quoted("cnonce", d.CNonce)
 	w.bare("nc", nc)
 	return []Output{
 		Bootstrapped{GBA: g, Made: Made(ch.vector.CK, ch.vector.IK, ends.Sub(now))},
-		Respond{ID: id, Response: Response{Status: statusOK, AuthenticationInfo: w.String(), ContentType: ContentType, Body: body}},
+		Respond{ID: id, Response: Response{Status: statusOK, AuthenticationInfo: w.String(), ContentType: kind, Body: body}},
 	}
 }
 

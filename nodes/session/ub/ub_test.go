@@ -366,6 +366,35 @@ func TestAServerThatLiesThoughItKnowsXRESIsFoundOut(t *testing.T) {
 	})
 }
 
+func TestEachLieIsFoundOut(t *testing.T) {
+	found := map[Lie]string{
+		LieMAC: "mac-wrong", LieReplay: "challenge-not-fresh", LieRspauth: "rspauth-wrong", LieBTID: "b-tid-wrong",
+		LieLifetime: "lifetime-over", LieContentType: "content-type-wrong", LieBody: "body-too-long",
+	}
+	for _, l := range Lies {
+		h := newHome(t)
+		c, _ := newClient(t)
+		h.succeeds(c, start)
+		if !h.server.Lie(l) {
+			t.Fatalf("%s is no lie", l)
+		}
+		t.Run(string(l), func(t *testing.T) {
+			h.tb = t
+			if l == Truth {
+				h.succeeds(c, start)
+				return
+			}
+			h.fails(c, start, found[l])
+			h.server.Lie(Truth)
+			h.succeeds(c, start)
+		})
+	}
+	h := newHome(t)
+	if h.server.Lie("white") {
+		t.Error("a lie that is none passed")
+	}
+}
+
 func TestAChallengeThatIsNotTheNetworksEndsTheRun(t *testing.T) {
 	h := newHome(t)
 	h.vector = func(v *keys.Vector) { v.AUTN[15] ^= 1 }
