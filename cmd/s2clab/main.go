@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"s2clab/nodes/aaa"
+	"s2clab/nodes/bsf"
 	"s2clab/nodes/cn"
 	"s2clab/nodes/dns"
 	"s2clab/nodes/ha"
@@ -32,6 +33,7 @@ var roles = map[string]cli.Role{
 	"ha":      ha.Run,
 	"aaa":     aaa.Run,
 	"hss":     hss.Run,
+	"bsf":     bsf.Run,
 	"router":  router.Run,
 	"nat":     nat.Run,
 	"dns":     dns.Run,

@@ -21,7 +21,7 @@ var arrows = []struct {
 	to   []string
 	why  string
 }{
-	{"cmd/s2clab", []string{"orchestrator/cli", "nodes/mn", "nodes/ha", "nodes/aaa", "nodes/hss", "nodes/router", "nodes/nat", "nodes/dns", "nodes/cn", "nodes/traffic"}, "main hands the command line the table of roles"},
+	{"cmd/s2clab", []string{"orchestrator/cli", "nodes/mn", "nodes/ha", "nodes/aaa", "nodes/hss", "nodes/bsf", "nodes/router", "nodes/nat", "nodes/dns", "nodes/cn", "nodes/traffic"}, "main hands the command line the table of roles"},
 	{"orchestrator/cli", []string{"orchestrator/supervise", "orchestrator/door", "orchestrator/play", "orchestrator/report/...", "orchestrator/journal", "orchestrator/lab", "orchestrator/link", "orchestrator/web", "scenarios", "topologies/...", "nodes/control"}, "a verb asks the rooms that know"},
 	{"orchestrator/supervise", []string{"orchestrator/door", "orchestrator/lab", "orchestrator/play", "orchestrator/capture", "orchestrator/journal", "orchestrator/link", "nodes/netns", "nodes/translate", "nodes/control", "topologies", "scenarios"}, "init of a lab's namespaces answers what comes through the door"},
 	{"orchestrator/play", []string{"orchestrator/lab", "orchestrator/journal", "orchestrator/capture", "orchestrator/link", "orchestrator/report/...", "nodes/control", "scenarios", "topologies"}, "a scenario is played on a lab and judged by the measures of the report"},
@@ -36,6 +36,7 @@ var arrows = []struct {
 	{"nodes/mn", roleMay, "a role is its machine and the hands that run it, never another role"},
 	{"nodes/ha", roleMay, "a role is its machine and the hands that run it, never another role"},
 	{"nodes/aaa", roleMay, "a role is its machine and the hands that run it, never another role"},
+	{"nodes/bsf", roleMay, "a role is its machine and the hands that run it, never another role"},
 	{"nodes/router", roleMay, "a role is its machine and the hands that run it, never another role"},
 	{"nodes/nat", append([]string{"nodes/translate"}, roleMay...), "a role is its machine and the hands that run it; the kernel's NAT is this one's"},
 	{"nodes/translate", nil, "the kernel's NAT knows nothing of nodes"},

@@ -13,7 +13,7 @@ import (
 // addresses, tunnels, home addresses) is the role's.
 type Config struct {
 	Node       string        `json:"node"`
-	Role       string        `json:"role"`            // mn, ha, aaa, hss, router, nat, dns, cn, traffic
+	Role       string        `json:"role"`            // mn, ha, aaa, hss, bsf, router, nat, dns, cn, traffic
 	Seed       uint64        `json:"seed"`            // for every random choice of this process
 	Clock      time.Duration `json:"clock,omitempty"` // this node's clock is wrong by so much: added to the wall clock
 	Interfaces []Interface   `json:"interfaces,omitempty"`
@@ -24,6 +24,7 @@ type Config struct {
 	HomeAgent  *HomeAgent  `json:"home-agent,omitempty"`
 	AAA        *AAA        `json:"aaa,omitempty"`
 	HSS        *HSS        `json:"hss,omitempty"`
+	BSF        *BSF        `json:"bsf,omitempty"`
 	Router     *Router     `json:"router,omitempty"`
 	NAT        *NAT        `json:"nat,omitempty"`
 	DNS        *DNS        `json:"dns,omitempty"`
@@ -307,6 +308,18 @@ type HSS struct {
 	Watchdog      time.Duration    `json:"watchdog"`
 	Store         string           `json:"store"`         // the file that it keeps subscribers in
 	Subscriptions []Subscription   `json:"subscriptions"` // what that holds at first
+}
+
+// A BSF is the part of a Config for role bsf.
+type BSF struct {
+	Host        string           `json:"host"` // Diameter identity; mobile nodes know it by that name too
+	Realm       string           `json:"realm"`
+	Listen      []netip.AddrPort `json:"listen"` // Diameter, of network application functions: Zn
+	HTTP        []netip.AddrPort `json:"http"`   // of mobile nodes: Ub
+	Watchdog    time.Duration    `json:"watchdog"`
+	HSS         []Peer           `json:"hss"`          // whom it asks for vectors, the preferred one first: Zh
+	Timeout     time.Duration    `json:"timeout"`      // for one request to one of them
+	KeyLifetime time.Duration    `json:"key-lifetime"` // of a bootstrapping, whole seconds
 }
 
 // A Subscription is what an HSS knows of a subscriber at first.
