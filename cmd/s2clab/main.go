@@ -15,6 +15,7 @@ import (
 	"s2clab/nodes/cn"
 	"s2clab/nodes/dns"
 	"s2clab/nodes/ha"
+	"s2clab/nodes/hss"
 	"s2clab/nodes/mn"
 	"s2clab/nodes/nat"
 	"s2clab/nodes/router"
@@ -31,6 +32,7 @@ var roles = map[string]cli.Role{
 	"mn":      mn.Run,
 	"ha":      ha.Run,
 	"aaa":     aaa.Run,
+	"hss":     hss.Run,
 	"bsf":     bsf.Run,
 	"router":  router.Run,
 	"nat":     nat.Run,

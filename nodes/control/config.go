@@ -129,6 +129,8 @@ type MobileNode struct {
 	USIM        *USIM         `json:"usim,omitempty"`        // nil: there is none
 	HomeAgents  []NamedAgent  `json:"home-agents,omitempty"` // their names, as a reverse look-up would tell
 	AAARealm    string        `json:"aaa-realm,omitempty"`   // of the AAA servers of its home agent
+	APN         string        `json:"apn,omitempty"`         // that it asks for where it has a key made; empty: it names none
+	BSF         *Peer         `json:"bsf,omitempty"`         // by HTTP; nil: there is none
 
 	HomeAgent4   netip.Addr   `json:"home-agent-4,omitzero"`   // RFC 5555: the home agent's IPv4 address; invalid: not known
 	IPv4Home     bool         `json:"ipv4-home,omitempty"`     // it asks for an IPv4 home address
@@ -218,6 +220,7 @@ type HomeAgent struct {
 	Security     Security      `json:"security"`
 	Associations []Association `json:"associations,omitempty"` // with bootstrap static
 	AAA          []Peer        `json:"aaa,omitempty"`          // Diameter peers, the preferred one first
+	BSF          *Peer         `json:"bsf,omitempty"`          // nil: there is none
 	AAATimeout   time.Duration `json:"aaa-timeout"`            // for one request to one peer
 	Watchdog     time.Duration `json:"watchdog"`               // RFC 3539: interval of Device-Watchdog-Requests
 
@@ -293,6 +296,7 @@ type AAA struct {
 	Security    Security         `json:"security"`
 	Subscribers []Subscriber     `json:"subscribers"`
 	HSS         []Peer           `json:"hss,omitempty"` // the preferred one first
+	BSF         *Peer            `json:"bsf,omitempty"` // nil: there is none
 	Timeout     time.Duration    `json:"timeout"`       // for one request to one of them
 }
 
@@ -320,6 +324,7 @@ type BSF struct {
 
 // A Subscription is what an HSS knows of a subscriber at first.
 type Subscription struct {
+	NAI    string `json:"nai"`
 	IMSI   string `json:"imsi"`
 	K      []byte `json:"k"`             // 16 octets
 	OPc    []byte `json:"opc,omitempty"` // 16 octets; empty: made of OP

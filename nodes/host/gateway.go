@@ -17,7 +17,7 @@ type Teller interface {
 // known to mobile nodes and give them addresses, as the configuration says, and
 // answer the lab's commands by do. It returns when ctx or commands end, or when
 // nothing can be told or given any more.
-func Gateway(ctx context.Context, t Teller, commands <-chan control.Command, cfg *control.Config, do func(command string) error) error {
+func Gateway(ctx context.Context, t Teller, commands <-chan control.Command, cfg *control.Config, do func(control.Command) (any, error)) error {
 	h, err := Open(cfg)
 	if err != nil {
 		return err
@@ -53,7 +53,8 @@ func Gateway(ctx context.Context, t Teller, commands <-chan control.Command, cfg
 			if !ok {
 				return nil
 			}
-			t.Reply(c.ID, nil, do(c.Name))
+			value, err := do(c)
+			t.Reply(c.ID, value, err)
 		case err := <-ended:
 			return err
 		case <-ctx.Done():

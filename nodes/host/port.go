@@ -61,7 +61,7 @@ func ProbeControlledPort() (outwards bool, err error) {
 		if err != nil {
 			return false, fmt.Errorf("%w: %w", ErrUncontrolled, err)
 		}
-		table := &nftables.Table{Name: portTable("probe"), Family: nftables.TableFamilyNetdev}
+		table := &nftables.Table{Name: "s2clab-probe", Family: nftables.TableFamilyNetdev}
 		c.AddTable(table)
 		open := nftables.ChainPolicyAccept
 		c.AddChain(&nftables.Chain{Name: "probe", Table: table, Type: nftables.ChainTypeFilter, Hooknum: hook,
@@ -90,6 +90,10 @@ func (h *Host) ControlledPort(dev string) (*ControlledPort, error) {
 	if err != nil {
 		return nil, fmt.Errorf("controlled port: %w", inDevice(dev, err))
 	}
+	return newControlledPort(dev, outwards)
+}
+
+func newControlledPort(dev string, outwards bool) (*ControlledPort, error) {
 	c, err := nftables.New(nftables.AsLasting()) // of this namespace
 	if err != nil {
 		return nil, fmt.Errorf("controlled port: %w", inDevice(dev, err))

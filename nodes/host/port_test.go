@@ -262,6 +262,37 @@ func TestGroupsAreSentToWhileAnybodyIsAdmitted(t *testing.T) {
 	}
 }
 
+// So it is on a kernel that has no hook for what leaves.
+func TestWithoutAHookForWhatLeavesOnlyWhatComesInIsControlled(t *testing.T) {
+	needControl(t)
+	l := newAccessLink(t)
+	var p *ControlledPort
+	l.router.in(func() (err error) {
+		p, err = newControlledPort("access", false)
+		return err
+	})
+	t.Cleanup(func() { p.Close() })
+	for _, c := range []struct {
+		when string
+		do   func() error
+		in   bool
+	}{
+		{"shut", func() error { return nil }, false},
+		{"admitted", func() error { return p.Admit(l.macs[l.first]) }, true},
+		{"barred", func() error { return p.Bar(l.macs[l.first]) }, false},
+		{"open", p.Open, true},
+		{"shut again", p.Shut, false},
+	} {
+		l.router.must(c.do())
+		if in, out := l.passes(l.first, l.router), l.passes(l.router, l.first); in != c.in || !out {
+			t.Errorf("%s: in %v, out %v, want %v, true", c.when, in, out, c.in)
+		}
+	}
+	if p.Outwards() {
+		t.Error("it says that what leaves is controlled")
+	}
+}
+
 func TestAPacketSocketIsToldOfAShutPort(t *testing.T) {
 	needControl(t)
 	l := newAccessLink(t)

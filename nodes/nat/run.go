@@ -38,11 +38,11 @@ func run(ctx context.Context, t host.Teller, commands <-chan control.Command, cf
 	if err := b.start(); err != nil {
 		return err
 	}
-	return host.Gateway(ctx, t, commands, cfg, func(command string) error {
-		event, fields, err := b.do(command)
+	return host.Gateway(ctx, t, commands, cfg, func(c control.Command) (any, error) {
+		event, fields, err := b.do(c.Name)
 		if err == nil {
 			t.Event(event, fields)
 		}
-		return err
+		return nil, err
 	})
 }

@@ -143,6 +143,9 @@ func mobileNode(t *topologies.Topology, m *topologies.MobileNode) *control.Mobil
 			c.HomeAgents = append(c.HomeAgents, control.NamedAgent{Address: h.Address, Host: h.Host})
 		}
 	}
+	if m.USIM != nil {
+		c.APN = t.Node(m.HomeAgent).HomeAgent.APN
+	}
 	if servers := t.Node(m.HomeAgent).HomeAgent.AAA; len(servers) > 0 {
 		c.AAARealm = t.Node(servers[0]).AAA.Realm
 	}
@@ -210,6 +213,7 @@ func homeAgent(t *topologies.Topology, ha string, h *topologies.HomeAgent) *cont
 		}
 	}
 	c.AAA = authorities(t, ha, h.AAA)
+	c.BSF = bsfPeer(t, ha, h.BSF)
 	for _, a := range h.Associations {
 		c.Associations = append(c.Associations, control.Association(a))
 	}
@@ -223,6 +227,15 @@ func authorities(t *topologies.Topology, from string, names []string) (all []con
 		all = append(all, control.Peer{Host: server.Host, Realm: server.Realm, Address: netip.AddrPortFrom(t.AddressFrom(from, name), server.Port)})
 	}
 	return all
+}
+
+// bsfPeer is a BSF as a node reaches it by Diameter; nil: it asks none.
+func bsfPeer(t *topologies.Topology, from, name string) *control.Peer {
+	if name == "" {
+		return nil
+	}
+	bsf := t.Node(name).BSF
+	return &control.Peer{Host: bsf.Host, Realm: bsf.Realm, Address: netip.AddrPortFrom(t.AddressFrom(from, name), bsf.Port)}
 }
 
 // replicationPort is where a home agent listens for its standby, TCP.
@@ -286,6 +299,7 @@ func aaa(t *topologies.Topology, n *topologies.Node) *control.AAA {
 		Timeout:     n.AAA.HSSTimeout,
 		Security:    security(t),
 	}
+	c.BSF = bsfPeer(t, n.Name, n.AAA.BSF)
 	for _, name := range n.AAA.HSS {
 		server := t.Node(name).HSS
 		c.HSS = append(c.HSS, control.Peer{Host: server.Host, Realm: server.Realm, Address: netip.AddrPortFrom(t.AddressFrom(n.Name, name), server.Port)})
@@ -316,7 +330,7 @@ const storeFile = netns.Scratch + "/hss.sqlite"
 func hss(n *topologies.Node) *control.HSS {
 	c := &control.HSS{Host: n.HSS.Host, Realm: n.HSS.Realm, Listen: listen(n, n.HSS.Port), Watchdog: n.HSS.Watchdog, Store: storeFile}
 	for _, s := range n.HSS.Subscriptions {
-		subscription := control.Subscription{IMSI: s.IMSI, K: s.K, OPc: s.OPc, OP: s.OP, AMF: s.AMF, SQN: s.SQN, Barred: s.Barred}
+		subscription := control.Subscription{NAI: s.NAI, IMSI: s.IMSI, K: s.K, OPc: s.OPc, OP: s.OP, AMF: s.AMF, SQN: s.SQN, Barred: s.Barred}
 		for _, a := range s.APNs {
 			subscription.APNs = append(subscription.APNs, control.APN(a))
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containernetworking/plugins/pkg/ns"
 	"github.com/vishvananda/netlink"
@@ -89,7 +90,11 @@ func Shared(tb testing.TB, ends map[string]ns.NetNS) {
 		number++
 		port := fmt.Sprintf("port%d", number)
 		Pair(tb, space, name, hub, port)
+		In(tb, space, func() error { return operational(name) })
 		In(tb, hub, func() error {
+			if err := operational(port); err != nil { // a bridge forwards at once to what is when it becomes a port
+				return err
+			}
 			bridge, err := netlink.LinkByName("hub")
 			if err != nil {
 				return err
@@ -100,6 +105,20 @@ func Shared(tb testing.TB, ends map[string]ns.NetNS) {
 			}
 			return netlink.LinkSetMaster(link, bridge)
 		})
+	}
+}
+
+// operational waits until the kernel has acted on a device's carrier. To ask is what
+// makes it do so.
+func operational(name string) error {
+	for late := time.Now().Add(10 * time.Second); ; {
+		link, err := netlink.LinkByName(name)
+		if err != nil || link.Attrs().OperState == netlink.OperUp {
+			return err
+		}
+		if time.Now().After(late) {
+			return fmt.Errorf("device %q is %v, want up", name, link.Attrs().OperState)
+		}
 	}
 }
 

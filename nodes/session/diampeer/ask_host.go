@@ -39,7 +39,7 @@ func (s *Server) ask(now time.Time, in Ask) {
 	}
 	endToEnd := in.Again
 	if endToEnd == 0 {
-		endToEnd = next(&s.endToEnd)
+		endToEnd = s.names.nextEndToEnd()
 	}
 	d, err := s.local.draw(in.Request, endToEnd)
 	if err != nil {
@@ -51,6 +51,7 @@ func (s *Server) ask(now time.Time, in Ask) {
 		fail("no-peer")
 		return
 	}
+	d.fill(diameter.SessionID, s.names.nextSession)
 	d.fill(diameter.DestinationRealm, func() string { return realm })
 	octets, err := d.done()
 	if err != nil {
@@ -103,7 +104,7 @@ func (s *Server) heard(p *peer, in answered) {
 	}
 	done := s.asked[i]
 	s.asked = slices.Delete(s.asked, i, i+1)
-	o := Outcome{Peer: p.host, EndToEnd: done.header.EndToEnd}
+	o := Outcome{Peer: p.host, EndToEnd: done.header.EndToEnd, Session: done.session}
 	if in.broken != nil || o.read(m, done.session) != nil {
 		o.Reason = "malformed-answer"
 	} else {
@@ -118,7 +119,7 @@ func (s *Server) abandon(reason string, over func(*outstanding) bool) {
 		if !over(o) {
 			return false
 		}
-		s.out = append(s.out, Done{ID: o.id, Outcome: Outcome{Reason: reason, EndToEnd: o.header.EndToEnd}})
+		s.out = append(s.out, Done{ID: o.id, Outcome: Outcome{Reason: reason, EndToEnd: o.header.EndToEnd, Session: o.session}})
 		return true
 	})
 }

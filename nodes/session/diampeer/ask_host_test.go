@@ -166,6 +166,16 @@ func TestTheSameIsAskedAgainUnderTheSameIdentifier(t *testing.T) { // RFC 6733, 
 	if other := d.written[1]; other.EndToEnd == first.EndToEnd || other.Flags&diameter.Retransmitted != 0 {
 		t.Errorf("%+v", other.Header)
 	}
+	sessions := map[string]bool{}
+	for id := range uint64(2) { // of no session that there is
+		r := asr("pgw")
+		r.Session = ""
+		d.step(Ask{ID: 4 + id, Request: r})
+		sessions[valueOf(d.written[1], diameter.SessionID)] = true
+	}
+	if len(sessions) != 2 || sessions[""] {
+		t.Errorf("sessions %v", sessions)
+	}
 }
 
 func TestOnlyWhatAPeerOffersAndWeMaySayIsAsked(t *testing.T) {

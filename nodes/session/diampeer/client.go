@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -54,15 +53,14 @@ type Client struct {
 	hosts   hosts
 	inbox   inbox
 
-	conns    uint64 // names of connections
-	endToEnd uint32
-	session  uint64 // the 64 bits of Session-Ids: RFC 6733, section 8.8
-	pending  map[uint64]*asked
-	hops     []map[uint32]*asked // by peer: Hop-by-Hop Identifiers that await an answer
-	queue    []due               // in the order of their times, from head on
-	head     int
-	stopped  bool
-	out      []Output
+	conns   uint64 // names of connections
+	names   identifiers
+	pending map[uint64]*asked
+	hops    []map[uint32]*asked // by peer: Hop-by-Hop Identifiers that await an answer
+	queue   []due               // in the order of their times, from head on
+	head    int
+	stopped bool
+	out     []Output
 }
 
 // ClientOptions is what a Client needs to know.
@@ -121,9 +119,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if c.most <= 0 {
 		c.most = defaultMost
 	}
-	// RFC 6733, section 3: the low 12 bits of the time, then 20 at random.
-	c.endToEnd = uint32(o.Now.Unix())<<20 | o.Local.Rand.Uint32()>>12
-	c.session = uint64(uint32(o.Now.Unix()+2208988800)) << 32 // section 8.8: NTP
+	c.names = newIdentifiers(c.local, o.Now)
 	c.busy, c.slow = make([]time.Time, len(o.Servers)), make([]bool, len(o.Servers))
 	for _, s := range o.Servers {
 		c.peers = append(c.peers, &peer{local: c.local, host: s.Host, to: s.Address, dial: c.name})
@@ -295,14 +291,14 @@ func (c *Client) ask(now time.Time, in Ask) {
 	}
 	endToEnd := in.Again
 	if endToEnd == 0 {
-		endToEnd = next(&c.endToEnd)
+		endToEnd = c.names.nextEndToEnd()
 	}
 	d, err := c.local.draw(in.Request, endToEnd)
 	if err != nil {
 		refuse("malformed-request")
 		return
 	}
-	d.fill(diameter.SessionID, c.newSession)
+	d.fill(diameter.SessionID, c.names.nextSession)
 	d.fill(diameter.DestinationRealm, func() string { return c.realmOf(d.text(diameter.UserName)) })
 	a := &asked{id: in.ID, at: -1, header: d.Header, session: d.text(diameter.SessionID), again: in.Again != 0}
 	if a.octets, err = d.done(); err != nil {
@@ -316,13 +312,6 @@ func (c *Client) ask(now time.Time, in Ask) {
 	}
 	c.pending[a.id] = a
 	c.dispatch(now, a, "no-peer")
-}
-
-// newSession gives a Session-Id: RFC 6733, section 8.8.
-func (c *Client) newSession() string {
-	id := c.local.Host + ";" + strconv.FormatUint(c.session>>32, 10) + ";" + strconv.FormatUint(c.session&0xffffffff, 10)
-	c.session++
-	return id
 }
 
 // realmOf gives the realm of a user's home: RFC 6733, section 6.6.
@@ -429,7 +418,7 @@ func (c *Client) finish(a *asked, o Outcome) {
 	}
 	delete(c.pending, a.id)
 	if a.sent || a.again {
-		o.EndToEnd = a.header.EndToEnd
+		o.EndToEnd, o.Session = a.header.EndToEnd, a.session
 	}
 	c.out = append(c.out, Done{ID: a.id, Outcome: o})
 }

@@ -85,9 +85,9 @@ type Closed struct {
 
 // Ask sends a request; a Done with its ID follows. The request names its origin,
 // which is Local, and Destination-Host where it must reach that host: a Server
-// asks such requests only. What a request leaves empty is filled in: Session-Id by
-// a Client with a new one; Destination-Realm by a Client with the realm of
-// User-Name or else of its first server, by a Server with that of the host.
+// asks such requests only. What a request leaves empty is filled in: Session-Id
+// with a new one; Destination-Realm by a Client with the realm of User-Name or
+// else of its first server, by a Server with that of the host.
 type Ask struct {
 	ID      uint64
 	Again   uint32 // Outcome.EndToEnd of the same request, where it was asked before and may have arrived: goes with the T bit; 0: is new

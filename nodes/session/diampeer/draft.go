@@ -55,14 +55,6 @@ func (d *draft) fill(c diameter.Code, value func() string) {
 	}
 }
 
-// next gives the End-to-End Identifier after the last one; 0 is none.
-func next(last *uint32) uint32 {
-	if *last++; *last == 0 {
-		*last++
-	}
-	return *last
-}
-
 // done gives the octets.
 func (d *draft) done() ([]byte, error) {
 	if d.octets != nil {

@@ -221,18 +221,20 @@ func sizeOf(m *diameter.Message) int {
 func (b *inbox) keyOf(m *diameter.Message) uint64 {
 	var h maphash.Hash
 	h.SetSeed(b.seed)
-	header := [...]uint32{m.EndToEnd, uint32(m.Command), uint32(m.Application)}
-	for _, v := range header {
-		h.Write([]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)})
+	var number [8]byte
+	write := func(v uint64) {
+		binary.BigEndian.PutUint64(number[:], v)
+		h.Write(number[:])
 	}
+	write(uint64(m.EndToEnd))
+	write(uint64(m.Command)<<32 | uint64(m.Application))
 	for i := range m.AVPs {
 		a := &m.AVPs[i]
 		if a.Code == diameter.RouteRecord || a.Code == diameter.ProxyInfo {
 			continue // agents on another way add others
 		}
-		n := len(a.Data)
-		h.Write(binary.BigEndian.AppendUint64(nil, uint64(a.Code)))
-		h.Write([]byte{byte(n >> 16), byte(n >> 8), byte(n)})
+		write(uint64(a.Code))
+		write(uint64(len(a.Data)))
 		h.Write(a.Data)
 	}
 	return h.Sum64()

@@ -22,7 +22,7 @@ func patient(t *testing.T) *desk {
 }
 
 // proxied is a request as an agent sends it on.
-func proxied(t *testing.T, host, agent string, h diameter.Header) []byte {
+func proxied(t testing.TB, host, agent string, h diameter.Header) []byte {
 	t.Helper()
 	b, err := mir(host).AppendTo(nil, h)
 	if err != nil {
@@ -251,35 +251,36 @@ func TestWhereAHostWasHeardIsBounded(t *testing.T) {
 }
 
 func TestWhatAnAnswerSaysIsItsOutcome(t *testing.T) {
-	number := func(code diameter.Code, v uint32) diameter.AVP {
-		return diameter.AVP{Code: code, Flags: diameter.Mandatory, Data: binary.BigEndian.AppendUint32(nil, v)}
-	}
-	group := func(code uint32) diameter.AVP { // Experimental-Result: RFC 6733, section 7.6
-		m := diameter.Message{AVPs: []diameter.AVP{number(diameter.VendorID, 10415), number(diameter.ExperimentalResultCode, code)}}
-		b, err := m.AppendTo(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return diameter.AVP{Code: diameter.ExperimentalResult, Flags: diameter.Mandatory, Data: b[diameter.HeaderSize:]}
-	}
-	for _, c := range []struct {
-		avps         []diameter.AVP
-		result       diameter.ResultCode
-		reason       string
-		experimental diameter.ResultCode
-	}{
-		{nil, diameter.Success, "", 0},
-		{nil, diameter.MultiRoundAuth, "", 0}, // goes on
-		{nil, diameter.AuthorizationRejected, "authorization-rejected", 0},
-		{[]diameter.AVP{group(5001)}, 0, "experimental-5001", 5001},
-		{[]diameter.AVP{group(2001)}, 0, "", 2001},
-		{[]diameter.AVP{group(5001)}, diameter.Success, "", 0}, // the base protocol's code decides
+	for result, reason := range map[diameter.ResultCode]string{
+		diameter.Success:                "",
+		diameter.MultiRoundAuth:         "", // goes on
+		diameter.AuthorizationRejected:  "authorization-rejected",
+		diameter.ApplicationUnsupported: "application-unsupported",
 	} {
-		var o Outcome
-		o.judge(c.result, &diameter.Message{AVPs: c.avps})
-		if o.Result != c.result || o.Reason != c.reason || o.Experimental != c.experimental || c.experimental != 0 && o.Vendor != 10415 {
-			t.Errorf("%v %v: %+v", c.result, c.avps, o)
+		s := newStory(t, "a")
+		s.connect("a")
+		s.ask(1)
+		s.mia("a", result)
+		if o := s.done[1]; o.Result != result || o.Reason != reason || o.Message == nil {
+			t.Errorf("%v: %+v", result, o)
 		}
+	}
+}
+
+func TestARouteRecordInAnAnswerIsPassedOver(t *testing.T) { // RFC 6733, section 6.7.1: freeDiameter adds one
+	s := newStory(t, "relay")
+	s.offers["relay"] = anyApplication
+	s.connect("relay")
+	s.ask(1)
+	r := s.last["relay"]
+	b, err := (&diameter.MIP6Answer{Session: valueOf(r, diameter.SessionID), Outcome: diameter.Outcome{Result: diameter.Success},
+		Identity: s.identity("aaa.far"), Homes: request().Homes, ProxyInfo: []diameter.AVP{{Code: diameter.RouteRecord, Flags: diameter.Mandatory, Data: []byte("aaa.far")}}}).AppendTo(nil, r.Header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.step(Received{Conn: s.conns["relay"], Octets: b})
+	if o := s.done[1]; o.Reason != "" || o.Host != "aaa.far" || o.Message.Find(diameter.RouteRecord) != nil {
+		t.Errorf("%+v", o)
 	}
 }
 

@@ -325,6 +325,9 @@ func (p *peer) alive(now time.Time, m *diameter.Message) {
 
 func (p *peer) receivedOpen(now time.Time, m *diameter.Message, failure *diameter.Failure) {
 	if !m.IsRequest() {
+		// Only requests have a Route-Record (section 6.7.1); there are agents, of
+		// which freeDiameter is one, that put it into answers too.
+		m.AVPs = slices.DeleteFunc(m.AVPs, func(a diameter.AVP) bool { return a.Code == diameter.RouteRecord })
 		switch {
 		case m.Command == diameter.DeviceWatchdog:
 		case m.Application == diameter.Base:

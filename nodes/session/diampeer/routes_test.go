@@ -169,14 +169,18 @@ func TestAClientAsksTheSameAgainUnderTheSameIdentifier(t *testing.T) {
 	s := newStory(t, "a")
 	s.connect("a")
 	s.ask(1)
-	first := s.last["a"].EndToEnd
+	first := s.last["a"]
 	s.until(at(3))
 	s.told = nil
-	s.step(Ask{ID: 2, Again: s.done[1].EndToEnd, Request: request()})
+	r := request()
+	r.Session = s.done[1].Session
+	s.step(Ask{ID: 2, Again: s.done[1].EndToEnd, Request: r})
 	s.want("3s mip6a-request -> a T")
-	if s.last["a"].EndToEnd != first || s.done[1].EndToEnd != first {
-		t.Error("under another identifier")
+	if again := s.last["a"]; again.EndToEnd != first.EndToEnd || valueOf(again, diameter.SessionID) != valueOf(first, diameter.SessionID) {
+		t.Errorf("%+v, then %+v", first, again)
 	}
+	s.mia("a", diameter.Success)
+	s.want("3s done 2 a")
 }
 
 // aborts has a server send an Abort-Session-Request.

@@ -18,17 +18,17 @@ import (
 // that have not said who they are (the oldest gives way to a new one), requests
 // that wait for an answer, and answers kept.
 type Server struct {
-	local    *Local
-	most     int
-	peers    map[uint64]*peer
-	order    []uint64 // of peers, the oldest first
-	inbox    inbox
-	hosts    hosts
-	stopped  bool
-	timeout  time.Duration  // of its own requests
-	asked    []*outstanding // its own requests, without an answer yet
-	endToEnd uint32         // of the last one
-	out      []Output
+	local   *Local
+	most    int
+	peers   map[uint64]*peer
+	order   []uint64 // of peers, the oldest first
+	inbox   inbox
+	hosts   hosts
+	stopped bool
+	timeout time.Duration  // of its own requests
+	asked   []*outstanding // its own requests, without an answer yet
+	names   identifiers
+	out     []Output
 }
 
 // ServerOptions is what a Server needs to know.
@@ -36,6 +36,7 @@ type ServerOptions struct {
 	Local   Local
 	Most    int           // connections; 0: 256
 	Timeout time.Duration // for the answer to a request of its own; 0: 2 s
+	Now     time.Time     // of the start, for identifiers that are unique across starts
 }
 
 const (
@@ -45,7 +46,7 @@ const (
 
 // NewServer makes a Server without connections.
 func NewServer(o ServerOptions) *Server {
-	s := &Server{local: &o.Local, most: o.Most, timeout: o.Timeout, peers: map[uint64]*peer{}, inbox: newInbox(), endToEnd: o.Local.Rand.Uint32()}
+	s := &Server{local: &o.Local, most: o.Most, timeout: o.Timeout, peers: map[uint64]*peer{}, inbox: newInbox(), names: newIdentifiers(&o.Local, o.Now)}
 	if s.most <= 0 {
 		s.most = defaultConnections
 	}

@@ -371,6 +371,7 @@ func FuzzServer(f *testing.F) {
 		seeds = append(seeds, b)
 		f.Add(b, uint64(1))
 	}
+	seeds = append(seeds, proxied(f, "ha", "relay", diameter.Header{HopByHop: 3}), proxied(f, "ha", "agent", diameter.Header{HopByHop: 4}))
 	f.Fuzz(func(t *testing.T, b []byte, seed uint64) {
 		d := newDesk(t)
 		rng := rand.New(rand.NewPCG(seed, 0))

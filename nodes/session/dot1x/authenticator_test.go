@@ -112,6 +112,39 @@ func TestFramesThatComeTwiceAreTakenOnce(t *testing.T) {
 	}
 }
 
+func TestAStartThatComesTwiceBeginsOnce(t *testing.T) {
+	w := newWorld(t, AuthenticatorOptions{})
+	var requests []string
+	w.seen = func(from, _ [6]byte, b []byte) {
+		if from == router {
+			requests = append(requests, string(b))
+		}
+	}
+	w.forge(alice, eapol.Group, frame(eapol.Start, nil))
+	w.forge(alice, eapol.Group, frame(eapol.Start, nil))
+	w.run(time.Second)
+	w.expect("router asks alice: start")
+	if len(requests) != 2 || requests[0] != requests[1] {
+		t.Errorf("requests %x, want the same twice", requests)
+	}
+}
+
+func TestAnAnswerToAnEarlierConversationHasNoEffectInTheNext(t *testing.T) {
+	w := newWorld(t, AuthenticatorOptions{}, alice)
+	w.silent = true
+	w.at(alice, LinkUp{})
+	w.run(time.Second)
+	w.at(alice, Logon{})
+	w.run(time.Second)
+	w.expect("router asks alice: start", "router abandons alice", "router asks alice: start")
+	if len(w.asked) != 2 || w.asked[0].Conversation == w.asked[1].Conversation {
+		t.Fatalf("asked %+v, want two conversations", w.asked)
+	}
+	w.atRouter(FromServer{Station: alice, Conversation: w.asked[0].Conversation, Verdict: Accept})
+	w.expect("router ignores alice: late-answer-of-server")
+	w.ports()
+}
+
 func TestAuthenticationSurvivesALinkThatLosesAThirdEachWay(t *testing.T) {
 	var worst time.Duration
 	for seed := range uint64(300) {
@@ -316,9 +349,9 @@ func TestASessionEndsWhenItsTimeIsOut(t *testing.T) {
 		return 1
 	}
 	w.router.o.MaxReq = 1000
-	w.run(99 * time.Second)
+	w.run(w.router.stations[0].ends.Add(-time.Millisecond).Sub(w.now))
 	w.expect("router asks alice: reauth-period", "alice fails: authenticator-timeout")
-	w.run(2 * time.Second)
+	w.run(2 * time.Millisecond)
 	w.expect("router shuts alice out: session-timeout", "router fails alice: session-timeout",
 		"alice fails: refused-by-authenticator", "alice shuts: refused-by-authenticator")
 }
@@ -357,6 +390,7 @@ func TestAFloodOfStationsPushesOutNobodyWhoIsAuthorized(t *testing.T) {
 	w.comeUp()
 	w.run(time.Second)
 	w.ports(alice, bob)
+	w.atRouter(Reauthenticate{alice}) // which makes no difference
 	for i := range uint32(1000) {
 		mac := [6]byte{6}
 		binary.BigEndian.PutUint32(mac[2:], i)

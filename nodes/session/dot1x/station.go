@@ -32,15 +32,10 @@ type station struct {
 
 	authorized bool      // also while it is authenticated again
 	granted    uint64    // the conversation that did it
-	ends       time.Time // of the authorisation; zero: never
+	ends       time.Time // of the authorisation; zero: never, or there is none
 }
 
-func (s *station) deadline() time.Time {
-	if s.authorized {
-		return soonest(s.at, s.ends)
-	}
-	return s.at
-}
+func (s *station) deadline() time.Time { return soonest(s.at, s.ends) }
 
 // A solicitation asks whoever is there for an identity.
 type solicitation struct {
@@ -114,7 +109,7 @@ func (a *Authenticator) abandon(s *station) {
 // tick does what is due for a station.
 func (a *Authenticator) tick(now time.Time, s *station) {
 	switch {
-	case s.authorized && due(now, s.ends):
+	case due(now, s.ends):
 		a.fail(now, s, "session-timeout", nil)
 	case !due(now, s.at):
 	case s.phase == connecting && s.copies < a.o.MaxReq:

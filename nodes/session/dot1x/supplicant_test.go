@@ -124,6 +124,30 @@ func TestASuccessBeforeAnyRequestOpensNothing(t *testing.T) {
 	}
 }
 
+// While the method has a Request, a Success to the last Response is no answer to what
+// goes on.
+func TestNoResultCountsWhileTheMethodHasARequest(t *testing.T) {
+	s, id := talk(t, Content)
+	s.Step(start, Received{From: router, Octets: eapFrame(eapRequest, 99, 0, 6, method, 2)})
+	for _, code := range []byte{eapSuccess, eapFailure} {
+		if got := reasons(s.Step(start, Received{From: router, Octets: eapFrame(code, id, 0, 4)})); got != "ignored unexpected-result" {
+			t.Error(got)
+		}
+	}
+}
+
+func TestAnIdentityRequestBeginsAnew(t *testing.T) {
+	s, id := talk(t, Content)
+	to, ok := s.Step(start, Received{From: router, Octets: eapFrame(eapRequest, 99, 0, 5, eapIdentity)})[0].(ToMethod)
+	if !ok || !to.Fresh {
+		t.Fatalf("%+v, want a conversation to begin", to)
+	}
+	s.Step(start, FromMethod{Exchange: to.Exchange}) // nothing holds, even where the method has no answer
+	if got := reasons(s.Step(start, Received{From: router, Octets: eapFrame(eapSuccess, id, 0, 4)})); got != "ignored unexpected-result" {
+		t.Error(got)
+	}
+}
+
 func TestARequestThatComesAgainIsAnsweredAgainWithoutTheMethod(t *testing.T) {
 	s, _ := talk(t, Continuing)
 	again := Received{From: router, Octets: eapFrame(eapRequest, 7, 0, 6, method, 1)}

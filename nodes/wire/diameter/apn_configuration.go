@@ -62,7 +62,7 @@ func parseAMBR(avps []AVP) *AMBR {
 }
 
 // An APNConfiguration is what a subscription says of one packet data network: TS
-// 29.272, section 7.3.35, and TS 29.273, section 8.2.3.7. Quality of service and
+// 29.272, section 7.3.35, and TS 29.273, section 8.2.3. Quality of service and
 // what is special to single networks are checked and not kept.
 type APNConfiguration struct {
 	Context        uint32       // Context-Identifier: numbers the configurations of a subscription

@@ -29,15 +29,3 @@ func appendAAAFailure(b []byte, failed bool) []byte {
 }
 
 func parseAAAFailure(avps []AVP) bool { return number(avps, AAAFailureIndication)&aaaFailure != 0 }
-
-// wantTop fails where one of those AVPs, which only some messages of a command
-// need, is not there.
-func wantTop(avps []AVP, codes ...Code) error {
-	for _, c := range codes {
-		if find(avps, c) == nil {
-			missing := AVP{Code: c, Flags: flagsOf(c)}
-			return &Failure{Result: MissingAVP, AVP: missing.example(), What: fmt.Sprintf("%v is missing", c)}
-		}
-	}
-	return nil
-}

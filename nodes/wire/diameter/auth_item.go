@@ -2,7 +2,7 @@ package diameter
 
 import "fmt"
 
-// Authentication schemes: TS 29.273, section 8.2.3.9, and TS 29.109, section 5.2.
+// Authentication schemes: TS 29.273, section 8.2.3, and TS 29.109, section 5.2.
 const (
 	SchemeEAPAKA      = "EAP-AKA"
 	SchemeEAPAKAPrime = "EAP-AKA'"
@@ -11,7 +11,7 @@ const (
 
 // An AuthItem is an authentication vector as an HSS sends it: SIP-Auth-Data-Item,
 // TS 29.229, section 6.3.13. Of EAP-AKA', CK and IK are CK' and IK': TS 29.273,
-// section 8.2.3.13.
+// section 8.2.3.
 type AuthItem struct {
 	Number uint32 // SIP-Item-Number: the order in which to use vectors; 0: not told
 	Scheme string // SIP-Authentication-Scheme
@@ -66,17 +66,6 @@ func parseAuthItem(group *AVP) (*AuthItem, error) {
 		return nil, fail(InvalidAVPValue, find(held, SIPAuthorization), []*AVP{group}, "%v of %d octets, want %d to %d", SIPAuthorization, n, leastRES, mostRES)
 	}
 	return v, nil
-}
-
-// want fails where one of those AVPs is not in a group.
-func want(held []AVP, group *AVP, codes ...Code) error {
-	for _, c := range codes {
-		if find(held, c) == nil {
-			missing := AVP{Code: c, Flags: flagsOf(c)}
-			return fail(MissingAVP, missing.example(), []*AVP{group}, "%v is missing in %v", c, group.Code)
-		}
-	}
-	return nil
 }
 
 // A Resync asks an HSS to put its sequence number right: TS 33.102, section 6.3.5.

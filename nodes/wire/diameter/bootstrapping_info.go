@@ -19,7 +19,7 @@ type BootstrappingInfoRequest struct {
 	DestinationHost  string   // empty: not told
 	Services         []string // GAA-Service-Identifier
 	Transaction      string   // Transaction-Identifier: the B-TID
-	NAFID            []byte   // NAF-Id: the host's name, then the 5 octets of the Ua protocol (TS 33.220, annex B.2)
+	NAFID            []byte   // NAF-Id: the host's name, then the 5 octets of the Ua protocol (TS 33.220, annex H)
 	GBAU             bool     // GBA_U-Awareness-Indicator YES
 	ProxyInfo        []AVP    // of a parsed request, for its answer; not sent
 }

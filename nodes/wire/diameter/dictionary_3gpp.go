@@ -69,7 +69,7 @@ const (
 // "must"; where they have it among "must not", an agent that knows the AVP
 // refuses it with that bit.
 var tgppDictionary = [...]definition{
-	{code: ChargingCharacteristics, name: "3GPP-Charging-Characteristics", kind: utf8String, flags: Vendor},
+	{code: ChargingCharacteristics, name: "3GPP-Charging-Characteristics", kind: utf8String, flags: Vendor | Mandatory},
 	{code: AAAServerName, name: "3GPP-AAA-Server-Name", kind: identity, flags: Vendor | Mandatory},
 	{code: GBAUserSecSettings, name: "GBA-UserSecSettings", kind: octetString, flags: Vendor | Mandatory},
 	{code: TransactionIdentifier, name: "Transaction-Identifier", kind: octetString, flags: Vendor | Mandatory},

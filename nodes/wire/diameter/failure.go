@@ -138,6 +138,9 @@ func (g *grammar) appendNeeds(b []byte, request *Message) []byte {
 	if g.needs(AuthSessionState) {
 		b = appendUint32(b, AuthSessionState, NoStateMaintained)
 	}
+	if user := request.Find(UserName); user != nil && g.needs(VendorSpecificApplicationID) && g.allows(UserName) && UserName.kind().check(user.Data) == 0 {
+		b = appendOctets(b, UserName, user.Data) // TS 29.273, section 8.2.2
+	}
 	return b
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -123,6 +124,73 @@ func TestGoDiameterReadsEveryAVPOfARequestAndItsAnswer(t *testing.T) {
 		if err != nil || !bytes.Equal(again, octets) {
 			t.Errorf("%s: go-diameter writes it as\n%x, not\n%x (%v)", file, again, octets, err)
 		}
+	}
+}
+
+// Another implementation understands each AVP of every message of the 3GPP's
+// applications, and writes it as it came.
+func TestGoDiameterReadsEveryMessageOfThe3GPP(t *testing.T) {
+	words, err := dict.NewParser("testdata/mip6a.xml", "testdata/3gpp.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("testdata/*.hex")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := map[uint32]int{}
+	var keys, results int
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".hex")
+		octets := golden(t, name)
+		if strings.HasPrefix(name, "mip6a-request-aka") || strings.HasPrefix(name, "mip6a-answer-challenge") {
+			continue // an AVP of theirs has no M bit where its table has one
+		}
+		m, err := diam.ReadMessage(bytes.NewReader(octets), words)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		read[m.Header.ApplicationID]++
+		var walk func(avps []*diam.AVP)
+		walk = func(avps []*diam.AVP) {
+			for _, a := range avps {
+				known, err := words.FindAVPWithVendor(m.Header.ApplicationID, a.Code, a.VendorID)
+				if err != nil {
+					t.Errorf("%s: AVP %d of vendor %d is unknown", name, a.Code, a.VendorID)
+					continue
+				}
+				if mandatory := a.Flags&0x40 != 0; mandatory != strings.Contains(known.Must, "M") {
+					t.Errorf("%s: %s has the M bit: %v", name, known.Name, mandatory)
+				}
+				if vendor := a.Flags&0x80 != 0; vendor != strings.Contains(known.Must, "V") || vendor != (a.VendorID == 10415) {
+					t.Errorf("%s: %s has the V bit: %v, and vendor %d", name, known.Name, vendor, a.VendorID)
+				}
+				switch known.Name {
+				case "Confidentiality-Key", "EAP-Master-Session-Key", "ME-Key-Material":
+					keys++
+				case "Experimental-Result-Code":
+					results++
+				}
+				if group, ok := a.Data.(*diam.GroupedAVP); ok {
+					walk(group.AVP)
+				} else if known.Data.Type == datatype.GroupedType {
+					t.Errorf("%s: %s is no group", name, known.Name)
+				}
+			}
+		}
+		walk(m.AVP)
+		if again, err := m.Serialize(); err != nil || !bytes.Equal(again, octets) {
+			t.Errorf("%s: go-diameter writes it as\n%x, not\n%x (%v)", name, again, octets, err)
+		}
+	}
+	for _, application := range []uint32{5, 16777220, 16777221, 16777250, 16777264, 16777265, 16777272} {
+		if read[application] < 2 {
+			t.Errorf("%d messages of application %d", read[application], application)
+		}
+	}
+	if keys != 5 || results != 4 {
+		t.Errorf("%d keys and %d experimental results", keys, results)
 	}
 }
 

@@ -17,11 +17,11 @@ const (
 	AuthSchemeNotSupported    ResultCode = tgppResult | 5006
 	InAssignmentType          ResultCode = tgppResult | 5007
 
-	IdentityUnknown              ResultCode = tgppResult | 5401 // TS 29.109, section 5: of an IMPI, over Zh
-	NotAuthorized                ResultCode = tgppResult | 5402 // TS 29.109, section 6: of a NAF, over Zn
+	IdentityUnknown              ResultCode = tgppResult | 5401 // TS 29.109: of an IMPI, over Zh
+	NotAuthorized                ResultCode = tgppResult | 5402 // TS 29.109: of a NAF, over Zn
 	TransactionIdentifierInvalid ResultCode = tgppResult | 5403 // ... the B-TID is not known, or no longer
 
-	UserNoNon3GPPSubscription ResultCode = tgppResult | 5450 // TS 29.273, section 10.2
+	UserNoNon3GPPSubscription ResultCode = tgppResult | 5450 // TS 29.273, section 10
 	UserNoAPNSubscription     ResultCode = tgppResult | 5451
 	RATTypeNotAllowed         ResultCode = tgppResult | 5452
 	LateOverlappingRequest    ResultCode = tgppResult | 5453

@@ -45,6 +45,9 @@ var (
 // in TS 29.109, sections 5.2 and 6.2. Where one of them has both Result-Code and
 // Experimental-Result, an answer has one of the two. User-Name, which TS 29.273
 // wants in answers over SWx, may be missing in one to a request without it.
+//
+// Differs from RFC 6733, section 6.7.1: Route-Record may stand in answers, because
+// relays are found (freeDiameter 1.2.1) that put it there, with the M bit.
 var grammars = [...]grammar{
 	{CapabilitiesExchange, baseOnly, Request, []rule{
 		{OriginHost, 1, 1}, {OriginRealm, 1, 1}, {HostIPAddress, 1, many}, {VendorID, 1, 1}, {ProductName, 1, 1},
@@ -83,7 +86,7 @@ var grammars = [...]grammar{
 	{AbortSession, sessions, Proxiable, []rule{
 		{SessionID, 1, 1}, {ResultCodeAVP, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {UserName, 0, 1},
 		{ErrorMessage, 0, 1}, {ErrorReportingHost, 0, 1}, {FailedAVP, 0, many}, {OriginStateID, 0, 1}, {RedirectHost, 0, many},
-		{RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many},
+		{RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many}, {RouteRecord, 0, many},
 	}},
 	{SessionTermination, sessions, Request | Proxiable, []rule{
 		{SessionID, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {DestinationRealm, 1, 1}, {AuthApplicationID, 1, 1},
@@ -94,7 +97,7 @@ var grammars = [...]grammar{
 	{SessionTermination, sessions, Proxiable, []rule{
 		{SessionID, 1, 1}, {ResultCodeAVP, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {UserName, 0, 1}, {Class, 0, many},
 		{ErrorMessage, 0, 1}, {ErrorReportingHost, 0, 1}, {FailedAVP, 0, many}, {OriginStateID, 0, 1}, {RedirectHost, 0, many},
-		{RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many},
+		{RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many}, {RouteRecord, 0, many},
 	}},
 	{MIP6, mip6aOnly, Request | Proxiable, []rule{
 		{SessionID, 1, 1}, {AuthApplicationID, 1, 1}, {UserName, 1, 1}, {DestinationRealm, 1, 1}, {OriginHost, 1, 1},
@@ -113,7 +116,7 @@ var grammars = [...]grammar{
 		{ErrorReportingHost, 0, 1}, {ReAuthRequestType, 0, 1}, {MIP6FeatureVector, 0, 1}, {MIP6AgentInfo, 0, 1},
 		{MIPMobileNodeAddress, 0, 2}, {MIPMNHAMSA, 0, 1}, {MIPTimestamp, 0, 1}, {QoSResources, 0, many},
 		{SIPAuthenticate, 0, 1}, // with AuthAKA
-		{ChargeableUserIdentity, 0, 1}, {ServiceSelection, 0, 1}, {OriginStateID, 0, 1}, {ProxyInfo, 0, many}, {RedirectHost, 0, many},
+		{ChargeableUserIdentity, 0, 1}, {ServiceSelection, 0, 1}, {OriginStateID, 0, 1}, {ProxyInfo, 0, many}, {RouteRecord, 0, many}, {RedirectHost, 0, many},
 		{RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, {FailedAVP, 0, many},
 		{DestinationHost, 0, 0}, {DestinationRealm, 0, 0}, // RFC 6733, section 6.2
 		{MIPMNAAASPI, 0, 0}, {MIPMNHASPI, 0, 0}, {MIPCareofAddress, 0, 0}, {MIPAuthenticator, 0, 0}, {MIPMACMobilityData, 0, 0},
@@ -140,7 +143,7 @@ var grammars = [...]grammar{
 		{FramedMTU, 0, 1}, {MIP6FeatureVector, 0, 1}, {MIP6AgentInfo, 0, 1}, {MobileNodeIdentifier, 0, 1}, {ANTrusted, 0, 1},
 		{SubscriptionIDAVP, 0, many}, {ContextIdentifier, 0, 1}, {APNOIReplacement, 0, 1}, {APNConfigurationAVP, 0, many}, {AMBRAVP, 0, 1},
 		{ChargingCharacteristics, 0, 1}, {SupportedFeatures, 0, many}, {RedirectHost, 0, many}, {RedirectHostUsage, 0, 1},
-		{RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many},
+		{RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many}, {RouteRecord, 0, many},
 		{DestinationHost, 0, 0}, {DestinationRealm, 0, 0},
 	}},
 	{AA, gateways, Request | Proxiable, []rule{
@@ -157,7 +160,7 @@ var grammars = [...]grammar{
 		{APNOIReplacement, 0, 1}, {AMBRAVP, 0, 1}, {SubscriptionIDAVP, 0, many}, {ChargingCharacteristics, 0, 1}, {AuthSessionState, 0, 1},
 		{AuthorizationLifetime, 0, 1}, {ReAuthRequestType, 0, 1}, {Class, 0, many}, {ErrorMessage, 0, 1}, {ErrorReportingHost, 0, 1},
 		{FailedAVP, 0, many}, {OriginStateID, 0, 1}, {SupportedFeatures, 0, many}, {RedirectHost, 0, many}, {RedirectHostUsage, 0, 1},
-		{RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many},
+		{RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many}, {RouteRecord, 0, many},
 		{DestinationHost, 0, 0}, {DestinationRealm, 0, 0},
 	}},
 	{ReAuth, sessions, Request | Proxiable, []rule{ // RFC 6733, section 8.3
@@ -169,7 +172,7 @@ var grammars = [...]grammar{
 	{ReAuth, sessions, Proxiable, []rule{
 		{SessionID, 1, 1}, {ResultCodeAVP, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {UserName, 0, 1},
 		{ErrorMessage, 0, 1}, {ErrorReportingHost, 0, 1}, {FailedAVP, 0, many}, {OriginStateID, 0, 1}, {RedirectHost, 0, many},
-		{RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many},
+		{RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, {ProxyInfo, 0, many}, {RouteRecord, 0, many},
 	}},
 	{MultimediaAuth, vectors, Request | Proxiable, []rule{
 		{SessionID, 1, 1}, {VendorSpecificApplicationID, 1, 1}, {AuthSessionState, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1},
@@ -243,6 +246,7 @@ var errorRules = [...]rule{
 	{SessionID, 0, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {ResultCodeAVP, 1, 1}, {OriginStateID, 0, 1}, {ErrorMessage, 0, 1},
 	{ErrorReportingHost, 0, 1}, {FailedAVP, 0, 1}, {ExperimentalResult, 0, 1}, {ProxyInfo, 0, many},
 	{RedirectHost, 0, many}, {RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1}, // with 3006: section 6.1.8
+	{RouteRecord, 0, many},
 	{AuthApplicationID, 0, 1}, {VendorSpecificApplicationID, 0, 1}, {AuthRequestType, 0, 1}, {AuthSessionState, 0, 1}, {UserName, 0, 1}, // as commands have them
 }
 
@@ -253,7 +257,7 @@ var (
 	experimentalResultRules = [...]rule{{VendorID, 1, 1}, {ExperimentalResultCode, 1, 1}}                                                                                     // RFC 6733, section 7.6
 	homeAgentHostRules      = [...]rule{{DestinationRealm, 1, 1}, {DestinationHost, 1, 1}}                                                                                    // RFC 4004, section 7.11
 	agentInfoRules          = [...]rule{{MIPHomeAgentAddress, 0, 2}, {MIPHomeAgentHost, 0, 1}, {MIP6HomeLinkPrefix, 0, 1}}                                                    // RFC 5447, section 4.2.1
-	associationRules        = [...]rule{{MIPSessionKey, 1, 1}, {MIPMSALifetime, 1, 1}, {MIPMNHASPI, 0, 1}, {MIPAlgorithmType, 0, 1}, {MIPReplayMode, 0, 1}, {MIPNonce, 0, 1}} // RFC 5778, section 6.12; the nonce as in RFC 4004, section 9.4
+	associationRules        = [...]rule{{MIPSessionKey, 1, 1}, {MIPMSALifetime, 1, 1}, {MIPMNHASPI, 0, 1}, {MIPAlgorithmType, 0, 1}, {MIPReplayMode, 0, 1}, {MIPNonce, 0, 1}} // RFC 5778, section 6.12; the nonce as in RFC 4004, section 9.6
 	subscriptionRules       = [...]rule{{SubscriptionIDType, 1, 1}, {SubscriptionIDData, 1, 1}}                                                                               // RFC 8506, section 8.46
 
 	authItemRules       = [...]rule{{SIPItemNumber, 0, 1}, {SIPAuthenticationScheme, 0, 1}, {SIPAuthenticate, 0, 1}, {SIPAuthorization, 0, 1}, {ConfidentialityKey, 0, 1}, {IntegrityKey, 0, 1}} // TS 29.229, section 6.3.13
@@ -438,4 +442,27 @@ func fail(result ResultCode, a *AVP, within []*AVP, what string, args ...any) er
 		a = &group
 	}
 	return &Failure{Result: result, AVP: a, What: fmt.Sprintf(what, args...)}
+}
+
+// want fails where one of those AVPs is not in a group.
+func want(held []AVP, group *AVP, codes ...Code) error {
+	for _, c := range codes {
+		if find(held, c) == nil {
+			missing := AVP{Code: c, Flags: flagsOf(c)}
+			return fail(MissingAVP, missing.example(), []*AVP{group}, "%v is missing in %v", c, group.Code)
+		}
+	}
+	return nil
+}
+
+// wantTop fails where one of those AVPs, which only some messages of a command
+// need, is not there.
+func wantTop(avps []AVP, codes ...Code) error {
+	for _, c := range codes {
+		if find(avps, c) == nil {
+			missing := AVP{Code: c, Flags: flagsOf(c)}
+			return &Failure{Result: MissingAVP, AVP: missing.example(), What: fmt.Sprintf("%v is missing", c)}
+		}
+	}
+	return nil
 }

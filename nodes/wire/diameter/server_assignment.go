@@ -3,7 +3,7 @@ package diameter
 import "fmt"
 
 // A ServerAssignmentType says why an AAA server speaks to an HSS of a subscriber:
-// TS 29.229, section 6.3.15, and TS 29.273, section 8.2.3.11.
+// TS 29.229, section 6.3.15, and TS 29.273, section 8.2.3.
 type ServerAssignmentType uint32
 
 const (

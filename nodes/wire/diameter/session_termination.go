@@ -12,6 +12,7 @@ type TerminationCause uint32
 const (
 	Logout         TerminationCause = 1 // the mobile node de-registered
 	Administrative TerminationCause = 4 // the home agent's or the server's decision
+	LinkBroken     TerminationCause = 5 // the mobile node has gone without a word
 	AuthExpired    TerminationCause = 6 // the key's lifetime is over, or another key has taken its place
 	TimedOut       TerminationCause = 8 // the binding was not refreshed
 )
@@ -24,6 +25,8 @@ func (c TerminationCause) String() string {
 		return "logout"
 	case Administrative:
 		return "administrative"
+	case LinkBroken:
+		return "link-broken"
 	case AuthExpired:
 		return "auth-expired"
 	case TimedOut:
