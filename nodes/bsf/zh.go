@@ -78,11 +78,7 @@ func vectorOf(o *diampeer.Outcome, impi string) (v keys.Vector, reason string) {
 
 // unknown says whether the HSS will give no vector of that identity, ask as one may.
 func unknown(o *diampeer.Outcome) bool {
-	code := o.Result
-	if o.Experimental != 0 {
-		code = diameter.ResultCode(o.Vendor)<<32 | o.Experimental
-	}
-	switch code {
+	switch o.Result {
 	case diameter.IdentityUnknown, diameter.UserUnknown, diameter.AuthorizationRejected:
 		return true
 	}
