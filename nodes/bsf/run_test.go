@@ -295,7 +295,8 @@ func TestANAFIsGivenTheKeyThatTheMobileNodeMakes(t *testing.T) {
 		{"ha.home.example", "x" + done.GBA.BTID, "ha.home.example", diameter.TransactionIdentifierInvalid},
 		{"aaa.home.example", done.GBA.BTID, bootstrap.ServersOf(realm), diameter.Success},
 	} {
-		if o := ask(t, h.zn, c.self, c.btid, c.fqdn); o.Result != c.want {
+		o := ask(t, h.zn, c.self, c.btid, c.fqdn)
+		if o.Result != c.want {
 			t.Errorf("%s as %s: %v, want %v", c.self, c.fqdn, o.Result, c.want)
 		}
 	}
