@@ -53,14 +53,15 @@ func open(cfg *control.HSS) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	var failed error
 	err = kept.Batch(func() {
 		for i := range cfg.Subscriptions {
-			if s := &cfg.Subscriptions[i]; err == nil {
-				err = admit(kept, s)
+			if failed = admit(kept, &cfg.Subscriptions[i]); failed != nil {
+				return
 			}
 		}
 	})
-	if err != nil {
+	if err = errors.Join(failed, err); err != nil {
 		kept.Close()
 		return nil, err
 	}
@@ -74,7 +75,7 @@ func admit(kept *store.Store, s *control.Subscription) error {
 	sub := store.Subscriber{IMSI: s.IMSI, K: s.K, OP: s.OP, OPc: s.OPc, Algorithm: store.Milenage, BarredNon3GPP: s.Barred, GBA: store.GBA{Allowed: true}}
 	binary.BigEndian.PutUint16(sub.AMF[:], s.AMF)
 	for _, a := range s.APNs {
-		sub.APNs = append(sub.APNs, store.APN{Name: a.Name, Barred: a.Barred})
+		sub.APNs = append(sub.APNs, store.APN{Name: a.Name, Barred: a.Barred, PDN: store.PDNIPv4v6, Allocation: store.Dynamic})
 		if sub.DefaultAPN == "" {
 			sub.DefaultAPN = a.Name
 		}
