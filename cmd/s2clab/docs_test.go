@@ -262,6 +262,7 @@ var printed = map[[2]string][]any{
 	{"docs/commands.md", "ps"}:     {cli.ShownLab{}, cli.ShownNode{}},
 	{"docs/commands.md", "link"}:   {cli.ShownEnd{}, cli.ShownDevice{}, cli.ShownImpairment{}, cli.ShownJitter{}, cli.ShownLoss{}, cli.ShownQueue{}},
 	{"docs/commands.md", "doctor"}: {supervise.Finding{}},
+	{"docs/results.md", "keys"}:    {report.ResultKey{}, report.ResultParent{}, report.ResultHolder{}},
 	{"docs/results.md", "series"}:  {report.SeriesResult{}, report.SeriesRun{}, report.SeriesBroken{}, report.SeriesStatistics{}},
 }
 

@@ -11,9 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"s2clab/nodes/aaa"
+	"s2clab/nodes/bsf"
 	"s2clab/nodes/cn"
 	"s2clab/nodes/dns"
 	"s2clab/nodes/ha"
+	"s2clab/nodes/hss"
 	"s2clab/nodes/mn"
 	"s2clab/nodes/nat"
 	"s2clab/nodes/router"
@@ -30,6 +32,8 @@ var roles = map[string]cli.Role{
 	"mn":      mn.Run,
 	"ha":      ha.Run,
 	"aaa":     aaa.Run,
+	"hss":     hss.Run,
+	"bsf":     bsf.Run,
 	"router":  router.Run,
 	"nat":     nat.Run,
 	"dns":     dns.Run,

@@ -21,7 +21,7 @@ var arrows = []struct {
 	to   []string
 	why  string
 }{
-	{"cmd/s2clab", []string{"orchestrator/cli", "nodes/mn", "nodes/ha", "nodes/aaa", "nodes/router", "nodes/nat", "nodes/dns", "nodes/cn", "nodes/traffic"}, "main hands the command line the table of roles"},
+	{"cmd/s2clab", []string{"orchestrator/cli", "nodes/mn", "nodes/ha", "nodes/aaa", "nodes/hss", "nodes/bsf", "nodes/router", "nodes/nat", "nodes/dns", "nodes/cn", "nodes/traffic"}, "main hands the command line the table of roles"},
 	{"orchestrator/cli", []string{"orchestrator/supervise", "orchestrator/door", "orchestrator/play", "orchestrator/report/...", "orchestrator/journal", "orchestrator/lab", "orchestrator/link", "orchestrator/web", "scenarios", "topologies/...", "nodes/control"}, "a verb asks the rooms that know"},
 	{"orchestrator/supervise", []string{"orchestrator/door", "orchestrator/lab", "orchestrator/play", "orchestrator/capture", "orchestrator/journal", "orchestrator/link", "nodes/netns", "nodes/translate", "nodes/control", "topologies", "scenarios"}, "init of a lab's namespaces answers what comes through the door"},
 	{"orchestrator/play", []string{"orchestrator/lab", "orchestrator/journal", "orchestrator/capture", "orchestrator/link", "orchestrator/report/...", "nodes/control", "scenarios", "topologies"}, "a scenario is played on a lab and judged by the measures of the report"},
@@ -36,12 +36,15 @@ var arrows = []struct {
 	{"nodes/mn", roleMay, "a role is its machine and the hands that run it, never another role"},
 	{"nodes/ha", roleMay, "a role is its machine and the hands that run it, never another role"},
 	{"nodes/aaa", roleMay, "a role is its machine and the hands that run it, never another role"},
+	{"nodes/bsf", roleMay, "a role is its machine and the hands that run it, never another role"},
 	{"nodes/router", roleMay, "a role is its machine and the hands that run it, never another role"},
 	{"nodes/nat", append([]string{"nodes/translate"}, roleMay...), "a role is its machine and the hands that run it; the kernel's NAT is this one's"},
 	{"nodes/translate", nil, "the kernel's NAT knows nothing of nodes"},
 	{"nodes/dns", roleMay, "a role is its machine and the hands that run it, never another role"},
 	{"nodes/cn", roleMay, "a role is its machine and the hands that run it, never another role"},
 	{"nodes/traffic", roleMay, "a role is its machine and the hands that run it, never another role"},
+	{"nodes/hss", append([]string{"nodes/hss/store"}, roleMay...), "a role is its machine and the hands that run it; what it keeps is a room of its own"},
+	{"nodes/hss/store", []string{"nodes/keys", "nodes/session/usim"}, "what an HSS keeps knows no message, but how sequence numbers follow one another"},
 	{"nodes/session/...", []string{"nodes/session/...", "nodes/keys", "nodes/wire/..."}, "exchanges are pure: no sockets, no kernel"},
 	{"nodes/host", []string{"nodes/rtnetlink", "nodes/control", "nodes/wire/...", "nodes/session/..."}, "the node's hands know formats and run machines, but no role"},
 	{"nodes/rtnetlink", nil, "the frame of the kernel's messages means nothing by itself"},

@@ -29,6 +29,13 @@ const (
 	abortAnswered
 	abortFailed
 	keyMade
+	eapAuthenticated
+	eapRefused
+	hssFailed
+	subscriberDeregistered
+	profileChanged
+	keyFetched
+	challengeSent
 	kinds
 )
 
@@ -46,6 +53,14 @@ var names = [kinds]string{
 	abortAnswered:      "abort-answered",
 	abortFailed:        "abort-failed",
 	keyMade:            "key-made",
+
+	eapAuthenticated:       "eap-authenticated",
+	eapRefused:             "eap-refused",
+	hssFailed:              "hss-failed",
+	subscriberDeregistered: "subscriber-deregistered",
+	profileChanged:         "profile-changed",
+	keyFetched:             "key-fetched",
+	challengeSent:          "challenge-sent",
 }
 
 // events collects what a call has to tell, and counts what was told in the

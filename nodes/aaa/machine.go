@@ -1,12 +1,15 @@
-// Package aaa is the role of an AAA server: it speaks Diameter with home agents
-// and decides on their MIP6-Requests (RFC 5778). It verifies the MN-AAA
-// authenticator of a Binding Update and hands out the MN-HA key.
+// Package aaa is the role of an AAA server. It speaks Diameter with home agents,
+// access routers and ePDGs, and with the HSS and the BSF behind it: it decides on
+// MIP6-Requests (RFC 5778) and hands out MN-HA keys, authenticates mobile nodes by
+// EAP-AKA and EAP-AKA' (RFC 4187, RFC 9048) on accesses (TS 29.273: STa, SWm, S6b),
+// and keeps what that leaves for methods of bootstrapping that are made of it.
 //
-// The machine is pure: an authority that decides, behind the connections of
-// nodes/session/diampeer. Keys and authenticators are computed in nodes/keys.
-// Whether a timestamp is fresh is for the home agent to say (RFC 5778, section
-// 5.2.1). The server keeps the state of sessions, so that it can abort them (RFC
-// 5778, section 4.3), unless a home agent would rather that it did not.
+// The machine is pure: what it decides by, behind the connections of
+// nodes/session/diampeer. Authentications are in nodes/session/eapaka, methods in
+// nodes/session/bootstrap, keys and authenticators in nodes/keys. Whether a
+// timestamp is fresh is for the home agent to say (RFC 5778, section 5.2.1). The
+// server keeps the state of sessions, so that it can abort them (RFC 5778, section
+// 4.3), unless a home agent would rather that it did not.
 package aaa
 
 import (
@@ -27,7 +30,11 @@ import (
 type Machine struct {
 	identity  diameter.Identity
 	server    *diampeer.Server
+	client    *diampeer.Client // of HSS and BSF; nil: there are none
+	asks      asks
 	authority *authority
+	eap       conversations
+	records   records
 	sessions  sessions
 	busy      bool // SetBusy
 	events    events
@@ -38,7 +45,7 @@ type Machine struct {
 
 // Counts say what a server has done.
 type Counts struct {
-	Requests   int            `json:"requests"`   // MIP6-Requests that were answered here
+	Requests   int            `json:"requests"`   // that were answered here
 	Duplicates int            `json:"duplicates"` // answered again
 	Results    map[string]int `json:"results"`    // of the answers, by name
 	Peers      []string       `json:"peers"`      // connected now, by Diameter identity
@@ -48,6 +55,19 @@ type Counts struct {
 // patience is how old a request may be when its turn comes. Older ones are told
 // that the server is too busy, for whoever asked has other servers, and gives up.
 const patience = 500 * time.Millisecond
+
+// services are what is answered here.
+func services() []diampeer.Service {
+	all := []diampeer.Service{
+		{Application: diameter.MIP6A, Command: diameter.MIP6},
+		{Application: diameter.MIP6A, Command: diameter.SessionTermination},
+		{Application: diameter.Zn, Command: diameter.BootstrappingInfo},
+	}
+	for _, a := range eapApplications {
+		all = append(all, diampeer.Service{Application: a, Command: diameter.DiameterEAP}, diampeer.Service{Application: a, Command: diameter.SessionTermination})
+	}
+	return all
+}
 
 // New makes a Machine. Now goes into identifiers.
 func New(cfg *control.Config, now time.Time) (*Machine, error) {
@@ -59,29 +79,28 @@ func New(cfg *control.Config, now time.Time) (*Machine, error) {
 	// hand out what it did in its former life.
 	rng := rand.New(rand.NewPCG(cfg.Seed, uint64(now.UnixNano())))
 	identity := diameter.Identity{Host: own.Host, Realm: own.Realm, State: uint32(now.Unix())}
-	authority, err := newAuthority(own, identity, rng)
+	authority, err := newAuthority(own, rng)
 	if err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
+	local := diampeer.Local{Identity: identity, Product: "s2clab", Watchdog: own.Watchdog, Rand: rng,
+		Applications: append([]diameter.Application{diameter.MIP6A}, eapApplications...), Serves: services()}
+	if authority.keeps() {
+		local.Applications = append(local.Applications, diameter.Zn)
+	}
 	m := &Machine{
-		identity: identity,
-		server: diampeer.NewServer(diampeer.ServerOptions{Now: now, Local: diampeer.Local{
-			Identity:     identity,
-			Product:      "s2clab",
-			Applications: []diameter.Application{diameter.MIP6A},
-			Serves: []diampeer.Service{
-				{Application: diameter.MIP6A, Command: diameter.MIP6},
-				{Application: diameter.MIP6A, Command: diameter.SessionTermination},
-			},
-			Watchdog: own.Watchdog,
-			Rand:     rng,
-		}}),
+		identity:  identity,
+		server:    diampeer.NewServer(diampeer.ServerOptions{Now: now, Local: local}),
 		authority: authority,
+		eap:       newConversations(rng, own.Realm),
+		records:   newRecords(),
 		sessions:  newSessions(),
 		told:      keys.Told{Show: cfg.ShowKeys},
 		counts:    Counts{Results: map[string]int{}, Peers: []string{}},
 	}
-	authority.made = m.keyMade
+	if err := m.dial(own, local, now); err != nil {
+		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
+	}
 	return m, nil
 }
 
@@ -95,12 +114,25 @@ func (m *Machine) keyMade(nai string, k keys.Derived) {
 // Deadline is when Tick has something to do; zero: never.
 func (m *Machine) Deadline() time.Time {
 	first := m.server.Deadline()
-	for _, d := range []time.Time{m.events.deadline(), m.sessions.deadline()} {
+	due := []time.Time{m.events.deadline(), m.sessions.deadline()}
+	if m.client != nil {
+		due = append(due, m.client.Deadline())
+	}
+	for _, d := range due {
 		if !d.IsZero() && (first.IsZero() || d.Before(first)) {
 			first = d
 		}
 	}
 	return first
+}
+
+// Start begins to connect with those that this server asks.
+func (m *Machine) Start(now time.Time) ([]diampeer.Output, []Event) {
+	m.begin()
+	if m.client != nil {
+		m.act(now, now, m.client.Start(now), m.client)
+	}
+	return m.out, m.events.take(now)
 }
 
 // Step takes what happened on connections.
@@ -110,14 +142,20 @@ func (m *Machine) Step(now time.Time, in diampeer.Input) ([]diampeer.Output, []E
 	if in, ok := in.(diampeer.Received); ok && !in.At.IsZero() {
 		at = in.At
 	}
-	m.act(now, at, m.server.Step(now, in))
+	m.act(now, at, m.server.Step(now, in), m.server)
+	if m.client != nil {
+		m.act(now, at, m.client.Step(now, in), m.client)
+	}
 	return m.out, m.events.take(now)
 }
 
 // Tick does what is due.
 func (m *Machine) Tick(now time.Time) ([]diampeer.Output, []Event) {
 	m.begin()
-	m.act(now, now, m.server.Tick(now))
+	m.act(now, now, m.server.Tick(now), m.server)
+	if m.client != nil {
+		m.act(now, now, m.client.Tick(now), m.client)
+	}
 	m.abortAgain(now)
 	return m.out, m.events.take(now)
 }
@@ -135,19 +173,31 @@ func (m *Machine) Counts() Counts {
 }
 
 // Quiet says that there is no connection.
-func (m *Machine) Quiet() bool { return m.server.Quiet() }
+func (m *Machine) Quiet() bool { return m.server.Quiet() && (m.client == nil || m.client.Quiet()) }
 
 func (m *Machine) begin() { clear(m.out); m.out = m.out[:0] }
 
-// act passes on what the server wants done, tells what happened, and serves
-// requests, which were read at.
-func (m *Machine) act(now, at time.Time, out []diampeer.Output) {
-	var serve *diampeer.Deliver
+// An answerer is the side of this node that a request came by.
+type answerer interface {
+	Answer(now time.Time, id uint64, octets []byte, final bool) []diampeer.Output
+}
+
+// A query is a request that is to be answered.
+type query struct {
+	*diameter.Message
+	id uint64
+	by answerer
+}
+
+// act passes on what one side of this node wants done, tells what happened, and
+// serves requests, which were read at.
+func (m *Machine) act(now, at time.Time, out []diampeer.Output, side answerer) {
+	var serve *query
 	var done []diampeer.Done
 	for _, o := range out {
 		switch o := o.(type) {
 		case diampeer.Deliver:
-			serve = &o // one at most: a message is one request
+			serve = &query{o.Message, o.ID, side} // one at most: a message is one request
 		case diampeer.Up:
 			m.counts.Peers = append(m.counts.Peers, o.Peer)
 			m.events.tell(peerUp, map[string]any{"peer": o.Peer})
@@ -176,61 +226,87 @@ func (m *Machine) act(now, at time.Time, out []diampeer.Output) {
 		}
 	}
 	for _, o := range done {
-		m.aborted(now, o)
+		if side == answerer(m.server) {
+			m.aborted(now, o)
+		} else {
+			m.asks.answered(now, o)
+		}
 	}
-	if serve == nil {
-		return
-	}
-	octets, result := m.serve(now, at, serve.Message)
-	m.answered(serve.Message, result)
-	for _, o := range m.server.Answer(now, serve.ID, octets, result != diameter.TooBusy) {
-		m.out = append(m.out, o)
+	if serve != nil {
+		m.serve(now, at, serve)
 	}
 }
 
-// serve makes the answer to a request.
-func (m *Machine) serve(now, at time.Time, request *diameter.Message) ([]byte, diameter.ResultCode) {
-	failure := &diameter.Failure{}
-	switch {
-	case m.busy || now.Sub(at) > patience:
+// serve answers a request, or begins to.
+func (m *Machine) serve(now, at time.Time, q *query) {
+	if m.busy || now.Sub(at) > patience {
 		// RFC 6733, section 7.1.3, has this for a request with a
 		// Destination-Host; RFC 3539, section 3.10, for any. Without it, whoever
 		// asks could not tell a busy server from one that is gone.
-		failure = &diameter.Failure{Result: diameter.TooBusy, What: "too busy"}
-	case request.Command == diameter.SessionTermination:
-		var answer *diameter.SessionTerminationAnswer
-		if answer, failure = m.terminate(now, request); failure != nil {
-			break
-		}
-		octets, err := answer.AppendTo(nil, request.Header)
-		if err == nil {
-			return octets, answer.Result
-		}
-		failure = &diameter.Failure{Result: diameter.UnableToComply, What: err.Error()}
+		m.fail(now, q, &diameter.Failure{Result: diameter.TooBusy, What: "too busy"})
+		return
+	}
+	if failure := m.misrouted(q.Message); failure != nil {
+		m.fail(now, q, failure)
+		return
+	}
+	switch q.Command {
+	case diameter.SessionTermination:
+		m.terminate(now, q)
+	case diameter.DiameterEAP:
+		m.converse(now, q)
+	case diameter.BootstrappingInfo:
+		m.bootstrapped(now, q)
+	case diameter.RegistrationTermination:
+		m.deregistered(now, q)
+	case diameter.PushProfile:
+		m.pushed(now, q)
 	default:
-		r, err := diameter.ParseMIP6Request(request)
-		if err != nil {
-			failure = err.(*diameter.Failure)
-			break
-		}
-		var answer *diameter.MIP6Answer
-		if answer, failure = m.authority.decide(r); failure != nil {
-			break
-		}
-		if answer.Result == diameter.Success && answer.MSA != nil && !r.NoState && m.start(now, r) {
-			answer.State = diameter.StateMaintained
-		}
-		octets, err := answer.AppendTo(nil, request.Header)
-		if err == nil {
-			return octets, answer.Result
-		}
-		failure = &diameter.Failure{Result: diameter.UnableToComply, What: err.Error()}
+		m.mip6(now, q)
 	}
-	octets, err := diameter.AppendFailure(nil, request, m.identity, failure)
+}
+
+// misrouted says why a request is not for this server: RFC 6733, section 6.1.4.
+func (m *Machine) misrouted(request *diameter.Message) *diameter.Failure {
+	if host := request.Find(diameter.DestinationHost); host != nil && len(host.Data) > 0 && !strings.EqualFold(string(host.Data), m.identity.Host) {
+		return &diameter.Failure{Result: diameter.UnableToDeliver, What: "there is no way from here to " + string(host.Data)}
+	}
+	if realm := request.Find(diameter.DestinationRealm); realm != nil && !m.authority.serves(string(realm.Data), m.identity.Realm) {
+		return &diameter.Failure{Result: diameter.RealmNotServed, What: "realm " + string(realm.Data) + " is not served here"}
+	}
+	return nil
+}
+
+// An answer is one of the answers of nodes/wire/diameter.
+type answer interface {
+	AppendTo(b []byte, request diameter.Header) ([]byte, error)
+}
+
+// reply answers a request.
+func (m *Machine) reply(now time.Time, q *query, a answer, result diameter.ResultCode) {
+	octets, err := a.AppendTo(nil, q.Header)
 	if err != nil {
-		panic("aaa: the answer to a request that was read: " + err.Error()) // it is not larger
+		m.fail(now, q, &diameter.Failure{Result: diameter.UnableToComply, What: err.Error()})
+		return
 	}
-	return octets, failure.Result
+	m.send(now, q, octets, result)
+}
+
+// fail answers a request that cannot be served.
+func (m *Machine) fail(now time.Time, q *query, failure *diameter.Failure) {
+	octets, err := diameter.AppendFailure(nil, q.Message, m.identity, failure)
+	if err != nil { // its command has no place for a result of a vendor
+		failure = &diameter.Failure{Result: diameter.UnableToComply, What: failure.What}
+		if octets, err = diameter.AppendFailure(nil, q.Message, m.identity, failure); err != nil {
+			panic("aaa: the answer to a request that was read: " + err.Error()) // it is not larger
+		}
+	}
+	m.send(now, q, octets, failure.Result)
+}
+
+func (m *Machine) send(now time.Time, q *query, octets []byte, result diameter.ResultCode) {
+	m.answered(q.Message, result)
+	m.out = append(m.out, q.by.Answer(now, q.id, octets, result != diameter.TooBusy)...)
 }
 
 func (m *Machine) answered(request *diameter.Message, result diameter.ResultCode) {

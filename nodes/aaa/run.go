@@ -61,6 +61,7 @@ func serve(ctx context.Context, m *Machine, connections carrier, lab teller, com
 			lab.Event(e.Name, e.Fields)
 		}
 	}
+	act(m.Start(time.Now()))
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	over := ctx.Done()

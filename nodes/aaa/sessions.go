@@ -23,11 +23,12 @@ const (
 // A session is one that was authorised here: RFC 5778, section 4.3, has one for
 // each security association.
 type session struct {
-	id      string
-	nai     string
-	host    string // of the home agent: its Diameter identity
-	state   uint32 // its Origin-State-Id
-	expires time.Time
+	id          string
+	nai         string
+	application diameter.Application
+	host        string // of the home agent, or of the access: its Diameter identity
+	state       uint32 // its Origin-State-Id
+	expires     time.Time
 
 	aborting bool
 	asked    uint64    // the request that awaits an answer; 0: none
@@ -56,15 +57,21 @@ func (all *sessions) isOpen(s *session) bool { return s != nil && all.open[keyOf
 
 func keyOf(host, id string) sessionKey { return sessionKey{strings.ToLower(host), id} }
 
-// start keeps the session that a request was granted; false: there is no room.
-func (m *Machine) start(now time.Time, r *diameter.MIP6Request) bool {
+// start keeps the session that a MIP6-Request of a mobile node was granted; false:
+// there is no room.
+func (m *Machine) start(now time.Time, r *diameter.MIP6Request, nai string) bool {
+	return m.startAs(now, diameter.MIP6A, r.Session, r.Identity, nai)
+}
+
+// startAs is start, for a session of any application.
+func (m *Machine) startAs(now time.Time, application diameter.Application, id string, from diameter.Identity, nai string) bool {
 	m.expire(now)
-	m.forgetFormer(r.Host, r.State)
-	key := keyOf(r.Host, r.Session)
+	m.forgetFormer(from.Host, from.State)
+	key := keyOf(from.Host, id)
 	if len(m.sessions.open) >= mostSessions && m.sessions.open[key] == nil {
 		return false
 	}
-	s := &session{id: r.Session, nai: r.User, host: r.Host, state: r.State, expires: now.Add(m.authority.keyLifetime)}
+	s := &session{id: id, nai: nai, application: application, host: from.Host, state: from.State, expires: now.Add(m.authority.keyLifetime)}
 	_, again := m.sessions.open[key]
 	m.sessions.open[key] = s
 	if len(m.sessions.line) >= 2*mostSessions { // of sessions that were authorised again
@@ -72,7 +79,7 @@ func (m *Machine) start(now time.Time, r *diameter.MIP6Request) bool {
 	}
 	m.sessions.line = append(m.sessions.line, s)
 	if !again {
-		m.events.tell(sessionOpened, map[string]any{"nai": r.User, "session": r.Session, "peer": r.Host})
+		m.events.tell(sessionOpened, map[string]any{"nai": nai, "session": id, "peer": from.Host})
 	}
 	return true
 }
@@ -123,36 +130,43 @@ func (m *Machine) close(s *session, reason string, more map[string]any) {
 }
 
 // terminate answers a Session-Termination-Request: RFC 6733, section 8.4.
-func (m *Machine) terminate(now time.Time, request *diameter.Message) (*diameter.SessionTerminationAnswer, *diameter.Failure) {
-	r, err := diameter.ParseSessionTerminationRequest(request)
+func (m *Machine) terminate(now time.Time, q *query) {
+	r, err := diameter.ParseSessionTerminationRequest(q.Message)
 	if err != nil {
-		return nil, err.(*diameter.Failure)
-	}
-	if r.DestinationHost != "" && !strings.EqualFold(r.DestinationHost, m.identity.Host) {
-		return nil, &diameter.Failure{Result: diameter.UnableToDeliver, What: "there is no way from here to " + r.DestinationHost}
+		m.fail(now, q, err.(*diameter.Failure))
+		return
 	}
 	m.expire(now)
 	s := m.sessions.open[keyOf(r.Host, r.Session)]
 	if s == nil {
-		return nil, &diameter.Failure{Result: diameter.UnknownSessionID, AVP: request.Find(diameter.SessionID), What: "there is no such session"}
+		m.fail(now, q, &diameter.Failure{Result: diameter.UnknownSessionID, AVP: q.Find(diameter.SessionID), What: "there is no such session"})
+		return
 	}
 	reason := "terminated"
 	if s.aborting {
 		reason = "aborted"
 	}
 	m.close(s, reason, map[string]any{"cause": r.Cause.String()})
-	return &diameter.SessionTerminationAnswer{Session: r.Session, Outcome: diameter.Outcome{Result: diameter.Success}, Identity: m.identity, ProxyInfo: r.ProxyInfo}, nil
+	m.reply(now, q, &diameter.SessionTerminationAnswer{Session: r.Session, Outcome: diameter.Outcome{Result: diameter.Success}, Identity: m.identity, ProxyInfo: r.ProxyInfo}, diameter.Success)
 }
 
 // errNoSession says that there is nothing to revoke.
 var errNoSession = errors.New("has no session here")
 
-// Revoke has every home agent end its sessions with a subscriber: RFC 5778,
-// section 4.3.3. It says how many there are; none is an error.
+// Revoke has every home agent and access end its sessions with a subscriber: RFC
+// 5778, section 4.3.3. It says how many there are; none is an error.
 func (m *Machine) Revoke(now time.Time, nai string) (n int, out []diampeer.Output, told []Event, err error) {
 	m.begin()
+	if n = m.abortAll(now, nai); n == 0 {
+		return 0, nil, nil, fmt.Errorf("%s %w", nai, errNoSession)
+	}
+	return n, m.out, m.events.take(now), nil
+}
+
+// abortAll aborts all sessions of a subscriber, and says how many there are.
+func (m *Machine) abortAll(now time.Time, nai string) (n int) {
 	m.expire(now)
-	for _, s := range m.sessions.line { // in the order in which they began
+	for _, s := range slices.Clone(m.sessions.line) { // in the order in which they began
 		if !m.sessions.isOpen(s) || s.nai != nai || s.aborting {
 			continue
 		}
@@ -161,10 +175,7 @@ func (m *Machine) Revoke(now time.Time, nai string) (n int, out []diampeer.Outpu
 		m.sessions.aborting = append(m.sessions.aborting, s)
 		m.abort(now, s)
 	}
-	if n == 0 {
-		return 0, nil, nil, fmt.Errorf("%s %w", nai, errNoSession)
-	}
-	return n, m.out, m.events.take(now), nil
+	return n
 }
 
 // abort sends an Abort-Session-Request.
@@ -174,7 +185,7 @@ func (m *Machine) abort(now time.Time, s *session) {
 	s.asked, s.again = m.sessions.asks, time.Time{}
 	m.events.tell(abortSent, map[string]any{"nai": s.nai, "session": s.id, "peer": s.host, "attempt": s.attempt})
 	m.act(now, now, m.server.Step(now, diampeer.Ask{ID: s.asked, Again: s.endToEnd,
-		Request: &diameter.AbortSessionRequest{Session: s.id, Identity: m.identity, DestinationHost: s.host, User: s.nai}}))
+		Request: &diameter.AbortSessionRequest{Application: s.application, Session: s.id, Identity: m.identity, DestinationHost: s.host, User: s.nai}}), m.server)
 }
 
 // aborted takes what became of an Abort-Session-Request. A session that the home

@@ -13,7 +13,7 @@ import (
 // addresses, tunnels, home addresses) is the role's.
 type Config struct {
 	Node       string        `json:"node"`
-	Role       string        `json:"role"`            // mn, ha, aaa, hss, router, nat, dns, cn, traffic
+	Role       string        `json:"role"`            // mn, ha, aaa, hss, bsf, router, nat, dns, cn, traffic
 	Seed       uint64        `json:"seed"`            // for every random choice of this process
 	Clock      time.Duration `json:"clock,omitempty"` // this node's clock is wrong by so much: added to the wall clock
 	Interfaces []Interface   `json:"interfaces,omitempty"`
@@ -24,6 +24,7 @@ type Config struct {
 	HomeAgent  *HomeAgent  `json:"home-agent,omitempty"`
 	AAA        *AAA        `json:"aaa,omitempty"`
 	HSS        *HSS        `json:"hss,omitempty"`
+	BSF        *BSF        `json:"bsf,omitempty"`
 	Router     *Router     `json:"router,omitempty"`
 	NAT        *NAT        `json:"nat,omitempty"`
 	DNS        *DNS        `json:"dns,omitempty"`
@@ -128,6 +129,8 @@ type MobileNode struct {
 	USIM        *USIM         `json:"usim,omitempty"`        // nil: there is none
 	HomeAgents  []NamedAgent  `json:"home-agents,omitempty"` // their names, as a reverse look-up would tell
 	AAARealm    string        `json:"aaa-realm,omitempty"`   // of the AAA servers of its home agent
+	APN         string        `json:"apn,omitempty"`         // that it asks for where it has a key made; empty: it names none
+	BSF         *Peer         `json:"bsf,omitempty"`         // by HTTP; nil: there is none
 
 	HomeAgent4   netip.Addr   `json:"home-agent-4,omitzero"`   // RFC 5555: the home agent's IPv4 address; invalid: not known
 	IPv4Home     bool         `json:"ipv4-home,omitempty"`     // it asks for an IPv4 home address
@@ -217,6 +220,7 @@ type HomeAgent struct {
 	Security     Security      `json:"security"`
 	Associations []Association `json:"associations,omitempty"` // with bootstrap static
 	AAA          []Peer        `json:"aaa,omitempty"`          // Diameter peers, the preferred one first
+	BSF          *Peer         `json:"bsf,omitempty"`          // nil: there is none
 	AAATimeout   time.Duration `json:"aaa-timeout"`            // for one request to one peer
 	Watchdog     time.Duration `json:"watchdog"`               // RFC 3539: interval of Device-Watchdog-Requests
 
@@ -292,6 +296,7 @@ type AAA struct {
 	Security    Security         `json:"security"`
 	Subscribers []Subscriber     `json:"subscribers"`
 	HSS         []Peer           `json:"hss,omitempty"` // the preferred one first
+	BSF         *Peer            `json:"bsf,omitempty"` // nil: there is none
 	Timeout     time.Duration    `json:"timeout"`       // for one request to one of them
 }
 
@@ -305,8 +310,21 @@ type HSS struct {
 	Subscriptions []Subscription   `json:"subscriptions"` // what that holds at first
 }
 
+// A BSF is the part of a Config for role bsf.
+type BSF struct {
+	Host        string           `json:"host"` // Diameter identity; mobile nodes know it by that name too
+	Realm       string           `json:"realm"`
+	Listen      []netip.AddrPort `json:"listen"` // Diameter, of network application functions: Zn
+	HTTP        []netip.AddrPort `json:"http"`   // of mobile nodes: Ub
+	Watchdog    time.Duration    `json:"watchdog"`
+	HSS         []Peer           `json:"hss"`          // whom it asks for vectors, the preferred one first: Zh
+	Timeout     time.Duration    `json:"timeout"`      // for one request to one of them
+	KeyLifetime time.Duration    `json:"key-lifetime"` // of a bootstrapping, whole seconds
+}
+
 // A Subscription is what an HSS knows of a subscriber at first.
 type Subscription struct {
+	NAI    string `json:"nai"`
 	IMSI   string `json:"imsi"`
 	K      []byte `json:"k"`             // 16 octets
 	OPc    []byte `json:"opc,omitempty"` // 16 octets; empty: made of OP

@@ -71,7 +71,7 @@ func (m *Machine) refuseUnproven(now time.Time, r *request, status mh.Status, re
 	r.association = r.subscriber.latest(now)
 	switch {
 	case r.association != nil:
-	case status == mh.AuthFail:
+	case status == mh.AuthFail && reason != bootstrapAgain:
 		m.discard(now, r.source(), reason)
 		return
 	case !m.errors.mayTell(now, r.source()):

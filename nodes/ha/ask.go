@@ -30,8 +30,10 @@ var (
 	staleRate    = rate{perSecond: 50, burst: 50}
 )
 
-// Result-Codes of a MIP6-Answer: RFC 6733, section 7.1; RFC 5778, section 7.
+// Result-Codes of a MIP6-Answer: RFC 6733, section 7.1; RFC 5778, section 7; and of
+// a Bootstrapping-Info-Answer: TS 29.109, section 6.3.
 const (
+	resultMultiRound            = 1001
 	resultSuccess               = 2001
 	resultRelocate              = 2009 // DIAMETER_SUCCESS_RELOCATE_HA
 	resultUnableToDeliver       = 3002
@@ -42,6 +44,9 @@ const (
 	resultOutOfSpace            = 4002
 	resultAuthorizationRejected = 5003
 	resultUserUnknown           = 5030
+	resultIdentityUnknown       = 5401
+	resultNAFNotAuthorized      = 5402
+	resultTransactionInvalid    = 5403
 )
 
 // questions are the MIP6-Requests to which no answer has come.
@@ -324,6 +329,10 @@ func (m *Machine) askLater(now time.Time, q *question) {
 	m.put(now, q.key(), next)
 }
 
+// bootstrapAgain says that a mobile node has to bootstrap anew. It is told so though
+// there is no key to prove that with, or it would try until its own key ends.
+const bootstrapAgain = "bootstrapping-unknown"
+
 // wrongAuthenticator says that a Binding Update is not proven by the key that it is
 // said to be proven by.
 const wrongAuthenticator = "wrong-authenticator"
@@ -380,10 +389,15 @@ func (m *Machine) establish(now time.Time, q *question, in *AAAAnswered) (a *mob
 // words for the journal. The RFCs leave it open but for what is cited.
 func verdict(result uint32, service bool) (mh.Status, string) {
 	switch result {
+	case resultMultiRound: // its challenge goes with it
+		return mh.Unspecified, "aaa-challenges"
+	case resultUnknownSession, resultIdentityUnknown, resultTransactionInvalid:
+		// What the mobile node's key is made of is not known, or no longer.
+		return mh.AuthFail, bootstrapAgain
 	case resultAuthenticationReject, resultUserUnknown:
 		// RFC 4285, section 5.3. An unknown user is one who cannot be authenticated.
 		return mh.AuthFail, "aaa-rejects-authentication"
-	case resultAuthorizationRejected:
+	case resultAuthorizationRejected, resultNAFNotAuthorized:
 		if service { // RFC 5149, section 4.2
 			return mh.ServiceAuthorizationFails, "aaa-rejects-service"
 		}

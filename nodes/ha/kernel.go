@@ -25,7 +25,8 @@ type kernel struct {
 	address    netip.Addr           // of the home agent
 	address4   netip.Addr           // not valid: it has none
 	identity   diameter.Identity    // our own
-	answers    func(Input)          // takes what comes of a question
+	asker      asker
+	answers    func(Input) // takes what comes of a question
 	aborts     aborts
 	state      uint32           // Origin-State-Id, where it is not that of a new life
 	replicator *replicator      // nil: there is no standby
@@ -135,44 +136,6 @@ func (k *kernel) counters() any {
 		"engine": name, "why": why, "wrong-outer": c.WrongOuter, "wrong-inner": c.WrongInner,
 		"sent-packets": c.SentPackets, "received-packets": c.ReceivedPackets,
 	}
-}
-
-// ask sends a MIP6-Request.
-func (k *kernel) ask(a *AskAAA) {
-	id := a.ID
-	k.client.Ask(&diameter.MIP6Request{
-		Identity: k.identity, User: a.NAI, Mode: diameter.AuthMNAAA, SPI: a.SPI, Home: a.HomeAddress, HomeAgent: k.address, CareOf: a.CareOf,
-		Authenticator: a.Authenticator, MobilityData: a.MobilityData[:], Timestamp: a.Timestamp, Service: a.Service,
-	}, func(o diampeer.Outcome) { k.answers(outcome(id, o)) })
-}
-
-// outcome says in the machine's terms what became of a question.
-func outcome(id uint64, o diampeer.Outcome) Input {
-	if o.Result == 0 {
-		return AAAFailed{ID: id, Reason: o.Reason}
-	}
-	in := &AAAAnswered{ID: id, Peer: o.Host, Result: uint32(o.Result)}
-	answer, err := diameter.ParseMIP6Answer(o.Message)
-	if err != nil { // with the E bit, it says no more than its result
-		if o.Result == diameter.Success {
-			return AAAFailed{ID: id, Reason: "malformed-answer"}
-		}
-		return in
-	}
-	if answer.State == diameter.StateMaintained && o.Result.Succeeded() {
-		in.SessionID, in.Server = answer.Session, answer.Host
-	}
-	for _, home := range answer.Homes {
-		if home.Is6() {
-			in.HomeAddress = home
-			break
-		}
-	}
-	in.Agent = answer.Agent
-	if s := answer.MSA; s != nil && s.Algorithm == diameter.HMACSHA1 {
-		in.Session = &Session{Key: s.Key, SPI: s.SPI, Lifetime: s.Lifetime, Timestamp: s.Replay == diameter.ReplayTimestamp}
-	}
-	return in
 }
 
 // claim says whose address a neighbour discovery message claims: see

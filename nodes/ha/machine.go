@@ -102,7 +102,7 @@ func New(cfg *control.Config) (*Machine, error) {
 		maxSubscribers: 2*h.MaxBindings + len(h.Associations),
 		window:         h.ReplayWindow,
 		clock:          cfg.Clock,
-		asks:           len(h.AAA) > 0,
+		asks:           asksSomebody(h),
 		multihoming:    h.MultipleCareOf,
 		bindings:       make(map[netip.Addr]*binding),
 		subscribers:    make(map[string]*subscriber),
@@ -141,7 +141,7 @@ func New(cfg *control.Config) (*Machine, error) {
 		return nil, fmt.Errorf("replay %q: want timestamp or sequence", h.Security.Replay)
 	}
 	if m.authenticates {
-		method, err := bootstrap.Of(h.Security.Profile, cmp.Or(h.Security.Bootstrap, "mip-options"), h.Security.KeySource)
+		method, err := methodOf(h)
 		if err != nil {
 			return nil, err
 		}
@@ -157,6 +157,14 @@ func New(cfg *control.Config) (*Machine, error) {
 	m.agents = newAgentList(cfg, m.links)
 	return m, m.addAssociations(h.Associations)
 }
+
+// methodOf is how keys are bootstrapped.
+func methodOf(h *control.HomeAgent) (bootstrap.Method, error) {
+	return bootstrap.Of(h.Security.Profile, cmp.Or(h.Security.Bootstrap, "mip-options"), h.Security.KeySource)
+}
+
+// asksSomebody says whether there is an AAA server or a BSF to ask.
+func asksSomebody(h *control.HomeAgent) bool { return len(h.AAA) > 0 || h.BSF != nil }
 
 func (m *Machine) addInterface(in *control.Interface) {
 	link := homeLink{dev: in.Name}

@@ -12,6 +12,7 @@ import (
 
 	"s2clab/nodes/control"
 	"s2clab/nodes/host"
+	"s2clab/nodes/session/bootstrap"
 	"s2clab/nodes/session/diampeer"
 	"s2clab/nodes/wire/diameter"
 	"s2clab/nodes/wire/icmp6"
@@ -122,7 +123,7 @@ func serve(ctx context.Context, t teller, commands <-chan control.Command, cfg *
 	defer running.Wait()
 	defer cancel(nil)
 	bursts, inputs := make(chan burst), make(chan Input, 64)
-	if len(cfg.HomeAgent.AAA) > 0 {
+	if asksSomebody(cfg.HomeAgent) {
 		k.answers = func(in Input) { give(ctx, inputs, in) }
 		if err := k.connect(cfg, t); err != nil {
 			return err
@@ -224,7 +225,7 @@ func (k *kernel) connect(cfg *control.Config, t teller) error {
 		Local: diampeer.Local{
 			Identity:     k.identity,
 			Product:      "s2clab",
-			Applications: []diameter.Application{diameter.MIP6A},
+			Applications: []diameter.Application{diameter.MIP6A, diameter.Zn},
 			Serves:       []diampeer.Service{{Application: diameter.MIP6A, Command: diameter.AbortSession}},
 			Watchdog:     h.Watchdog,
 			Rand:         rand.New(rand.NewPCG(cfg.Seed, 0xaaa)),
@@ -236,7 +237,14 @@ func (k *kernel) connect(cfg *control.Config, t teller) error {
 	for _, p := range h.AAA {
 		o.Servers = append(o.Servers, diampeer.Remote{Host: p.Host, Realm: p.Realm, Address: p.Address})
 	}
-	var err error
+	if p := h.BSF; p != nil {
+		o.Servers = append(o.Servers, diampeer.Remote{Host: p.Host, Realm: p.Realm, Address: p.Address})
+	}
+	method, err := methodOf(h)
+	if err != nil {
+		return err
+	}
+	k.asker = asker{method: method, identity: k.identity, agent: bootstrap.Agent{Address: k.address, Host: h.Host}, now: func() time.Time { return time.Now().Add(cfg.Clock) }}
 	k.client, err = host.NewDiameterClient(o, func(o diampeer.Output) {
 		if d, ok := o.(diampeer.Deliver); ok {
 			k.deliver(d)

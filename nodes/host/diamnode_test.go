@@ -32,7 +32,7 @@ type node struct {
 // nodeOptions are what a node does beside naming itself. All may be left out.
 type nodeOptions struct {
 	servers  []diampeer.Remote
-	watchdog time.Duration             // 0: 1 s
+	watchdog time.Duration             // 0: 2 s
 	saw      func(m *diameter.Message) // is given every message that arrives
 	serve    func(n *node, d diampeer.Deliver, answer func(octets []byte))
 }
@@ -41,7 +41,7 @@ type nodeOptions struct {
 func newNode(t *testing.T, name, realm string, options nodeOptions) *node {
 	t.Helper()
 	if options.watchdog == 0 {
-		options.watchdog = time.Second
+		options.watchdog = 2 * time.Second
 	}
 	if options.saw == nil {
 		options.saw = func(*diameter.Message) {}

@@ -19,6 +19,7 @@ const (
 	NameMSK     = "MSK"
 	NameEMSK    = "EMSK"
 	NameKs      = "Ks"
+	NameKsNAF   = "Ks_NAF"
 	NameMIPRK   = "MIP-RK"
 	NameMNAAA   = "MN-AAA key"
 	NameMNHA    = "MN-HA key"

@@ -57,6 +57,8 @@ type port struct {
 // told to remember.
 type subscriber struct {
 	card       *usim.Card
+	k          []byte
+	last       usim.Response // of the card
 	identities eapaka.Identities
 	random     io.Reader
 }
@@ -78,7 +80,16 @@ func newSubscriber(cfg *control.USIM, random *rand.Rand) (*subscriber, error) {
 	for i := range accepted {
 		accepted[i] = cfg.SQN >> usim.Profile2().INDBits
 	}
-	return &subscriber{card: card, random: octetsOf{random}}, card.Restore(accepted)
+	return &subscriber{card: card, k: cfg.K, random: octetsOf{random}}, card.Restore(accepted)
+}
+
+// Authenticate has the card answer a challenge.
+func (s *subscriber) Authenticate(rand, autn [16]byte) (usim.Response, error) {
+	r, err := s.card.Authenticate(rand, autn)
+	if err == nil {
+		s.last = r
+	}
+	return r, err
 }
 
 func algorithmOf(cfg *control.USIM) (keys.Algorithm, error) {
@@ -155,7 +166,7 @@ func (m *Machine) authenticateTo(a *access, in dot1x.ToMethod) dot1x.FromMethod 
 	if in.Fresh || p.peer == nil {
 		p.exchanges, p.failure = 0, ""
 		_, realm, _ := strings.Cut(m.cfg.NAI, "@")
-		p.peer = eapaka.NewPeer(eapaka.PeerOptions{Methods: []eap.Type{p.method}, Card: m.subscriber.card, IMSI: m.cfg.USIM.IMSI, Realm: realm,
+		p.peer = eapaka.NewPeer(eapaka.PeerOptions{Methods: []eap.Type{p.method}, Card: m.subscriber, IMSI: m.cfg.USIM.IMSI, Realm: realm,
 			Identities: &m.subscriber.identities, Rand: m.subscriber.random})
 	}
 	answer := dot1x.FromMethod{Exchange: in.Exchange}
@@ -206,6 +217,9 @@ func (m *Machine) sharedBy(a *access, done *eapaka.Succeeded) {
 		shared.RAND, shared.CK, shared.IK = before.RAND, before.CK, before.IK
 	}
 	m.security.held.Access = &shared
+	if !done.Fast {
+		m.tellCard()
+	}
 	for _, d := range done.Keys.Derived() {
 		m.security.keyMade(m, d)
 	}

@@ -47,6 +47,7 @@ type kernel struct {
 	replies   *host.DiscoveryPort // nil: nobody is asked
 	resolver  *host.Resolver      // nil: nobody is asked
 	router4   netip.Addr          // of the home link, for IPv4
+	ub        *host.UbClient      // nil: there is no BSF
 	tunnel    tunnel
 	optimizer *host.Optimizer // nil: no route optimization
 	home      netip.Addr      // the home address; not valid: none was assigned yet
@@ -107,6 +108,9 @@ func (k *kernel) act(o Output) error {
 			return k.mobility.SendUDP(o.Dev, o.From, o.To, o.Octets)
 		}
 		return k.mobility.SendOn(o.Dev, o.Octets)
+	case AskBSF:
+		k.ub.Send(host.UbRoute{Server: o.Server, Source: o.Source, Device: o.Dev}, o.Request)
+		return nil
 	case SendEAPOL:
 		return k.ports[o.Dev].Send(o.To, o.Octets)
 	case OpenPort:

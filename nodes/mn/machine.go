@@ -44,6 +44,7 @@ type Machine struct {
 	farewell     farewell
 	transfer     transfer
 	finder       finder
+	bootstrapper bootstrapper
 
 	dual  dualStack
 	multi multihoming
@@ -107,9 +108,12 @@ func New(cfg *control.Config) (*Machine, error) {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
 	if m.subscriber != nil {
-		m.security.held.Card = m.subscriber.card
+		m.security.held.Card = m.subscriber
 	}
 	m.security.told.Show = cfg.ShowKeys
+	if err := m.newBootstrapper(&own); err != nil {
+		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
+	}
 	if err := m.setUpMultihoming(cfg.MobileNode); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
@@ -161,6 +165,10 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 		if s := m.finder.search; s != nil {
 			m.searched(now, s.Step(now, discovery.Replied(in)))
 		}
+	case UbAnswered:
+		if c := m.bootstrapper.client; c != nil {
+			m.bootstrapping(now, c.Step(now, in.Input))
+		}
 	case NamesAnswered:
 		if s := m.finder.search; s != nil {
 			m.searched(now, s.Step(now, discovery.Answered(in)))
@@ -192,6 +200,7 @@ func (m *Machine) Tick(now time.Time) []Output {
 	m.optimize(now)
 	m.tickOptimization(now)
 	m.tickFinder(now)
+	m.tickBootstrapper(now)
 	return m.out
 }
 
@@ -204,6 +213,7 @@ func (m *Machine) Deadline() time.Time {
 	d = earliest(d, m.homecoming.deadline())
 	d = earliest(d, m.optimization.deadline())
 	d = earliest(d, m.finder.deadline())
+	d = earliest(d, m.bootstrapper.deadline())
 	return earliest(d, m.registration.deadline())
 }
 
@@ -259,6 +269,7 @@ func (m *Machine) settle(now time.Time) {
 	}
 	if best == nil {
 		m.abandon()
+		m.bootstrapNoMore()
 		m.findNoMore(now)
 		return
 	}

@@ -161,6 +161,9 @@ func (m *Machine) transmit(now time.Time) {
 		r.abandon()
 		return
 	}
+	if m.lacking(now) {
+		return
+	}
 	if oldest := r.recent[0]; !oldest.IsZero() && now.Before(oldest.Add(time.Second)) {
 		r.retryAt, r.held = oldest.Add(time.Second), true // MAX_UPDATE_RATE: section 11.8
 		return
@@ -361,6 +364,9 @@ func (m *Machine) refused(now time.Time, u *update, ba *mh.BindingAcknowledgemen
 	if u.refusesUDP(ba) {
 		name = "force-udp-refused"
 	}
+	if m.challenged(now, u, ba) {
+		return
+	}
 	m.event("binding-refused", map[string]any{"seq": ba.Seq, "status": uint8(ba.Status), "name": name,
 		"authenticated": proven && m.security.integrity})
 	if ba.Status == mh.AuthFail {
@@ -427,6 +433,12 @@ func (m *Machine) authFailed(now time.Time, u *update) {
 	r := &m.registration
 	if m.mayFallBack(u) {
 		m.fallBack(now)
+		return
+	}
+	if u.proof.bootstraps && !r.fellBack && m.security.startOver() {
+		r.fellBack = true
+		r.waiting, r.earlier = nil, nil
+		m.transmit(now)
 		return
 	}
 	r.retryAt, r.held = time.Time{}, false

@@ -11,6 +11,7 @@ import (
 
 	"s2clab/nodes/control"
 	"s2clab/nodes/host"
+	"s2clab/nodes/session/ub"
 	"s2clab/nodes/wire/udp"
 )
 
@@ -48,6 +49,10 @@ func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	inputs := make(chan Input, 64)
+	if cfg.MobileNode.BSF != nil {
+		k.ub = host.NewUbClient(ctx, func(in ub.Input) { give(ctx, inputs, UbAnswered{in}) })
+		defer k.ub.Close()
+	}
 	k.listen(ctx, inputs, cancel)
 	c.Event("ready", nil)
 	l := &loop{machine: m, offset: cfg.Clock, hands: k, teller: c}

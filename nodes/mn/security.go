@@ -120,6 +120,9 @@ func (s *security) seal(m *Machine, now time.Time, u *update, bu *mh.BindingUpda
 	home, agent := u.home, s.cfg.HomeAgent
 	p := proof{bootstraps: s.bootstraps(m.registration.attempt)}
 	identifier := s.identifier
+	if p.bootstraps && s.method.Lacks(&s.held, now) != bootstrap.Nothing { // there is an association, or nothing would be sent
+		p.bootstraps = false
+	}
 	if p.bootstraps {
 		p.by = s.method.Prove(&s.held, s.agent())
 		identifier = p.by.Identifier
@@ -130,6 +133,9 @@ func (s *security) seal(m *Machine, now time.Time, u *update, bu *mh.BindingUpda
 	if s.timestamps && s.integrity {
 		p.timestamp = s.timestamp(now, m.rand.Uint64())
 		bu.Options = append(bu.Options, mh.ReplayProtection{Timestamp: p.timestamp})
+	}
+	if p.bootstraps && s.cfg.APN != "" {
+		bu.Options = append(bu.Options, mh.ServiceSelection{APN: s.cfg.APN})
 	}
 	bu.Options = append(bu.Options, p.by.Options...)
 	var b []byte

@@ -70,6 +70,7 @@ func commands() []command {
 		{name: "schema", args: "topology | subscribers | scenario", summary: "print the JSON Schema of a file format", run: (*Program).schema},
 		{name: "graph", args: "TOPOLOGY", summary: "draw a topology as SVG, DOT or Mermaid", run: (*Program).graph},
 		{name: "report", args: "RUN", summary: "write the report of a finished run again", run: (*Program).report},
+		{name: "keys", args: "RUN", summary: "the keys of a finished run: what each was made of, and who held it", run: (*Program).keys},
 		{name: "doctor", summary: "say what this kernel and this user can do", run: (*Program).doctor},
 		{name: "version", summary: "print the version", run: (*Program).version},
 		{name: "completion", args: "bash | zsh | fish", summary: "print what makes a shell complete words", run: (*Program).completion},

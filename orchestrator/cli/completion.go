@@ -166,6 +166,7 @@ var arguments = map[string]func(*typedLine) []candidate{
 		return l.first(words("a file format", []string{"topology", "subscribers", "scenario"}))
 	},
 	"report": func(l *typedLine) []candidate { return l.first(runFolders()) },
+	"keys":   func(l *typedLine) []candidate { return l.first(runFolders()) },
 	"exec":   func(l *typedLine) []candidate { return l.first(l.nodes()) },
 	"shell":  func(l *typedLine) []candidate { return l.first(l.nodes()) },
 	"logs":   func(l *typedLine) []candidate { return l.first(l.nodes()) },

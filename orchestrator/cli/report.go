@@ -21,26 +21,44 @@ func (p *Program) report(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if len(words) != 1 {
-		return usage("report", "the folder of one run", words)
-	}
-	if _, err := os.Stat(words[0]); errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("report: there is no folder %s\n    hint: runs are kept in runs/<date>-<scenario>, or where --runs said", words[0])
-	}
-	if _, err := os.Stat(filepath.Join(words[0], "journal.jsonl")); errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("report: %s is not the folder of a run: there is no journal.jsonl in it\n    hint: runs are kept in runs/<date>-<scenario>, or where --runs said", words[0])
-	}
-	r, err := writeReport(words[0])
+	dir, err := theRun("report", words)
 	if err != nil {
 		return err
 	}
-	p.printReport(words[0], r)
+	r, err := writeReport(dir)
+	if err != nil {
+		return err
+	}
+	p.printReport(dir, r)
 	return nil
+}
+
+// theRun is the folder of the one finished run that the arguments of a verb name.
+func theRun(verb string, words []string) (dir string, err error) {
+	if len(words) != 1 {
+		return "", usage(verb, "the folder of one run", words)
+	}
+	if _, err := os.Stat(words[0]); errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("%s: there is no folder %s\n    hint: runs are kept in runs/<date>-<scenario>, or where --runs said", verb, words[0])
+	}
+	if _, err := os.Stat(filepath.Join(words[0], "journal.jsonl")); errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("%s: %s is not the folder of a run: there is no journal.jsonl in it\n    hint: runs are kept in runs/<date>-<scenario>, or where --runs said", verb, words[0])
+	}
+	return words[0], nil
 }
 
 // writeReport reads what a run has left in its folder, and writes report.html,
 // result.json and junit.xml there.
 func writeReport(dir string) (*report.Report, error) {
+	r, err := readReport(dir)
+	if err != nil {
+		return nil, err
+	}
+	return r, r.WriteTo(dir)
+}
+
+// readReport reads what a run has left in its folder.
+func readReport(dir string) (*report.Report, error) {
 	s, err := scenarios.Load(filepath.Join(dir, "scenario.yaml"))
 	if err != nil {
 		return nil, err
@@ -64,8 +82,7 @@ func writeReport(dir string) (*report.Report, error) {
 			run.Program = program
 		}
 	}
-	r := report.New(run)
-	return r, r.WriteTo(dir)
+	return report.New(run), nil
 }
 
 // colours says whether results are to be in colour.

@@ -20,13 +20,14 @@ import (
 
 // runFlags are those of run.
 type runFlags struct {
-	set    *overrides
-	seed   uint64
-	folder string
-	quiet  bool
-	asJSON bool
-	all    bool
-	repeat int
+	set      *overrides
+	seed     uint64
+	folder   string
+	quiet    bool
+	asJSON   bool
+	all      bool
+	repeat   int
+	showKeys *bool
 }
 
 // run brings a scenario's topology up, plays it, judges it, reports and takes
@@ -40,6 +41,7 @@ func (p *Program) run(ctx context.Context, args []string) error {
 	f.BoolVar(&o.quiet, "quiet", false, "do not tell the run as it happens")
 	f.BoolVar(&o.asJSON, "json", false, "print the result as JSON")
 	f.BoolVar(&o.all, "all", false, "play every shipped scenario")
+	o.showKeys = showKeysFlag(f)
 	f.IntVar(&o.repeat, "repeat", 1, "play it so many `times`, each with the next seed")
 	words, err := parse(f, args)
 	if err != nil {
@@ -163,7 +165,7 @@ func (p *Program) runOne(ctx context.Context, s *scenarios.Scenario, o *runFlags
 	}
 	defer supervisor.Kill()
 	call, err := supervisor.Run(supervise.RunArgs{
-		UpArgs:   supervise.UpArgs{Name: supervisor.Name, Topology: s.Topology, Seed: s.Seed},
+		UpArgs:   supervise.UpArgs{Name: supervisor.Name, Topology: s.Topology, Seed: s.Seed, ShowKeys: *o.showKeys},
 		PlayArgs: supervise.PlayArgs{Dir: dir, Version: Version()},
 	})
 	if err != nil {

@@ -14,6 +14,15 @@ func isTerminal(f *os.File) bool {
 	return err == nil
 }
 
+// columnsOf is how wide a terminal is; 0: f is none, or does not say.
+func columnsOf(f *os.File) int {
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return int(size.Col)
+}
+
 // A pty is a pseudo-terminal for a program in a lab, whose session cannot have
 // this process's own terminal.
 type pty struct {

@@ -34,12 +34,18 @@ func setFlag(f *flag.FlagSet) *overrides {
 	return o
 }
 
+// showKeysFlag lets a person have keys told with their values.
+func showKeysFlag(f *flag.FlagSet) *bool {
+	return f.Bool("show-keys", false, "tell the values of keys, and not only their fingerprints")
+}
+
 // up brings up a lab that stays.
 func (p *Program) up(ctx context.Context, args []string) error {
 	f := p.flags("up")
 	name := f.String("name", "", "the `name` of the lab; the topology's where it is left out")
 	seed := f.Uint64("seed", 1, "the `number` that every random choice comes from")
 	set := setFlag(f)
+	keys := showKeysFlag(f)
 	words, err := parse(f, args)
 	if err != nil {
 		return err
@@ -61,7 +67,7 @@ func (p *Program) up(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	call, err := s.Up(supervise.UpArgs{Name: *name, Topology: t, Seed: *seed, Stay: true, Attach: true})
+	call, err := s.Up(supervise.UpArgs{Name: *name, Topology: t, Seed: *seed, Stay: true, Attach: true, ShowKeys: *keys})
 	if err != nil {
 		s.Kill()
 		return err

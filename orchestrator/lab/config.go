@@ -35,6 +35,8 @@ func configs(t *topologies.Topology, seed uint64) map[string]*control.Config {
 			cfg.AAA = aaa(t, n)
 		case n.HSS != nil:
 			cfg.HSS = hss(n)
+		case n.BSF != nil:
+			cfg.BSF = bsf(t, n)
 		case n.Router != nil:
 			cfg.Router = router(t, n)
 		case n.NAT != nil:
@@ -143,6 +145,13 @@ func mobileNode(t *topologies.Topology, m *topologies.MobileNode) *control.Mobil
 			c.HomeAgents = append(c.HomeAgents, control.NamedAgent{Address: h.Address, Host: h.Host})
 		}
 	}
+	if m.BSF != "" {
+		server := t.Node(m.BSF)
+		c.BSF = &control.Peer{Host: server.BSF.Host, Realm: server.BSF.Realm, Address: netip.AddrPortFrom(server.Address(), portUb)}
+	}
+	if m.USIM != nil {
+		c.APN = t.Node(m.HomeAgent).HomeAgent.APN
+	}
 	if servers := t.Node(m.HomeAgent).HomeAgent.AAA; len(servers) > 0 {
 		c.AAARealm = t.Node(servers[0]).AAA.Realm
 	}
@@ -210,6 +219,7 @@ func homeAgent(t *topologies.Topology, ha string, h *topologies.HomeAgent) *cont
 		}
 	}
 	c.AAA = authorities(t, ha, h.AAA)
+	c.BSF = bsfPeer(t, ha, h.BSF)
 	for _, a := range h.Associations {
 		c.Associations = append(c.Associations, control.Association(a))
 	}
@@ -223,6 +233,32 @@ func authorities(t *topologies.Topology, from string, names []string) (all []con
 		all = append(all, control.Peer{Host: server.Host, Realm: server.Realm, Address: netip.AddrPortFrom(t.AddressFrom(from, name), server.Port)})
 	}
 	return all
+}
+
+// homeServers are HSSs as a node reaches them.
+func homeServers(t *topologies.Topology, from string, names []string) (all []control.Peer) {
+	for _, name := range names {
+		server := t.Node(name).HSS
+		all = append(all, control.Peer{Host: server.Host, Realm: server.Realm, Address: netip.AddrPortFrom(t.AddressFrom(from, name), server.Port)})
+	}
+	return all
+}
+
+// portUb is where a BSF is asked by mobile nodes: HTTP, TCP.
+const portUb = 80
+
+func bsf(t *topologies.Topology, n *topologies.Node) *control.BSF {
+	return &control.BSF{Host: n.BSF.Host, Realm: n.BSF.Realm, Listen: listen(n, n.BSF.Port), HTTP: listen(n, portUb), Watchdog: n.BSF.Watchdog,
+		HSS: homeServers(t, n.Name, n.BSF.HSS), Timeout: n.BSF.HSSTimeout, KeyLifetime: n.BSF.KeyLifetime}
+}
+
+// bsfPeer is a BSF as a node reaches it by Diameter; nil: it asks none.
+func bsfPeer(t *topologies.Topology, from, name string) *control.Peer {
+	if name == "" {
+		return nil
+	}
+	bsf := t.Node(name).BSF
+	return &control.Peer{Host: bsf.Host, Realm: bsf.Realm, Address: netip.AddrPortFrom(t.AddressFrom(from, name), bsf.Port)}
 }
 
 // replicationPort is where a home agent listens for its standby, TCP.
@@ -286,10 +322,8 @@ func aaa(t *topologies.Topology, n *topologies.Node) *control.AAA {
 		Timeout:     n.AAA.HSSTimeout,
 		Security:    security(t),
 	}
-	for _, name := range n.AAA.HSS {
-		server := t.Node(name).HSS
-		c.HSS = append(c.HSS, control.Peer{Host: server.Host, Realm: server.Realm, Address: netip.AddrPortFrom(t.AddressFrom(n.Name, name), server.Port)})
-	}
+	c.BSF = bsfPeer(t, n.Name, n.AAA.BSF)
+	c.HSS = homeServers(t, n.Name, n.AAA.HSS)
 	for _, s := range n.AAA.Subscribers {
 		subscriber := control.Subscriber{NAI: s.NAI, MNAAASPI: s.MNAAASPI, MNAAAKey: s.MNAAAKey, HomeAddress: s.HomeAddress, Barred: s.Barred}
 		if s.HomeAgent != "" {
@@ -316,7 +350,7 @@ const storeFile = netns.Scratch + "/hss.sqlite"
 func hss(n *topologies.Node) *control.HSS {
 	c := &control.HSS{Host: n.HSS.Host, Realm: n.HSS.Realm, Listen: listen(n, n.HSS.Port), Watchdog: n.HSS.Watchdog, Store: storeFile}
 	for _, s := range n.HSS.Subscriptions {
-		subscription := control.Subscription{IMSI: s.IMSI, K: s.K, OPc: s.OPc, OP: s.OP, AMF: s.AMF, SQN: s.SQN, Barred: s.Barred}
+		subscription := control.Subscription{NAI: s.NAI, IMSI: s.IMSI, K: s.K, OPc: s.OPc, OP: s.OP, AMF: s.AMF, SQN: s.SQN, Barred: s.Barred}
 		for _, a := range s.APNs {
 			subscription.APNs = append(subscription.APNs, control.APN(a))
 		}

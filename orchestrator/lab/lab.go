@@ -41,6 +41,7 @@ type Options struct {
 	Sink     func(control.Event) // takes what happens, from any goroutine
 	Observer link.Observer       // sees each frame; nil: nobody
 	Begin    int64               // when traces of links begin: CLOCK_MONOTONIC, nanoseconds; 0: now
+	ShowKeys bool                // events may have the values of keys
 }
 
 // A node is one node of a lab.
@@ -69,6 +70,9 @@ func Up(ctx context.Context, t *topologies.Topology, o Options) (*Lab, error) {
 		configs:  configs(t, o.Seed),
 		nodes:    make(map[string]*node, len(t.Nodes)),
 		links:    make(map[string]link.Link, len(t.Links)),
+	}
+	for _, cfg := range l.configs {
+		cfg.ShowKeys = o.ShowKeys
 	}
 	engine, err := link.NewEngine(link.Options{Seed: o.Seed, Observer: o.Observer, Begin: o.Begin})
 	if err != nil {

@@ -66,6 +66,8 @@ type page struct {
 	Bounds                []boundRow
 	Expectations          []analysis.Expectation
 	HasMessages           bool
+	Keys                  []keyTree
+	HasValues             bool // of keys
 	Flows                 []numbersRow
 	Carries               []numbersRow
 	BinWidth              string
@@ -150,6 +152,7 @@ func (r *Report) HTML(w io.Writer) error {
 	p.figures(r)
 	p.handovers(r)
 	p.bars(r)
+	p.keys(r)
 	p.traffic(r)
 	p.run(r)
 	return t.Execute(w, p)

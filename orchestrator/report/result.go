@@ -26,6 +26,7 @@ type Result struct {
 	Flows        []ResultFlow        `json:"flows"`
 	Carries      []ResultCarry       `json:"carried"`
 	Messages     map[string]int      `json:"messages"`
+	Keys         []ResultKey         `json:"keys"`
 	Links        []ResultLink        `json:"links"`
 	Capture      ResultCapture       `json:"capture"`
 	Deaths       []ResultDeath       `json:"deaths"`
@@ -231,6 +232,7 @@ func (r *Report) Result() *Result {
 	for _, m := range r.Messages {
 		out.Messages[m.Name]++
 	}
+	out.Keys = ResultKeys(r.Keys)
 	for _, l := range r.Links {
 		one := ResultLink{Link: l.Link, From: l.From, Sent: l.Sent, Arrived: l.Arrived, Dropped: l.Dropped, Frames: l.Frames, Late: resultPs(l.Late)}
 		if d := l.Device; d != nil {

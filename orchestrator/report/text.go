@@ -43,7 +43,7 @@ const (
 )
 
 func (p *printer) paint(code, text string) string {
-	if !p.colour || text == "" {
+	if !p.colour || text == "" || code == "" {
 		return text
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"

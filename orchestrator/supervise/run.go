@@ -59,7 +59,7 @@ func (s *server) run(ctx context.Context, r *door.Request) error {
 		return err
 	}
 	began := time.Now()
-	l, err := lab.Up(ctx, args.Topology, lab.Options{Seed: args.Seed, Sink: s.taps.event, Observer: &s.taps, Begin: session.start})
+	l, err := lab.Up(ctx, args.Topology, lab.Options{Seed: args.Seed, Sink: s.taps.event, Observer: &s.taps, Begin: session.start, ShowKeys: args.ShowKeys})
 	if err != nil {
 		return errors.Join(err, session.close("failed"))
 	}

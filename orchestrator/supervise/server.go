@@ -34,6 +34,7 @@ type UpArgs struct {
 	Seed     uint64
 	Stay     bool // outlive the side that asked
 	Attach   bool // attach each mobile node to its home link
+	ShowKeys bool // events may have the values of keys
 }
 
 // collectAt is how much the heap grows before it is collected, in percent.
@@ -149,7 +150,7 @@ func (s *server) up(ctx context.Context, r *door.Request) error {
 			}
 		}
 	}
-	l, err := lab.Up(ctx, args.Topology, lab.Options{Seed: args.Seed, Sink: sink, Observer: &s.taps})
+	l, err := lab.Up(ctx, args.Topology, lab.Options{Seed: args.Seed, Sink: sink, Observer: &s.taps, ShowKeys: args.ShowKeys})
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,8 @@ type Challenged interface {
 	// Challenge takes what came with a refusal. It says whether there is now something
 	// to prove the same Binding Update with.
 	Challenge(h *Held, m mh.KeyMaterial) (again bool, err error)
+	// Forget has the next Binding Update ask anew.
+	Forget(h *Held)
 }
 
 // A Need is what a mobile node lacks.

@@ -40,8 +40,13 @@ func (m gbaRFC3957) Associate(root keys.Derived, r Request) (keys.Derived, []mh.
 	if err != nil {
 		panic("bootstrap: " + err.Error()) // who asks gives a nonce
 	}
-	data := binary.BigEndian.AppendUint32(nil, uint32(r.Lifetime/time.Second))
-	return d, []mh.KeyMaterial{{Kind: mh.Nonce, Data: append(data, r.Nonce...)}}
+	return d, []mh.KeyMaterial{NonceMaterial(r.Lifetime, r.Nonce)}
+}
+
+// NonceMaterial is what a mobile node is told of a nonce.
+func NonceMaterial(lifetime time.Duration, nonce []byte) mh.KeyMaterial {
+	data := binary.BigEndian.AppendUint32(nil, uint32(lifetime/time.Second))
+	return mh.KeyMaterial{Kind: mh.Nonce, Data: append(data, nonce...)}
 }
 
 func generated(root keys.Derived, nonce []byte, identifier string) (keys.Derived, error) {

@@ -99,3 +99,6 @@ func (m mipOptionsAKA) Challenge(h *Held, k mh.KeyMaterial) (bool, error) {
 	h.answered = a
 	return true, nil
 }
+
+// Forget lets a challenge that was answered be.
+func (m mipOptionsAKA) Forget(h *Held) { h.answered = nil }

@@ -111,3 +111,9 @@ func (partialGBA) Key(f *Found, _ string, _ Agent) (keys.Derived, uint32, bool) 
 func Partial(a *keys.Access, realm string) *keys.GBA {
 	return &keys.GBA{Ks: keys.Ks(a.CK, a.IK), RAND: a.RAND, IMPI: a.Identity, BTID: keys.BTID(a.RAND, ServersOf(realm))}
 }
+
+// Delivered is the MN-HA key as whoever has the bootstrapping knows it to come of the
+// Ks_NAF that it gives to a home agent of that name.
+func Delivered(g *keys.GBA, fqdn string) keys.Derived {
+	return proveByNAF(g, Agent{Host: fqdn}).Key
+}

@@ -800,3 +800,149 @@ func TestATextForTheUserIsAcknowledged(t *testing.T) {
 		t.Errorf("%v", out)
 	}
 }
+
+func TestANakToTheFirstMessageOfAFailureIsItsEnd(t *testing.T) {
+	s := newStory()
+	s.home.refuse, s.peer.Methods = "user-unknown", onlyAKA
+	s.fails(t, "user-unknown", "refused-by-network", "-> Identity", "<- Notification' 16384", "-> Nak", "<- Failure")
+}
+
+func TestAPeerCannotClaimAnUnaskedForIndication(t *testing.T) {
+	s := newStory()
+	s.begin()
+	s.step()
+	s.step()
+	m, err := eap.ParseMessage(s.toServer[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Attributes = append(m.Attributes[:len(m.Attributes)-1], eap.Attribute{Type: eap.ATRESULTIND})
+	s.toServer[0] = s.ue.context.seal(octets(9), m, nil, nil)
+	for s.step() {
+	}
+	if s.serverFail != "unexpected-attribute" || s.ueFail != "general-failure" {
+		t.Errorf("server %q, peer %q", s.serverFail, s.ueFail)
+	}
+}
+
+func TestAnAnswerToAReauthenticationHasItsCounter(t *testing.T) {
+	s := newStory()
+	s.succeeds(t)
+	s.begin()
+	s.step()
+	s.step()
+	c := s.server.context
+	m := &eap.Message{Code: eap.Response, Identifier: s.toServer[0][1], Type: eap.TypeAKAPrime, Subtype: eap.Reauthentication}
+	s.toServer[0] = c.seal(octets(9), m, []eap.Attribute{eap.Number(eap.ATCOUNTER, 9)}, s.server.nonceS[:])
+	for s.step() {
+	}
+	if s.serverFail != "counter-invalid" || s.ueFail != "general-failure" {
+		t.Errorf("server %q, peer %q", s.serverFail, s.ueFail)
+	}
+}
+
+// answered runs a story up to a peer's answer of that name, and has the server get
+// another one, in the keys that both have.
+func (s *story) answered(t *testing.T, what string, change func(*eap.Message)) {
+	t.Helper()
+	s.begin()
+	for s.said[len(s.said)-1] != what {
+		if !s.step() {
+			t.Fatalf("no %q in %q", what, s.said)
+		}
+	}
+	m, err := eap.ParseMessage(s.toServer[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(m)
+	s.toServer[0] = plain(m)
+	if c := s.ue.context; c != nil && eap.MAC(s.toServer[0]) != nil {
+		clear(eap.MAC(s.toServer[0]))
+		mac := c.mac(s.toServer[0], nil)
+		copy(eap.MAC(s.toServer[0]), mac[:])
+	}
+	for s.step() {
+	}
+}
+
+func TestAServerChecksTheCheckcode(t *testing.T) {
+	for _, code := range [][]byte{make([]byte, 32), make([]byte, 20), {}} {
+		s := newStory()
+		s.policy.AskIdentity = true
+		s.answered(t, "-> Challenge'", func(m *eap.Message) { eap.Find(m.Attributes, eap.ATCHECKCODE).Value = code })
+		if s.serverFail != "checkcode-invalid" {
+			t.Errorf("%d octets: %q", len(code), s.serverFail)
+		}
+	}
+	s := newStory()
+	s.policy.AskIdentity = true
+	s.answered(t, "-> Challenge'", func(m *eap.Message) { // RFC 4187, section 10.13: a peer MAY
+		m.Attributes = []eap.Attribute{*eap.Find(m.Attributes, eap.ATRES), *eap.Find(m.Attributes, eap.ATMAC)}
+	})
+	if s.serverEnd == nil {
+		t.Errorf("without one: %q", s.serverFail)
+	}
+}
+
+func TestAKDFIsAskedForOnce(t *testing.T) {
+	s := newStory()
+	s.policy.KDFs = []uint16{9, 8, KDFPrime}
+	s.begin()
+	for len(s.said) < 4 && s.step() { // Identity, Challenge', KDF 1, Challenge'
+	}
+	s.fromServer(s.server.Step(Received{plain(&eap.Message{Code: eap.Response, Identifier: s.toPeer[0][1], Type: eap.TypeAKAPrime, Subtype: eap.Challenge,
+		Attributes: []eap.Attribute{eap.Number(eap.ATKDF, 8)}})}))
+	for s.step() {
+	}
+	if s.serverFail != "kdf-invalid" {
+		t.Errorf("%q after %q", s.serverFail, s.said)
+	}
+}
+
+func TestAServerMayWantAFullAuthenticationInstead(t *testing.T) {
+	s := newStory()
+	s.succeeds(t)
+	s.succeeds(t)
+	s.policy.Reauths = 1 // the next would be the second
+	done := s.succeeds(t, "-> Identity", "<- Challenge'", "-> Challenge'", "<- Success")
+	if done.Fast || ParseIdentity(done.Identity).Kind != Reauthentication {
+		t.Errorf("%+v", done)
+	}
+}
+
+func TestAContextOfAnotherMethodTellsWhoItIs(t *testing.T) {
+	s := newStory()
+	s.policy.Methods = onlyAKA
+	s.succeeds(t)
+	reauth := s.peer.Identities.Context.Identity
+	s.policy.Methods, s.policy.AskIdentity = nil, true
+	s.answered(t, "-> Identity'", func(m *eap.Message) { m.Attributes[0].Value = []byte(reauth) })
+	if len(s.wants) != 1 || s.wants[0].IMSI != imsi || s.wants[0].Method != eap.TypeAKAPrime {
+		t.Errorf("vectors asked for: %+v after %q", s.wants, s.said)
+	}
+}
+
+func TestAContextThatIsNotRenewedIsForgotten(t *testing.T) {
+	s := newStory()
+	s.succeeds(t)
+	s.peer.Network, s.network, s.policy.Reauths = "HRPD", "HRPD", 0 // where it is of no use
+	s.succeeds(t)
+	if s.peer.Identities.Context != nil { // RFC 4187, section 5.3
+		t.Errorf("%+v", s.peer.Identities.Context)
+	}
+}
+
+func TestAFastReauthenticationIsTriedOnce(t *testing.T) {
+	s := newStory()
+	s.succeeds(t)
+	s.peer.Identities.Context.Counter = 5
+	s.begin()
+	for len(s.said) < 3 && s.step() { // Identity, Reauthentication', Reauthentication'
+	}
+	m := &eap.Message{Code: eap.Request, Identifier: 200, Type: eap.TypeAKAPrime, Subtype: eap.Reauthentication}
+	again := s.ue.resumed.seal(octets(9), m, []eap.Attribute{eap.Number(eap.ATCOUNTER, 6), {Type: eap.ATNONCES, Value: make([]byte, 16)}}, nil)
+	if s.fromPeer(s.ue.Step(Received{again})); s.ueFail != "unexpected-subtype" {
+		t.Errorf("%q", s.ueFail)
+	}
+}

@@ -307,7 +307,7 @@ func TestWhatHasNoPlaceOnTheWireIsRefused(t *testing.T) {
 		"EAP over SWx":                &DiameterEAPRequest{Application: SWx},
 		"no application":              &DiameterEAPRequest{},
 		"a time before all eras":      &BootstrappingInfoAnswer{Expires: time.Unix(-1e10, 0)},
-		"RES of 17 octets":            &MIP6Request{Home: home, HomeAgent: agent, CareOf: careOf, RES: make([]byte, 17)},
+		"answer of 17 octets":         &MIP6Request{Home: home, HomeAgent: agent, CareOf: careOf, Answer: make([]byte, 17)},
 		"a vendor's result of MIP6A":  &MIP6Answer{Outcome: Outcome{Result: UserUnknown}},
 		"a vendor's result of an STR": &SessionTerminationAnswer{Outcome: Outcome{Result: UserUnknown}},
 		"a vendor's result of an ASR": &AbortSessionAnswer{Outcome: Outcome{Result: UserUnknown}},

@@ -125,7 +125,7 @@ var typed = []sample{
 	}, reading(ParseMIP6Answer)},
 	{"mip6a-request-aka", Header{HopByHop: 0x41, EndToEnd: 0x42}, &MIP6Request{
 		Session: session, Identity: pgw, DestinationRealm: "nai." + realm, User: nai, Mode: AuthAKA,
-		Home: home, HomeAgent: agent, CareOf: careOf, RES: vector.XRES, Timestamp: stamp,
+		Home: home, HomeAgent: agent, CareOf: careOf, Answer: vector.RAND[:], Timestamp: stamp,
 		Homes: []netip.Addr{home}, Type: AuthorizeAuthenticate,
 	}, reading(ParseMIP6Request)},
 	{"mip6a-answer-challenge", asked(MIP6, MIP6A, 0x43, 0x44), &MIP6Answer{

@@ -15,8 +15,8 @@ const (
 	AuthMNAAA AuthMode = 1 // MIP6_AUTH_MN_AAA, the only mode that is defined
 
 	// AuthAKA has AKA run inside Binding Updates: the answer to a first request is
-	// MultiRoundAuth with a Challenge, and a second request of the session has the
-	// RES of the card. Differs from RFC 5778, which has no such mode and no value
+	// MultiRoundAuth with a Challenge, and a second request names that one and is
+	// authenticated, as in AuthMNAAA, by a key that the card made of it. Differs from RFC 5778, which has no such mode and no value
 	// for private use: this one is far from those that a registry would give out.
 	AuthAKA AuthMode = 0xffff0001
 )
@@ -58,7 +58,7 @@ type MIP6Request struct {
 	CareOf           netip.Addr   // MIP-Careof-Address
 	Authenticator    []byte       // MIP-Authenticator: data of the MN-AAA option; nil in another mode: none
 	MobilityData     []byte       // MIP-MAC-Mobility-Data: RFC 4285, section 5.2; 20 octets; nil in another mode: none
-	RES              []byte       // SIP-Authorization (TS 29.229, section 6.3.11), 4 to 16 octets; nil: none
+	Answer           []byte       // SIP-Authorization (TS 29.229, section 6.3.11), 16 or 30 octets: RAND of a Challenge that was answered, with the AUTS that the card had for it; nil: none
 	Timestamp        []byte       // MIP-Timestamp, 8 octets; nil: the Binding Update had none
 	Service          string       // Service-Selection; empty: none
 	NoState          bool         // Auth-Session-State NO_STATE_MAINTAINED, as a hint
@@ -77,8 +77,8 @@ func (r *MIP6Request) AppendTo(b []byte, h Header) ([]byte, error) {
 	if r.Timestamp != nil && len(r.Timestamp) != 8 {
 		return nil, fmt.Errorf("mip6a-request: timestamp of %d octets, want 8", len(r.Timestamp))
 	}
-	if n := len(r.RES); r.RES != nil && (n < leastRES || n > mostRES) {
-		return nil, fmt.Errorf("mip6a-request: RES of %d octets, want %d to %d", n, leastRES, mostRES)
+	if n := len(r.Answer); r.Answer != nil && n != answerSize && n != resyncSize {
+		return nil, fmt.Errorf("mip6a-request: answer to a challenge of %d octets, want %d or %d", n, answerSize, resyncSize)
 	}
 	start := len(b)
 	b = appendOctets(h.request(MIP6, MIP6A).append(b), SessionID, r.Session)
@@ -110,8 +110,8 @@ func (r *MIP6Request) AppendTo(b []byte, h Header) ([]byte, error) {
 	if r.Mode == AuthMNAAA || r.MobilityData != nil {
 		b = appendOctets(b, MIPMACMobilityData, r.MobilityData)
 	}
-	if r.RES != nil {
-		b = appendExtra(b, SIPAuthorization, r.RES)
+	if r.Answer != nil {
+		b = appendExtra(b, SIPAuthorization, r.Answer)
 	}
 	if r.Timestamp != nil {
 		b = appendOctets(b, MIPTimestamp, r.Timestamp)
@@ -144,7 +144,7 @@ func ParseMIP6Request(m *Message) (*MIP6Request, error) {
 		CareOf:           find(avps, MIPCareofAddress).Address(),
 		Authenticator:    octets(avps, MIPAuthenticator),
 		MobilityData:     octets(avps, MIPMACMobilityData),
-		RES:              octets(avps, SIPAuthorization),
+		Answer:           octets(avps, SIPAuthorization),
 		Timestamp:        octets(avps, MIPTimestamp),
 		Service:          text(avps, ServiceSelection),
 		NoState:          number(avps, AuthSessionState) == NoStateMaintained,
@@ -160,8 +160,8 @@ func ParseMIP6Request(m *Message) (*MIP6Request, error) {
 		return nil, want(inner, agent, MIPHomeAgentAddress)
 	}
 	r.HomeAgent = firstIPv6(held)
-	if n := len(r.RES); r.RES != nil && (n < leastRES || n > mostRES) {
-		return nil, &Failure{Result: InvalidAVPValue, AVP: find(avps, SIPAuthorization), What: fmt.Sprintf("%v of %d octets, want %d to %d", SIPAuthorization, n, leastRES, mostRES)}
+	if n := len(r.Answer); r.Answer != nil && n != answerSize && n != resyncSize {
+		return nil, &Failure{Result: InvalidAVPValue, AVP: find(avps, SIPAuthorization), What: fmt.Sprintf("%v of %d octets, want %d or %d", SIPAuthorization, n, answerSize, resyncSize)}
 	}
 	if r.Mode != AuthMNAAA {
 		return r, nil
@@ -200,7 +200,13 @@ type MSA struct {
 	Nonce     []byte        // MIP-Nonce: what the mobile node derives Key from (RFC 4004, section 9.12; RFC 3957); nil: none
 }
 
-// A Challenge is what a card answers with a RES: TS 33.102, section 6.3.
+// Lengths of what answers a Challenge in a MIP6Request.
+const (
+	answerSize = 16      // RAND
+	resyncSize = 16 + 14 // RAND and AUTS
+)
+
+// A Challenge is what a card answers: TS 33.102, section 6.3.
 type Challenge struct {
 	RAND, AUTN [16]byte
 }

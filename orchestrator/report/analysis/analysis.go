@@ -35,6 +35,7 @@ type Analysis struct {
 	Links        []LinkError // what the emulation of each link did wrong, where it says so
 	Carries      []Carry     // which access carried which flow
 	Signals      []Signal    // what the mobiles' radios heard, where they told, in the order in which they began
+	Keys         []Key       // in the order of their trees
 	Capture      Capture
 	Environment  []Fact   // what the run said of itself when it started
 	Notes        []string // what this analysis could not know, in plain words
@@ -114,6 +115,7 @@ func Analyze(events []journal.Event, t *topologies.Topology) *Analysis {
 	r.readMessages()
 	r.readHandovers()
 	r.readSignals()
+	r.readKeys()
 	return r.Analysis
 }
 

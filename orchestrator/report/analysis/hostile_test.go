@@ -17,12 +17,13 @@ var names = []string{
 	"run-started", "run-ended", "step-started", "link-attached", "link-detached", "link-changed", "access-chosen", "signal-changed", "node-died", "carrier-gained", "carrier-lost",
 	"router-found", "address-configured", "attached", "binding-update-sent", "binding-acknowledged", "binding-refused", "bound", "returned-home",
 	"aaa-asked", "flow-started", "flow-samples", "flow-bytes", "flow-responses", "flow-stopped", "packet", "expectation-judged", "link-measured",
-	"capture-ended", "events-suppressed", "no-such-event",
+	"capture-ended", "events-suppressed", "key-made", "no-such-event",
 }
 
 var fieldNames = []string{
 	"link", "node", "from", "to", "flow", "samples", "sent", "received", "clock", "message", "fate", "frame", "arrived", "src", "dst", "seq", "status",
 	"kind", "size", "home", "auth", "count", "delay", "verdict", "held", "role",
+	"nai", "key", "print", "of", "of-prints", "octets", "lifetime", "how", "value",
 }
 
 // value is any value that JSON can hold, most often one that fits somewhere.
@@ -82,6 +83,13 @@ func sound(t interface{ Fatalf(string, ...any) }, a *analysis.Analysis) {
 			t.Fatalf("message %+v", m)
 		}
 	}
+	depth := -1
+	for _, k := range a.Keys {
+		if k.Name == "" && k.Told || k.Depth < 0 || k.Depth > depth+1 || k.Told && len(k.Holders) == 0 || k.Lifetime < 0 || k.Octets < 0 {
+			t.Fatalf("key %+v below depth %d", k, depth)
+		}
+		depth = k.Depth
+	}
 	for measure := range analysis.Measures() {
 		values, err := a.Values(analysis.Question{Measure: measure, Percentile: 95})
 		if err == nil && len(values) == 0 {
@@ -113,6 +121,12 @@ func FuzzAnalyze(f *testing.F) {
 		}
 		f.Add(raw)
 	}
+	keys := []journal.Event{made(1, "ue", "a", "01", "", "c", "03"), made(2, "ue", "b", "02", "", "a", "01", "c", "03"), made(3, "pgw", "c", "03", "from aaa", "b", "02")}
+	raw, err := json.Marshal(keys)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var events []journal.Event
 		if json.Unmarshal(raw, &events) != nil {

@@ -321,9 +321,11 @@ func (t *teller) register(i int, at time.Duration, first bool) {
 		if first {
 			t.tell(at, "pgw", "aaa-asked", "nai", NAI, "peer", "aaa.example")
 			at = t.send(at, "mip6a-request", "2001:db8:300::1", AAAAddress, 520, fields{"end-to-end": 77.0, "user-name": NAI}, way{"pgw", "core", "aaa", aaa}) + Authorise
+			t.keys(at, "aaa", true)
 			at = t.send(at, "mip6a-answer", AAAAddress, "2001:db8:300::1", 310, fields{"end-to-end": 77.0, "result": "2001", "user-name": NAI}, way{"aaa", "core", "pgw", aaa})
 			t.tell(at, "pgw", "aaa-answered", "nai", NAI, "result", 2001.0)
 			t.tell(at, "pgw", "association-made", "nai", NAI, "spi", 4097.0, "lifetime", 3600.0)
+			t.tell(at, "pgw", "key-made", "nai", NAI, "key", "MN-HA key", "octets", 16.0, "print", "9ae30c41", "how", "from aaa.example", "lifetime", 3600.0)
 			at += Update
 		}
 		if home {
@@ -338,6 +340,9 @@ func (t *teller) register(i int, at time.Duration, first bool) {
 		}
 		if got := t.send(at, "binding-acknowledgement", HomeAgent, a.careOf, 190, about, back...); got >= 0 {
 			t.tell(got, "ue", "binding-acknowledged", "seq", seq, "status", 0.0, "lifetime", lifetime, "latency", (got - sent).Seconds())
+			if first {
+				t.keys(got, "ue", false)
+			}
 			if home {
 				t.tell(got, "ue", "returned-home", "link", s.Link)
 			} else {
@@ -349,6 +354,17 @@ func (t *teller) register(i int, at time.Duration, first bool) {
 		at, first = sent+wait, false
 		wait *= 2
 	}
+}
+
+// keys tells the keys that a node and the mobile's have made of the one that was
+// put into both.
+func (t *teller) keys(at time.Duration, node string, lifetime bool) {
+	t.tell(at, node, "key-made", "nai", NAI, "key", "MN-AAA key", "octets", 16.0, "print", "c07f5a12", "how", "provisioned")
+	made := []any{"nai", NAI, "key", "MN-HA key", "octets", 16.0, "print", "9ae30c41", "how", "First128(HMAC-SHA1(MN-AAA key, ...))", "of", []any{"MN-AAA key"}, "of-prints", []any{"c07f5a12"}}
+	if lifetime {
+		made = append(made, "lifetime", 3600.0)
+	}
+	t.tell(at, node, "key-made", made...)
 }
 
 // voice tells of a flow both ways.

@@ -1,0 +1,347 @@
+package hss
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"s2clab/nodes/control"
+	"s2clab/nodes/host"
+	"s2clab/nodes/hss/store"
+	"s2clab/nodes/keys"
+	"s2clab/nodes/session/diampeer"
+	"s2clab/nodes/wire/diameter"
+)
+
+// farewell is how long peers may take to agree that a connection ends.
+const farewell = 300 * time.Millisecond
+
+// Run is role hss: it serves until ctx or the lab ends, then takes leave of its peers.
+func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
+	kept, err := open(cfg.HSS)
+	if err != nil {
+		return err
+	}
+	defer kept.Close()
+	var seed [32]byte
+	binary.LittleEndian.PutUint64(seed[:], cfg.Seed)
+	// A server that comes back must not make the challenges of its former life.
+	binary.LittleEndian.PutUint64(seed[8:], uint64(time.Now().UnixNano()))
+	s := newServer(cfg, New(kept, rand.NewChaCha8(seed)), c, time.Now().Add(cfg.Clock))
+	transport := host.NewDiameterTransport(context.WithoutCancel(ctx))
+	defer transport.Close()
+	var problems []error
+	for _, at := range cfg.HSS.Listen {
+		if _, err := transport.Listen(at); err != nil {
+			problems = append(problems, fmt.Errorf("listen for Diameter: %w", err))
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	c.Event("ready", nil)
+	return s.run(ctx, transport, c.Commands())
+}
+
+// open opens the store, and puts into it whom it does not know yet.
+func open(cfg *control.HSS) (*store.Store, error) {
+	kept, err := store.Open(cfg.Store, store.Options{})
+	if err != nil {
+		return nil, err
+	}
+	var failed error
+	err = kept.Batch(func() {
+		for i := range cfg.Subscriptions {
+			if failed = admit(kept, &cfg.Subscriptions[i]); failed != nil {
+				return
+			}
+		}
+	})
+	if err = errors.Join(failed, err); err != nil {
+		kept.Close()
+		return nil, err
+	}
+	return kept, nil
+}
+
+func admit(kept *store.Store, s *control.Subscription) error {
+	if _, err := kept.Subscriber(s.IMSI); err == nil {
+		return nil // since a former life of this server
+	}
+	sub := store.Subscriber{IMSI: s.IMSI, K: s.K, OP: s.OP, OPc: s.OPc, Algorithm: store.Milenage, BarredNon3GPP: s.Barred, GBA: store.GBA{Allowed: true}}
+	binary.BigEndian.PutUint16(sub.AMF[:], s.AMF)
+	for _, a := range s.APNs {
+		sub.APNs = append(sub.APNs, store.APN{Name: a.Name, Barred: a.Barred, PDN: store.PDNIPv4v6, Allocation: store.Dynamic})
+		if sub.DefaultAPN == "" {
+			sub.DefaultAPN = a.Name
+		}
+	}
+	if err := kept.Put(sub); err != nil {
+		return err
+	}
+	return kept.SetSQN(s.IMSI, keys.SQN(s.SQN))
+}
+
+// A teller carries events and answers to the lab: a *control.Conn.
+type teller interface {
+	Event(name string, fields map[string]any)
+	Reply(id uint64, value any, err error)
+}
+
+// A carrier acts on connections: a *host.DiameterTransport.
+type carrier interface {
+	Inputs() <-chan diampeer.Input
+	Act(diampeer.Output)
+}
+
+// A server is an HSS with its connections.
+type server struct {
+	machine *Machine
+	front   *Front
+	peers   *diampeer.Server
+	lab     teller
+	nais    map[string]string // by IMSI
+	told    keys.Told
+	counts  Counts
+	asks    uint64
+	asked   map[uint64]Output
+}
+
+// Counts say what an HSS has done.
+type Counts struct {
+	Requests int            `json:"requests"`
+	Vectors  int            `json:"vectors"`
+	Results  map[string]int `json:"results"` // of the answers, by name
+	Peers    int            `json:"peers"`   // connected now
+}
+
+func newServer(cfg *control.Config, m *Machine, lab teller, now time.Time) *server {
+	identity := diameter.Identity{Host: cfg.HSS.Host, Realm: cfg.HSS.Realm, State: uint32(now.Unix())}
+	s := &server{machine: m, front: NewFront(m, identity), lab: lab, nais: map[string]string{}, told: keys.Told{Show: cfg.ShowKeys},
+		counts: Counts{Results: map[string]int{}}, asked: map[uint64]Output{}}
+	for _, sub := range cfg.HSS.Subscriptions {
+		s.nais[sub.IMSI] = sub.NAI
+	}
+	s.peers = diampeer.NewServer(diampeer.ServerOptions{Now: now, Local: diampeer.Local{
+		Identity:     identity,
+		Product:      "s2clab",
+		Applications: []diameter.Application{diameter.SWx, diameter.Zh},
+		Serves: []diampeer.Service{
+			{Application: diameter.SWx, Command: diameter.MultimediaAuth},
+			{Application: diameter.SWx, Command: diameter.ServerAssignment},
+			{Application: diameter.Zh, Command: diameter.MultimediaAuth},
+		},
+		Watchdog: cfg.HSS.Watchdog,
+		Rand:     rand.New(rand.NewPCG(cfg.Seed, uint64(now.UnixNano()))),
+	}})
+	return s
+}
+
+// mostTogether is how many requests are written to the store together.
+const mostTogether = 256
+
+// run serves until ctx or commands end.
+func (s *server) run(ctx context.Context, connections carrier, commands <-chan control.Command) error {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	act := func(out []diampeer.Output) {
+		for _, o := range out {
+			connections.Act(o)
+		}
+	}
+	over := ctx.Done()
+	var end <-chan time.Time
+	var cause error
+	leaving := false
+	leave := func() {
+		leaving, over, commands, end = true, nil, nil, time.After(farewell)
+		out, _ := s.take(time.Now(), []diampeer.Input{diampeer.Stop{Cause: diameter.Rebooting}})
+		act(out)
+	}
+	for !leaving || !s.peers.Quiet() {
+		timer.Stop()
+		if d := s.peers.Deadline(); !d.IsZero() {
+			timer.Reset(time.Until(d))
+		}
+		select {
+		case <-over:
+			cause = context.Cause(ctx)
+			leave()
+		case <-end:
+			return cause
+		case in := <-connections.Inputs():
+			together := []diampeer.Input{in}
+			for len(together) < mostTogether && len(connections.Inputs()) > 0 {
+				together = append(together, <-connections.Inputs())
+			}
+			out, err := s.take(time.Now(), together)
+			if err != nil {
+				return err
+			}
+			act(out)
+		case <-timer.C:
+			act(s.did(time.Now(), s.peers.Tick(time.Now()), nil))
+		case command, ok := <-commands:
+			if !ok { // the lab has gone
+				leave()
+				break
+			}
+			value, out, err := s.command(time.Now(), command)
+			act(out)
+			s.lab.Reply(command.ID, value, err)
+		}
+	}
+	return cause
+}
+
+// take takes what happened on connections, as much of it as came together: what it
+// changes is in the store before anything of it is said. A store that does not take
+// it ends the server, for it must not go on from what it cannot keep.
+func (s *server) take(now time.Time, together []diampeer.Input) (out []diampeer.Output, err error) {
+	var answers []Answered
+	if err := s.machine.store.Batch(func() {
+		for _, in := range together {
+			out = append(out, s.did(now, s.peers.Step(now, in), &answers)...)
+		}
+	}); err != nil {
+		return nil, err
+	}
+	for i := range answers {
+		s.tell(&answers[i])
+	}
+	return out, nil
+}
+
+// did acts on what the peers' side says. Answers are noted, to be told of once they
+// hold; nil: there can be none.
+func (s *server) did(now time.Time, said []diampeer.Output, answers *[]Answered) (out []diampeer.Output) {
+	for _, o := range append([]diampeer.Output(nil), said...) { // what answers makes the next
+		switch o := o.(type) {
+		case diampeer.Deliver:
+			a := s.front.Answer(o.Message)
+			if a.Octets != nil {
+				out = append(out, s.peers.Answer(now, o.ID, a.Octets, a.Final)...)
+			}
+			*answers = append(*answers, a)
+		case diampeer.Done:
+			s.done(o)
+		case diampeer.Up:
+			s.counts.Peers++
+			s.lab.Event("peer-up", map[string]any{"peer": o.Peer})
+		case diampeer.Down:
+			s.counts.Peers--
+			s.lab.Event("peer-down", map[string]any{"peer": o.Peer, "reason": o.Reason})
+		case diampeer.Suspected:
+			s.lab.Event("peer-suspected", map[string]any{"peer": o.Peer})
+		case diampeer.Restored:
+			s.lab.Event("peer-restored", map[string]any{"peer": o.Peer})
+		case diampeer.Rejected:
+			s.lab.Event("connection-rejected", map[string]any{"peer": o.Peer, "reason": o.Reason})
+		case diampeer.Ignored:
+			s.lab.Event("message-ignored", map[string]any{"peer": o.Peer, "reason": o.Reason})
+		case diampeer.Refused:
+			s.tell(&Answered{Result: o.Failure.Result, Peer: o.Peer, Text: o.Failure.What})
+		default:
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// tell tells of an answer.
+func (s *server) tell(a *Answered) {
+	s.counts.Requests++
+	s.counts.Vectors += a.Count
+	s.counts.Results[a.Result.String()]++
+	fields := map[string]any{"command": a.Command, "result": uint32(a.Result), "name": a.Result.String(), "peer": a.Peer}
+	if a.User != "" {
+		fields["nai"] = s.naiOf(a.User)
+	}
+	if a.Text != "" {
+		fields["reason"] = a.Text
+	}
+	if a.Count > 0 {
+		fields["vectors"] = a.Count
+	}
+	s.lab.Event("request-answered", fields)
+	for _, k := range a.Made {
+		if nai := s.naiOf(a.User); s.told.News(nai, k) {
+			s.lab.Event("key-made", k.Fields(nai, s.told.Show))
+		}
+	}
+}
+
+// naiOf is the NAI of an IMSI, or what is no IMSI as it is.
+func (s *server) naiOf(user string) string {
+	if nai := s.nais[s.machine.imsi(user)]; nai != "" {
+		return nai
+	}
+	return user
+}
+
+// command does what the lab asks: state tells Counts; bar {imsi, barred} changes
+// whether a subscriber may use non-3GPP access, and remove {imsi} ends its
+// subscription: both are told to the AAA server that serves it.
+func (s *server) command(now time.Time, c control.Command) (value any, out []diampeer.Output, err error) {
+	var args struct {
+		IMSI   string `json:"imsi"`
+		Barred bool   `json:"barred"`
+	}
+	switch c.Name {
+	case "state":
+		return s.counts, nil, nil
+	case "bar", "remove":
+		if err := json.Unmarshal(c.Args, &args); err != nil || args.IMSI == "" {
+			return nil, nil, fmt.Errorf("%s: want {imsi: ...}", c.Name)
+		}
+	default:
+		return nil, nil, fmt.Errorf("an HSS has no command %q: want state, bar or remove", c.Name)
+	}
+	var told []Output
+	failed := s.machine.store.Batch(func() {
+		if c.Name == "remove" {
+			told, err = s.machine.Remove(args.IMSI)
+			return
+		}
+		var held *store.Subscriber
+		if held, err = s.machine.store.Subscriber(args.IMSI); err == nil {
+			changed := *held
+			changed.BarredNon3GPP = args.Barred
+			told, err = s.machine.Put(changed)
+		}
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return nil, nil, err
+	}
+	for _, o := range told {
+		s.asks++
+		s.asked[s.asks] = o
+		out = append(out, s.did(now, s.peers.Step(now, diampeer.Ask{ID: s.asks, Request: s.front.Request(o)}), nil)...)
+	}
+	return map[string]int{"told": len(told)}, out, nil
+}
+
+// done takes what became of a request of this server's own.
+func (s *server) done(o diampeer.Done) {
+	said := s.asked[o.ID]
+	delete(s.asked, o.ID)
+	fields := map[string]any{"result": uint32(o.Result), "peer": o.Host}
+	if o.Reason != "" {
+		fields["reason"] = o.Reason
+	}
+	switch x := said.(type) {
+	case Deregister:
+		fields["nai"] = s.naiOf(x.IMSI)
+		s.lab.Event("deregistration-told", fields)
+	case Push:
+		fields["nai"] = s.naiOf(x.Profile.IMSI)
+		s.lab.Event("profile-told", fields)
+		if err := s.machine.Pushed(x.Server, x.Profile.IMSI, o.Result); err != nil {
+			s.lab.Event("store-failed", map[string]any{"error": err.Error()})
+		}
+	}
+}
