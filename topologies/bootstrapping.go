@@ -58,16 +58,14 @@ func (r *resolver) bootstrapping(line int, v *strict.Value) {
 	given, source := v.Get("bootstrap"), v.Get("key-source")
 	switch {
 	case s.Profile == "3gpp2" || s.Profile == "wimax":
-		for _, x := range []*strict.Value{given, source} {
-			if x.Good() {
-				r.complain(x, "leave it out", "the profile %s says itself how keys are bootstrapped", s.Profile)
-			}
+		if given.Good() || source.Good() {
+			r.choose(line, "security.bootstrap", "of no use", "the profile "+s.Profile+" says itself how keys are bootstrapped")
 		}
 		s.Bootstrap = "mip-options"
 	case s.Bootstrap == "mip-options":
 		s.KeySource = choice(r, line, v, "security", "key-source", "static")
-	case source.Good():
-		r.complain(source, "leave it out, or write bootstrap: mip-options", "a key source is for mip-options, and this is %s", s.Bootstrap)
+	case source.Good(): // so that another method is one other word
+		r.choose(line, "security.key-source", "of no use", "it is for mip-options, and this is "+s.Bootstrap)
 	}
 }
 

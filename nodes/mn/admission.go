@@ -58,8 +58,8 @@ type port struct {
 type subscriber struct {
 	card       *usim.Card
 	k          []byte
-	last       usim.Response // of the card
-	identities eapaka.Identities
+	last       usim.Response                   // of the card
+	identities map[eap.Type]*eapaka.Identities // by method: names of one are of no use in another
 	random     io.Reader
 }
 
@@ -80,7 +80,8 @@ func newSubscriber(cfg *control.USIM, random *rand.Rand) (*subscriber, error) {
 	for i := range accepted {
 		accepted[i] = cfg.SQN >> usim.Profile2().INDBits
 	}
-	return &subscriber{card: card, k: cfg.K, random: octetsOf{random}}, card.Restore(accepted)
+	return &subscriber{card: card, k: cfg.K, random: octetsOf{random},
+		identities: map[eap.Type]*eapaka.Identities{eap.TypeAKA: {}, eap.TypeAKAPrime: {}}}, card.Restore(accepted)
 }
 
 // Authenticate has the card answer a challenge.
@@ -167,7 +168,7 @@ func (m *Machine) authenticateTo(a *access, in dot1x.ToMethod) dot1x.FromMethod 
 		p.exchanges, p.failure = 0, ""
 		_, realm, _ := strings.Cut(m.cfg.NAI, "@")
 		p.peer = eapaka.NewPeer(eapaka.PeerOptions{Methods: []eap.Type{p.method}, Card: m.subscriber, IMSI: m.cfg.USIM.IMSI, Realm: realm,
-			Identities: &m.subscriber.identities, Rand: m.subscriber.random})
+			Identities: m.subscriber.identities[p.method], Rand: m.subscriber.random})
 	}
 	answer := dot1x.FromMethod{Exchange: in.Exchange}
 	for _, o := range p.peer.Step(eapaka.Received{Packet: in.EAP}) {

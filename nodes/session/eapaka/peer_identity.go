@@ -1,6 +1,8 @@
 package eapaka
 
 import (
+	"slices"
+
 	"s2clab/nodes/wire/eap"
 )
 
@@ -54,5 +56,5 @@ func (p *Peer) choose(asked ask, method eap.Type) {
 // wants says whether a context is good for a fast re-authentication here: RFC 9048,
 // section 3.3, forbids another network.
 func (p *Peer) wants(c *Context, method eap.Type) bool {
-	return c.IMSI == p.o.IMSI && (method == 0 || c.Method == method) && (c.Method != eap.TypeAKAPrime || NetworkMatches(p.o.Network, c.Network))
+	return c.IMSI == p.o.IMSI && (c.Method == method || method == 0 && slices.Contains(p.o.Methods, c.Method)) && (c.Method != eap.TypeAKAPrime || NetworkMatches(p.o.Network, c.Network))
 }
