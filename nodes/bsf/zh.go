@@ -15,7 +15,7 @@ type asked struct {
 	resync bool
 }
 
-// fetch asks the HSS for a vector: TS 29.109, section 4.2.
+// fetch asks the HSS for a vector: Zh of TS 29.109.
 func (m *Machine) fetch(now time.Time, w ub.WantVector) {
 	if m.realm == "" {
 		m.mobile(now, m.ub.NoVector(w.ID, ub.Unavailable))

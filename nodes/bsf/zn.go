@@ -10,7 +10,7 @@ import (
 )
 
 // answer makes the answer to a request of a network application function, and says
-// whether it will always be so: TS 29.109, section 5.2.
+// whether it will always be so: Zn of TS 29.109.
 func (m *Machine) answer(now time.Time, request *diameter.Message) (octets []byte, final bool) {
 	r, err := diameter.ParseBootstrappingInfoRequest(request)
 	if err != nil {

@@ -135,7 +135,9 @@ func (s *UbServer) serve(w http.ResponseWriter, r *http.Request) {
 	case <-late.C:
 		respond(w, &ub.Response{Status: http.StatusServiceUnavailable, RetryAfter: time.Second})
 	case <-r.Context().Done():
+		panic(http.ErrAbortHandler) // to return would be to say 200
 	case <-s.ctx.Done():
+		panic(http.ErrAbortHandler)
 	}
 }
 
