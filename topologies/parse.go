@@ -185,6 +185,7 @@ func (r *resolver) resolve(root *strict.Value) {
 	r.advertised()
 	r.authorities()
 	r.homeServers()
+	r.relays()
 	r.asked()
 	r.bootstrappers()
 	r.identities()

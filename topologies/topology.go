@@ -51,6 +51,9 @@ type Node struct {
 
 	Correspondent *Correspondent
 
+	Relay   *Relay // a Diameter relay of others runs on it
+	ByRelay string // the node whose Relay it reaches AAA servers or HSSs through; empty: it connects with each
+
 	Line int // in the file
 }
 

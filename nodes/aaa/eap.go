@@ -284,7 +284,7 @@ func realmOf(identity, other string) string {
 // access is to have.
 func (m *Machine) granted(now time.Time, c *conversation, done *eapaka.Succeeded, answer *diameter.DiameterEAPAnswer) {
 	r := m.records.of(permanent(done.IMSI, realmOf(done.Identity, c.user)), done.IMSI)
-	shared := &keys.Access{Method: done.Method.String(), Identity: r.nai, EMSK: done.Keys.EMSK, RAND: done.RAND, CK: done.Keys.CK, IK: done.Keys.IK}
+	shared := &keys.Access{Method: done.Method.Word(), Identity: r.nai, EMSK: done.Keys.EMSK, RAND: done.RAND, CK: done.Keys.CK, IK: done.Keys.IK}
 	if done.Fast { // see aliases
 		shared.RAND, shared.CK, shared.IK = r.access.RAND, r.access.CK, r.access.IK
 	}

@@ -281,8 +281,8 @@ type Association struct {
 
 // A Peer is a Diameter peer to connect to.
 type Peer struct {
-	Host    string         `json:"host"` // Diameter identity
-	Realm   string         `json:"realm"`
+	Host    string         `json:"host"`  // Diameter identity
+	Realm   string         `json:"realm"` // its own; of a relay, the one that is reached through it
 	Address netip.AddrPort `json:"address"`
 }
 

@@ -232,7 +232,7 @@ func authorities(t *topologies.Topology, from string, names []string) (all []con
 		server := t.Node(name).AAA
 		all = append(all, control.Peer{Host: server.Host, Realm: server.Realm, Address: netip.AddrPortFrom(t.AddressFrom(from, name), server.Port)})
 	}
-	return all
+	return relayed(t, from, all)
 }
 
 // homeServers are HSSs as a node reaches them.
@@ -241,7 +241,18 @@ func homeServers(t *topologies.Topology, from string, names []string) (all []con
 		server := t.Node(name).HSS
 		all = append(all, control.Peer{Host: server.Host, Realm: server.Realm, Address: netip.AddrPortFrom(t.AddressFrom(from, name), server.Port)})
 	}
-	return all
+	return relayed(t, from, all)
+}
+
+// relayed is the Diameter relay that a node reaches servers through, with the realm
+// of the first behind it; where there is none, the servers.
+func relayed(t *topologies.Topology, from string, servers []control.Peer) []control.Peer {
+	by := t.Node(from).ByRelay
+	if by == "" || len(servers) == 0 {
+		return servers
+	}
+	relay := t.Node(by).Relay
+	return []control.Peer{{Host: relay.Host, Realm: servers[0].Realm, Address: netip.AddrPortFrom(t.AddressFrom(from, by), relay.Port)}}
 }
 
 // portUb is where a BSF is asked by mobile nodes: HTTP, TCP.
