@@ -208,7 +208,7 @@ func (m *Machine) authorize(now time.Time, u *update, s *control.Subscriber, kno
 	}
 	m.reply(now, u.q, answer, answer.Result)
 	if known != nil && !relocate {
-		m.servedBy(now, known, r)
+		m.servedBy(now, known, r.Service, &diameter.AgentInfo{Addresses: []netip.Addr{r.HomeAgent}, Host: r.Host, Realm: r.Realm})
 	}
 }
 

@@ -62,6 +62,7 @@ func services() []diampeer.Service {
 		{Application: diameter.MIP6A, Command: diameter.MIP6},
 		{Application: diameter.MIP6A, Command: diameter.SessionTermination},
 		{Application: diameter.Zn, Command: diameter.BootstrappingInfo},
+		{Application: diameter.S6b, Command: diameter.AA},
 	}
 	for _, a := range eapApplications {
 		all = append(all, diampeer.Service{Application: a, Command: diameter.DiameterEAP}, diampeer.Service{Application: a, Command: diameter.SessionTermination})
@@ -255,6 +256,8 @@ func (m *Machine) serve(now, at time.Time, q *query) {
 		m.terminate(now, q)
 	case diameter.DiameterEAP:
 		m.converse(now, q)
+	case diameter.AA:
+		m.authorizeOnly(now, q)
 	case diameter.BootstrappingInfo:
 		m.bootstrapped(now, q)
 	case diameter.RegistrationTermination:

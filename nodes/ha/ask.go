@@ -311,6 +311,9 @@ func (m *Machine) answered(now time.Time, in *AAAAnswered) {
 		m.settle(r.subscriber, granted)
 		m.authentic(now, &r)
 		m.moveOn(now, in.Agent, &r)
+		if q.ask.Fetch {
+			m.authorizeService(q, r.subscriber.nai)
+		}
 	}
 	m.askLater(now, q)
 }

@@ -63,6 +63,9 @@ func (k *kernel) do(o Output) error {
 		return k.keep(o)
 	case AnswerAbort:
 		return k.answerAbort(o)
+	case AuthorizeService:
+		k.authorize(o)
+		return nil
 	case TerminateSession:
 		k.terminate(o)
 		return nil

@@ -44,6 +44,7 @@ type Machine struct {
 	timestamps     bool // policy: a timestamp is mandatory
 	asks           bool // an AAA can be asked
 	fetches        bool // and for the keys of MN-HA options that are not known
+	authorizes     bool // then an AAA server is asked over S6b
 	revoking       control.Revocation
 	multihoming    bool // several care-of addresses at once are permitted
 
@@ -146,6 +147,7 @@ func New(cfg *control.Config) (*Machine, error) {
 			return nil, err
 		}
 		m.fetches = method.Keeper != nil
+		m.authorizes = m.fetches && len(h.AAA) > 0 && h.Security.Profile != "wimax" // which has RADIUS alone
 	}
 	for i := range cfg.Interfaces {
 		m.addInterface(&cfg.Interfaces[i])
@@ -226,6 +228,8 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 		m.failed(now, in)
 	case SessionAborted:
 		m.aborted(now, in)
+	case ServiceAuthorized:
+		m.serviceAuthorized(now, in)
 	case SessionTerminated:
 		m.terminated(now, in)
 	default:

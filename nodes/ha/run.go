@@ -225,10 +225,13 @@ func (k *kernel) connect(cfg *control.Config, t teller) error {
 		Local: diampeer.Local{
 			Identity:     k.identity,
 			Product:      "s2clab",
-			Applications: []diameter.Application{diameter.MIP6A, diameter.Zn},
-			Serves:       []diampeer.Service{{Application: diameter.MIP6A, Command: diameter.AbortSession}},
-			Watchdog:     h.Watchdog,
-			Rand:         rand.New(rand.NewPCG(cfg.Seed, 0xaaa)),
+			Applications: []diameter.Application{diameter.MIP6A, diameter.S6b, diameter.Zn},
+			Serves: []diampeer.Service{
+				{Application: diameter.MIP6A, Command: diameter.AbortSession},
+				{Application: diameter.S6b, Command: diameter.AbortSession},
+			},
+			Watchdog: h.Watchdog,
+			Rand:     rand.New(rand.NewPCG(cfg.Seed, 0xaaa)),
 		},
 		Timeout: h.AAATimeout,
 		Most:    2 * maxQuestions,

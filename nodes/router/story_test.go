@@ -358,6 +358,24 @@ func TestAContradictionWhenAuthenticatedAgainIsToldTheServerOnce(t *testing.T) {
 		"0s session-termination-request of 1 to aaa.example administrative", "0s Failure -> alice")
 }
 
+// RFC 4072, section 2.8.5.
+func TestAnAuthenticationThatWasBrokenOffIsFollowedByOneInAnotherSession(t *testing.T) {
+	s := newStory(t, configuration())
+	s.admits(alice)
+	s.begins(alice) // again, in the session
+	s.answers(s.challenge(100))
+	s.told = nil
+	s.begins(alice) // and once more
+	s.want("0s Identity -> alice", "0s diameter-eap-request of 2 to any", "0s aaa-asked round=1 alice")
+	s.finishes(alice)
+	if got := s.m.Stations(s.now); len(got) != 1 || got[0].Session != "gw.example;1;2" || len(s.m.sessions) != 1 {
+		t.Errorf("stations %+v, %d sessions", got, len(s.m.sessions))
+	}
+	if last := s.asked[len(s.asked)-1]; last.session != "gw.example;1;1" || last.message.Command != diameter.SessionTermination {
+		t.Errorf("asked %+v at last, want an STR of the first session", last)
+	}
+}
+
 func TestASessionThatTheServerHasForgottenIsBegunAnewWithTheStationOn(t *testing.T) {
 	for name, o := range map[string]func(s *story, q asked) diampeer.Outcome{
 		"unknown session": func(s *story, q asked) diampeer.Outcome {
