@@ -42,7 +42,7 @@ var carried = []struct {
 	octets int
 }{
 	{"MN-HA key of the AAA server", []byte{0, 0, 1, 0x57, 0x40, 0, 0, 24}, 16}, // MIP-Session-Key
-	{"MSK", []byte{0, 0, 1, 0xd0, 0x40, 0, 0, 72}, 64},                            // EAP-Master-Session-Key
+	{"MSK", []byte{0, 0, 1, 0xd0, 0x40, 0, 0, 72}, 64},                         // EAP-Master-Session-Key
 	{"CK", []byte{0, 0, 2, 0x71, 0xc0, 0, 0, 28, 0, 0, 0x28, 0xaf}, 16},        // Confidentiality-Key
 	{"IK", []byte{0, 0, 2, 0x72, 0xc0, 0, 0, 28, 0, 0, 0x28, 0xaf}, 16},        // Integrity-Key
 	{"XRES", []byte{0, 0, 2, 0x62, 0xc0, 0, 0, 20, 0, 0, 0x28, 0xaf}, 8},       // SIP-Authorization
