@@ -14,12 +14,14 @@ import (
 	"s2clab/nodes/wire/diameter"
 )
 
-// An authority decides on MIP6-Requests: RFC 5778, section 4.2. It keeps nothing
-// of them but the last SPI it gave.
+// An authority decides on Binding Updates that home agents ask about, in the terms
+// of RFC 5778, section 4.2, whatever protocol they ask by. It keeps nothing of them
+// but the last SPI it gave.
 type authority struct {
 	keyLifetime time.Duration
 	method      bootstrap.Server               // how MN-HA keys come to be; nil: nobody asks this server for them so
 	keeper      bootstrap.Keeper               // how they are fetched; nil: they are not
+	wimax       bool                           // accesses get what those of WiMAX want
 	subscribers map[string]*control.Subscriber // by NAI
 	realms      map[string]bool                // served here, in lower case
 	stranger    []byte                         // a key that nobody has
@@ -40,6 +42,7 @@ func newAuthority(cfg *control.AAA, rng *rand.Rand) (*authority, error) {
 		keyLifetime: max(cfg.KeyLifetime.Truncate(time.Second), time.Second),
 		method:      method.Server,
 		keeper:      method.Keeper,
+		wimax:       cfg.Security.Profile == "wimax",
 		subscribers: map[string]*control.Subscriber{},
 		realms:      map[string]bool{},
 		stranger:    make([]byte, 16),
@@ -86,7 +89,12 @@ func (m *Machine) mip6(now time.Time, q *query) {
 		State:     diameter.NoStateMaintained,
 		ProxyInfo: r.ProxyInfo,
 	}
-	u := &update{q: q, request: r, answer: answer, nai: r.User}
+	m.decide(now, &update{request: r, answer: answer, nai: r.User, reply: func(now time.Time) bool { return m.reply(now, q, answer, answer.Result) }})
+}
+
+// decide finds out what the MN-AAA key is made of.
+func (m *Machine) decide(now time.Time, u *update) {
+	r := u.request
 	if r.Mode != diameter.AuthMNAAA && r.Mode != diameter.AuthAKA || m.authority.method == nil || (r.Mode == diameter.AuthAKA) != (m.authority.method.Root() == bootstrap.OfChallenge) { // RFC 5778, section 6.20
 		m.refuse(now, u, diameter.ErrorMIP6AuthMode, fmt.Sprintf("MIP6-Auth-Mode %d is not supported", r.Mode))
 		return
@@ -110,12 +118,13 @@ func (m *Machine) mip6(now time.Time, q *query) {
 	m.authenticate(now, u)
 }
 
-// An update is a Binding Update that a home agent asks about.
+// An update is a Binding Update that a home agent asks about. Request and answer are
+// in Diameter's terms; reply gives the answer by the protocol that asked.
 type update struct {
-	q       *query
 	request *diameter.MIP6Request
 	answer  *diameter.MIP6Answer
-	nai     string // who it is, once that is known
+	reply   func(now time.Time) bool // false: it could not be given
+	nai     string                   // who it is, once that is known
 	found   bootstrap.Found
 	root    keys.Derived  // the MN-AAA key
 	lasts   time.Duration // that, whole seconds; 0: not limited by itself
@@ -123,7 +132,7 @@ type update struct {
 
 func (m *Machine) refuse(now time.Time, u *update, result diameter.ResultCode, why string) {
 	u.answer.Outcome = diameter.Outcome{Result: result, Text: why}
-	m.reply(now, u.q, u.answer, result)
+	u.reply(now)
 }
 
 // authenticate verifies the MN-AAA authenticator: RFC 4285, section 5.2. It takes
@@ -213,7 +222,7 @@ func (m *Machine) authorize(now time.Time, u *update, s *control.Subscriber, kno
 	if started {
 		answer.State = diameter.StateMaintained
 	}
-	if !m.reply(now, u.q, answer, answer.Result) {
+	if !u.reply(now) {
 		if started {
 			m.close(m.sessions.open[keyOf(r.Host, r.Session)], "unanswered", nil)
 		}

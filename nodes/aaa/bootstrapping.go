@@ -121,7 +121,7 @@ func (m *Machine) challenged(now time.Time, u *update) {
 			m.events.tell(challengeSent, map[string]any{"nai": shown(u.nai), "resynchronised": resync != nil})
 			u.answer.Challenge = &diameter.Challenge{RAND: v.RAND, AUTN: v.AUTN}
 			u.answer.Outcome = diameter.Outcome{Result: diameter.MultiRoundAuth}
-			m.reply(now, u.q, u.answer, diameter.MultiRoundAuth)
+			u.reply(now)
 		case result == 0 || result.ProtocolError():
 			m.refuse(now, u, diameter.UnableToDeliver, "the HSS: "+reason)
 		default:

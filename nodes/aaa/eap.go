@@ -22,11 +22,13 @@ const (
 	conversationLasts = time.Minute // without a word of the mobile node
 )
 
-// A conversation is one authentication, by the requests of one Diameter session.
+// A conversation is one authentication, by the requests of one Diameter session, or
+// of one State of RADIUS. Requests and answers are in Diameter's terms; reply gives
+// an answer by the protocol that asked.
 type conversation struct {
 	server  *eapaka.Server
 	request *diameter.DiameterEAPRequest // that is to be answered; nil: none is
-	query   *query
+	reply   func(now time.Time, a *diameter.DiameterEAPAnswer) bool
 	heard   time.Time
 	user    string // that came with the first request
 	err     string // what is wrong besides EAP, for Error-Message
@@ -122,7 +124,13 @@ func (m *Machine) converse(now time.Time, q *query) {
 		m.fail(now, q, &diameter.Failure{Result: diameter.TooBusy, What: "a request of this session is being answered"})
 		return
 	}
-	c.request, c.query, c.heard = r, q, now
+	c.reply = func(now time.Time, a *diameter.DiameterEAPAnswer) bool { return m.answerEAP(now, q, r, a) }
+	m.hear(now, key, c, r)
+}
+
+// hear takes what a mobile node has said; nothing: it is to be asked who it is.
+func (m *Machine) hear(now time.Time, key sessionKey, c *conversation, r *diameter.DiameterEAPRequest) {
+	c.request, c.heard = r, now
 	if len(r.EAP) == 0 {
 		m.eapStep(now, key, c, eapaka.Start{})
 		return
@@ -171,12 +179,11 @@ func (m *Machine) eapStep(now time.Time, key sessionKey, c *conversation, in eap
 			answer.Outcome = diameter.Outcome{Result: diameter.InvalidAVPValue, Text: "the EAP packet is of no use"}
 		}
 	}
-	q, r := c.query, c.request
-	c.query, c.request = nil, nil
+	c.request = nil
 	if c.server.Over() || answer.Reissued == nil && !ready {
 		delete(m.eap.open, key)
 	}
-	if s := m.sessions.open[key]; !m.answerEAP(now, q, r, answer) && s != nil && answer.Result == diameter.Success {
+	if s := m.sessions.open[key]; !c.reply(now, answer) && s != nil && answer.Result == diameter.Success {
 		m.close(s, "unanswered", nil)
 	}
 }
@@ -301,7 +308,9 @@ func (m *Machine) granted(now time.Time, c *conversation, done *eapaka.Succeeded
 		answer.SessionTimeout = r.profile.SessionTimeout
 		answer.DefaultContext, answer.APNs, answer.AMBR = r.profile.DefaultContext, r.profile.APNs, r.profile.AMBR
 	}
-	m.startAs(now, c.request.Application, c.request.Session, c.request.Identity, r.nai, answer.SessionTimeout)
+	if c.request.Session != "" {
+		m.startAs(now, c.request.Application, c.request.Session, c.request.Identity, r.nai, answer.SessionTimeout)
+	}
 	m.events.tell(eapAuthenticated, map[string]any{"nai": r.nai, "peer": c.request.Host, "method": shared.Method,
 		"identity": eapaka.ParseIdentity(done.Identity).Kind.String(), "fast": done.Fast})
 }

@@ -1,11 +1,12 @@
 // Package aaa is the role of an AAA server. It speaks Diameter with home agents,
-// access routers and ePDGs, and with the HSS and the BSF behind it: it decides on
+// access routers and ePDGs, and with the HSS and the BSF behind it, and RADIUS with
+// home agents of the profiles 3GPP2 and WiMAX and with other accesses: it decides on
 // MIP6-Requests (RFC 5778) and hands out MN-HA keys, authenticates mobile nodes by
 // EAP-AKA and EAP-AKA' (RFC 4187, RFC 9048) on accesses (TS 29.273: STa, SWm, S6b),
 // and keeps what that leaves for methods of bootstrapping that are made of it.
 //
 // The machine is pure: what it decides by, behind the connections of
-// nodes/session/diampeer. Authentications are in nodes/session/eapaka, methods in
+// nodes/session/diampeer and the exchanges of nodes/session/radpeer. Authentications are in nodes/session/eapaka, methods in
 // nodes/session/bootstrap, keys and authenticators in nodes/keys. Whether a
 // timestamp is fresh is for the home agent to say (RFC 5778, section 5.2.1). The
 // server keeps the state of sessions, so that it can abort them (RFC 5778, section
@@ -13,6 +14,7 @@
 package aaa
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -31,6 +33,7 @@ type Machine struct {
 	identity  diameter.Identity
 	server    *diampeer.Server
 	client    *diampeer.Client // of HSS and BSF; nil: there are none
+	radius    *radiusSide      // nil: there are no clients
 	asks      asks
 	authority *authority
 	eap       conversations
@@ -99,7 +102,7 @@ func New(cfg *control.Config, now time.Time) (*Machine, error) {
 		counts:    Counts{Results: map[string]int{}, Peers: []string{}},
 	}
 	m.eap = newConversations(rng, &m.records)
-	if err := m.dial(own, local, now); err != nil {
+	if err := errors.Join(m.dial(own, local, now), m.answerRADIUS(own, rng)); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
 	return m, nil
@@ -118,6 +121,9 @@ func (m *Machine) Deadline() time.Time {
 	due := []time.Time{m.events.deadline(), m.sessions.deadline()}
 	if m.client != nil {
 		due = append(due, m.client.Deadline())
+	}
+	if m.radius != nil {
+		due = append(due, m.radius.server.Deadline())
 	}
 	for _, d := range due {
 		if !d.IsZero() && (first.IsZero() || d.Before(first)) {
@@ -157,6 +163,9 @@ func (m *Machine) Tick(now time.Time) ([]diampeer.Output, []Event) {
 	if m.client != nil {
 		m.act(now, now, m.client.Tick(now), m.client)
 	}
+	if m.radius != nil {
+		m.heardRADIUS(now, m.radius.server.Tick(now))
+	}
 	m.abortAgain(now)
 	return m.out, m.events.take(now)
 }
@@ -176,7 +185,13 @@ func (m *Machine) Counts() Counts {
 // Quiet says that there is no connection.
 func (m *Machine) Quiet() bool { return m.server.Quiet() && (m.client == nil || m.client.Quiet()) }
 
-func (m *Machine) begin() { clear(m.out); m.out = m.out[:0] }
+func (m *Machine) begin() {
+	clear(m.out)
+	m.out = m.out[:0]
+	if m.radius != nil {
+		m.radius.out = nil
+	}
+}
 
 // An answerer is the side of this node that a request came by.
 type answerer interface {

@@ -379,7 +379,7 @@ func (m *Machine) establish(now time.Time, q *question, in *AAAAnswered) (a *mob
 	switch {
 	case session == nil:
 		return nil, "no-session-key"
-	case len(session.Key) != keyLen:
+	case len(session.Key) < keyLen || len(session.Key) > mostKey:
 		return nil, "session-key-length"
 	case session.Lifetime <= 0:
 		return nil, expiredKey

@@ -290,7 +290,7 @@ func TestWhatTheKeeperOfAKeyAnswersIsJudged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := asker{method: method, identity: diameter.Identity{Host: "ha.example.org", Realm: "example.org"}, agent: bootstrap.Agent{Address: homeAgent, Host: "ha.example.org"}, now: func() time.Time { return start }}
+	k := diameterAsker{method: method, identity: diameter.Identity{Host: "ha.example.org", Realm: "example.org"}, agent: bootstrap.Agent{Address: homeAgent, Host: "ha.example.org"}, now: func() time.Time { return start }}
 	request, read := k.request(&AskAAA{ID: 7, Fetch: true, NAI: btid, SPI: spiBTID})
 	if r := request.(*diameter.BootstrappingInfoRequest); r.Transaction != btid || string(r.NAFID) != string(keys.NAFID("ha.example.org", bootstrap.Ua)) {
 		t.Errorf("%+v", r)
