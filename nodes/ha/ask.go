@@ -369,7 +369,7 @@ func (q *question) proven(in *AAAAnswered) (*question, *AAAAnswered) {
 }
 
 func (q *question) isProvenBy(s *Session) bool {
-	return len(s.Key) == keyLen && association.Verify(q.octets, association.New(s.SPI, s.Key), q.careOf, q.home) == nil
+	return mayBeKey(s.Key) && association.Verify(q.octets, association.New(s.SPI, s.Key), q.careOf, q.home) == nil
 }
 
 // establish makes the security association that the AAA hands out; nil and why:
@@ -379,7 +379,7 @@ func (m *Machine) establish(now time.Time, q *question, in *AAAAnswered) (a *mob
 	switch {
 	case session == nil:
 		return nil, "no-session-key"
-	case len(session.Key) < keyLen || len(session.Key) > mostKey:
+	case !mayBeKey(session.Key):
 		return nil, "session-key-length"
 	case session.Lifetime <= 0:
 		return nil, expiredKey

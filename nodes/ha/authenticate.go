@@ -15,6 +15,8 @@ const (
 	mostKey = 64 // what replication carries, and a block of SHA-1: more is hashed first
 )
 
+func mayBeKey(key []byte) bool { return len(key) >= keyLen && len(key) <= mostKey }
+
 // authenticate finds out who sent a Binding Update and whether it is fresh: RFC
 // 4285, in the order that sections 5 and 6 give: presence, security association,
 // authenticator, timestamp. The binding comes after all of them.

@@ -92,7 +92,7 @@ func TestFaultsOfAFetchedKey(t *testing.T) {
 		"a server that is too busy":   {result(resultTooBusy), mh.InsufficientResources, "aaa-unavailable", false},
 		"no key":                      {result(resultSuccess), mh.Unspecified, "no-session-key", false},
 		"a key that is too short":     {func(in *AAAAnswered) { in.Session.Key = keyNAF[:15] }, mh.Unspecified, "session-key-length", false},
-		"a key that is too long":      {func(in *AAAAnswered) { in.Session.Key = append(keyNAF[:16:16], 0) }, mh.Unspecified, "session-key-length", false},
+		"a key that is too long":      {func(in *AAAAnswered) { in.Session.Key = make([]byte, mostKey+1) }, mh.Unspecified, "session-key-length", false},
 		"a key that has expired":      {func(in *AAAAnswered) { in.Session.Lifetime = 0 }, mh.AuthFail, bootstrapAgain, false},
 		"a key that expired long ago": {func(in *AAAAnswered) { in.Session.Lifetime = -time.Hour }, mh.AuthFail, bootstrapAgain, false},
 		"another key":                 {func(in *AAAAnswered) { in.Session.Key = keyB }, mh.AuthFail, wrongAuthenticator, true},

@@ -148,7 +148,7 @@ func (m *Machine) restoreSubscriber(now time.Time, r *replica.Subscriber) {
 	}
 	for i := range r.Associations {
 		a := &r.Associations[i]
-		if len(a.Key) < keyLen || len(a.Key) > mostKey || !a.Expires.IsZero() && !now.Before(a.Expires) {
+		if !mayBeKey(a.Key) || !a.Expires.IsZero() && !now.Before(a.Expires) {
 			continue
 		}
 		made := &mobilitySA{Association: association.New(a.SPI, a.Key), key: a.Key, expires: a.Expires, timestamp: a.Timestamp,
