@@ -1,6 +1,9 @@
 package main
 
 import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -59,7 +62,7 @@ func TestTsharkReadsAndCountsWhatEachMethodOfBootstrappingSends(t *testing.T) {
 			t.Parallel()
 			turn(t)
 			p := newPerson(t)
-			words := []string{p.write("authenticated.yaml", authenticated)}
+			words := []string{p.write("authenticated.yaml", authenticated), "--show-keys"}
 			for _, s := range c.settings {
 				words = append(words, "--set", s)
 			}
@@ -79,6 +82,7 @@ func TestTsharkReadsAndCountsWhatEachMethodOfBootstrappingSends(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			keepsItsSecrets(t, file, events)
 			told := toldPackets(events)
 			if diff := cmp.Diff(seenByTshark(t, file), told); diff != "" {
 				t.Errorf("messages that tshark counts are not those of the journal (-tshark +journal):\n%s", diff)
@@ -89,6 +93,43 @@ func TestTsharkReadsAndCountsWhatEachMethodOfBootstrappingSends(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// keepsItsSecrets holds that nothing of the packets of a journal is a key, even where
+// nodes were asked to show theirs, or an answer to a challenge.
+func keepsItsSecrets(t *testing.T, file string, events []journal.Event) {
+	t.Helper()
+	secrets := map[string]string{}
+	for _, e := range events {
+		if value, _ := e.Fields["value"].(string); e.Name == "key-made" {
+			secrets[value] = e.Fields["key"].(string)
+		}
+	}
+	if secrets[""] != "" || len(secrets) < 8 {
+		t.Fatalf("%d keys shown, one without value: %q", len(secrets), secrets[""])
+	}
+	vectors := tshark(t, file, "diameter.cmd.code == 303 && diameter.flags.request == 0", "diameter.3GPP-SIP-Authenticate", "diameter.3GPP-SIP-Authorization")
+	for _, line := range vectors {
+		f := strings.Split(line, "\t")
+		secrets[f[1][32:64]], secrets[f[2]] = "AUTN", "XRES"
+	}
+	if len(vectors) == 0 {
+		t.Fatal("no vectors in the capture")
+	}
+	for _, e := range events {
+		if e.Name != "packet" {
+			continue
+		}
+		fields, err := json.Marshal(e.Fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for secret, name := range secrets {
+			if raw, err := hex.DecodeString(secret); err != nil || strings.Contains(string(fields), secret) || strings.Contains(string(fields), base64.StdEncoding.EncodeToString(raw)) {
+				t.Errorf("%s of %v tells the %s, or its value is not in hexadecimal digits (%v)", e.Fields["message"], e.Node, name, err)
+			}
+		}
 	}
 }
 
