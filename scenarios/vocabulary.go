@@ -253,7 +253,7 @@ var words = sync.OnceValue(func() []word {
 		message("disconnect-peer-request", "a Diameter peer goes", append([]string{"cause"}, diameter...)...),
 		message("disconnect-peer-answer", "the other peer has heard so", diameter...),
 		message("mip6a-request", "MIR: the home agent asks the AAA server about a mobile", append([]string{"home-address", "care-of", "spi", "service", "rand", "auts"}, diameter...)...),
-		message("mip6a-answer", "MIA: the AAA server answers", append([]string{"home-address", "rand"}, diameter...)...),
+		message("mip6a-answer", "MIA: the AAA server answers", append([]string{"home-address", "service", "rand"}, diameter...)...),
 		message("diameter-eap-request", "DER: an access network brings the AAA server what a mobile said", append(append([]string{"access-network"}, diameter...), inside...)...),
 		message("diameter-eap-answer", "DEA: the AAA server answers", append(slices.Clone(diameter), inside...)...),
 		message("multimedia-auth-request", "MAR: an AAA server (SWx) or a BSF (Zh) asks the HSS for vectors", append([]string{"scheme", "access-network", "rand", "auts"}, diameter...)...),

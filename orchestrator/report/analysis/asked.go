@@ -58,20 +58,27 @@ func (r *reading) call(node, name string) {
 	}
 }
 
-// about is the mobile that a message between servers is about; empty: nobody that is
-// known.
+// somebodyElse is who goes by a name that is none of the mobiles'.
+const somebodyElse = "?"
+
+// about is the mobile that a message between servers is about, or somebodyElse; empty:
+// it does not say.
 func (r *reading) about(m *Message) string {
 	f := fields(m.Fields)
+	named := false
 	for _, name := range []string{f.text("nai", "user-name"), f.text("b-tid"), f.text("session")} {
 		if node := r.byName[name]; node != "" {
 			return node
 		}
 		// The root of an identity of EAP is one character and the IMSI: TS 23.003, section 19.3.
-		if root, _, ok := strings.Cut(name, "@"); ok && len(root) > 1 {
-			if node := r.byName[root[1:]]; node != "" {
-				return node
-			}
+		root, _, ok := strings.Cut(name, "@")
+		if ok && len(root) > 1 && r.byName[root[1:]] != "" {
+			return r.byName[root[1:]]
 		}
+		named = named || name != "" && name != f.text("session")
+	}
+	if named && len(r.byName) > 0 {
+		return somebodyElse
 	}
 	return ""
 }
@@ -79,10 +86,6 @@ func (r *reading) about(m *Message) string {
 // mayBeAbout says whether a message between servers may be about a mobile.
 func (r *reading) mayBeAbout(m *Message, node string) bool {
 	who := r.about(m)
-	if who == "" && fields(m.Fields).text("nai", "user-name") != "" {
-		n := r.net.nodes[node]
-		return n == nil || n.MobileNode == nil // else its name would be known
-	}
 	return who == "" || who == node
 }
 
