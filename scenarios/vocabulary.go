@@ -39,7 +39,7 @@ type word struct {
 
 // fields is every field that a scenario may speak of.
 var fields = sync.OnceValue(func() []field {
-	return []field{
+	return append([]field{
 		{"link", ofLink, "the link it is about, or crosses"},
 		{"from", ofNode, "the node that sent it into the link"},
 		{"to", ofNode, "a node that it was meant for, on the link"},
@@ -138,7 +138,7 @@ var fields = sync.OnceValue(func() []field {
 		{"record", ofText, "the type of record that is asked for: A, AAAA or SRV"},
 		{"answers", ofNumber, "how many records answer"},
 		{"trigger", ofText, "why a binding is revoked: administrative, out-of-sync and so on"},
-	}
+	}, bootstrapFields()...)
 })
 
 // everyMessage is the fields that all messages have.
@@ -157,7 +157,7 @@ var words = sync.OnceValue(func() []word {
 	event := func(name string, roles []string, doc string, fields ...string) word {
 		return word{name: name, roles: roles, doc: doc, fields: fields}
 	}
-	return []word{
+	return append([]word{
 		message("binding-update", "a mobile node tells where it is", with("seq", "flags", "lifetime", "ipv4-home-address", "bids", "fids")...),
 		message("binding-acknowledgement", "the home agent answers", with("seq", "flags", "lifetime", "status", "name", "ipv4-home-address", "ipv4-status", "force-udp", "nat-keepalive", "bids", "fids")...),
 		message("binding-error", "a Home Address option without a binding", with("status", "name")...),
@@ -274,8 +274,8 @@ var words = sync.OnceValue(func() []word {
 		event("bindings-restored", ha, "it has its bindings of before it was restarted", "bindings"),
 		event("revocation-sent", ha, "", "nai", "home-address", "care-of", "seq", "trigger", "attempt"),
 		event("revocation-answered", ha, "", "nai", "home-address", "seq", "status", "name"),
-		event("session-aborted", ha, "an AAA server wants a session ended", "nai", "session", "peer", "result"),
-		event("session-terminated", ha, "an AAA server has been told that a session is over", "nai", "session", "result", "reason"),
+		event("session-aborted", []string{"ha", "router"}, "an AAA server wants a session ended", "nai", "session", "peer", "result"),
+		event("session-terminated", []string{"ha", "router"}, "an AAA server has been told that a session is over", "nai", "session", "result", "reason"),
 		event("session-opened", aaa, "", "nai", "session", "peer"),
 		event("session-closed", aaa, "", "nai", "session", "peer", "reason", "cause"),
 		event("abort-sent", aaa, "", "nai", "session", "peer", "attempt"),
@@ -293,20 +293,20 @@ var words = sync.OnceValue(func() []word {
 		event("binding-expired", []string{"mn", "ha"}, "", "home-address"),
 		event("update-discarded", ha, "a Binding Update was not answered", "reason", "source"),
 		event("binding-error-sent", ha, "", "status", "name", "source", "home-address"),
-		event("aaa-asked", ha, "", "nai", "home-address", "care-of"),
-		event("aaa-answered", ha, "", "nai", "result", "peer"),
-		event("aaa-failed", ha, "no AAA server answered", "nai", "reason"),
+		event("aaa-asked", []string{"ha", "router"}, "", "nai", "home-address", "care-of", "link", "round"),
+		event("aaa-answered", []string{"ha", "router"}, "", "nai", "result", "peer", "link"),
+		event("aaa-failed", []string{"ha", "router"}, "no AAA server answered", "nai", "reason", "link"),
 		event("key-made", nil, "a node has made a key, or was given one, and uses it from now on", "nai", "key", "octets", "print", "how", "of", "of-prints", "lifetime"),
 		event("association-made", ha, "there is a key with a mobile", "nai", "spi", "lifetime"),
 		event("association-expired", ha, "", "nai", "spi"),
 		event("duplicate-address-detected", ha, "", "home-address"),
-		event("peer-up", []string{"aaa", "ha"}, "a Diameter peer is there", "peer"),
-		event("peer-down", []string{"aaa", "ha"}, "a Diameter peer is gone", "peer", "reason"),
-		event("peer-rejected", ha, "a peer is not the one it should be", "peer", "reason"),
-		event("peer-suspected", []string{"aaa", "ha"}, "a Diameter peer does not answer", "peer"),
-		event("peer-restored", []string{"aaa", "ha"}, "it answers again", "peer"),
-		event("connection-rejected", aaa, "", "peer", "reason"),
-		event("request-answered", aaa, "", "command", "nai", "result", "name"),
+		event("peer-up", nil, "a Diameter peer is there", "peer"),
+		event("peer-down", nil, "a Diameter peer is gone", "peer", "reason"),
+		event("peer-rejected", []string{"ha", "router"}, "a peer is not the one it should be", "peer", "reason"),
+		event("peer-suspected", nil, "a Diameter peer does not answer", "peer"),
+		event("peer-restored", nil, "it answers again", "peer"),
+		event("connection-rejected", []string{"aaa", "bsf", "hss"}, "", "peer", "reason"),
+		event("request-answered", []string{"aaa", "bsf", "hss"}, "", "command", "nai", "result", "name", "peer", "reason", "b-tid", "host"),
 		event("events-suppressed", nil, "events were too many to be told one by one", "event"),
 		event("lease-granted", []string{"router", "nat", "ha"}, "a node was given an address by DHCP", "link", "address", "client", "lifetime"),
 		event("lease-ended", []string{"router", "nat", "ha"}, "it was released, or has expired", "link", "address", "reason"),
@@ -330,7 +330,9 @@ var words = sync.OnceValue(func() []word {
 		event("flood-ended", nil, "", "protocol", "sent", "refused"),
 		event("capture-ended", nil, "", "packets", "lost"),
 		event("node-died", nil, "a node process ended and was not asked to", "exit"),
-	}
+	}, bootstrapWords(
+		func(name, doc string, _, fields []string) word { return message(name, doc, fields...) },
+		func(name, doc string, roles, fields []string) word { return event(name, roles, doc, fields...) })...)
 })
 
 func wordNamed(name string) *word {
