@@ -117,7 +117,8 @@ type update struct {
 	answer  *diameter.MIP6Answer
 	nai     string // who it is, once that is known
 	found   bootstrap.Found
-	root    keys.Derived // the MN-AAA key
+	root    keys.Derived  // the MN-AAA key
+	lasts   time.Duration // that, whole seconds; 0: not limited by itself
 }
 
 func (m *Machine) refuse(now time.Time, u *update, result diameter.ResultCode, why string) {
@@ -134,11 +135,12 @@ func (m *Machine) authenticate(now time.Time, u *update) {
 	if !known {
 		key = a.stranger
 	}
-	want := [keys.MNAAASize]byte{}
-	if len(r.MobilityData) == len(want) {
-		want = keys.MNAAA(key, [keys.MNAAASize]byte(r.MobilityData))
+	right := false
+	if len(r.MobilityData) == keys.MNAAASize { // no rule wants it of AuthAKA
+		want := keys.MNAAA(key, [keys.MNAAASize]byte(r.MobilityData))
+		right = keys.Equal(r.Authenticator, want[:])
 	}
-	if !keys.Equal(r.Authenticator, want[:]) || !known {
+	if !right || !known {
 		// Neither RFC 5778 nor RFC 6733 has a code for a user who is not known.
 		// RFC 6733, section 7.1.4, gives this one where the authentication of
 		// the user failed, and it does not tell a stranger whom we know.
@@ -146,8 +148,12 @@ func (m *Machine) authenticate(now time.Time, u *update) {
 		return
 	}
 	u.root = root
-	if m.client == nil || imsiOf(u.nai) == "" || a.method.Root() == bootstrap.Provisioned {
+	switch {
+	case m.client == nil || a.method.Root() == bootstrap.Provisioned:
 		m.authorize(now, u, a.subscribers[u.nai], nil)
+		return
+	case imsiOf(u.nai) == "": // the HSS, which decides, knows subscribers by their IMSI
+		m.refuse(now, u, diameter.AuthorizationRejected, "the subscriber is none of the HSS")
 		return
 	}
 	known2 := m.records.of(u.nai, imsiOf(u.nai))
@@ -203,10 +209,16 @@ func (m *Machine) authorize(now time.Time, u *update, s *control.Subscriber, kno
 	answer.Timestamp = r.Timestamp
 	answer.Service = r.Service
 	m.associate(u)
-	if !relocate && !r.NoState && m.start(now, r, u.nai) {
+	started := !relocate && !r.NoState && m.start(now, r, u.nai)
+	if started {
 		answer.State = diameter.StateMaintained
 	}
-	m.reply(now, u.q, answer, answer.Result)
+	if !m.reply(now, u.q, answer, answer.Result) {
+		if started {
+			m.close(m.sessions.open[keyOf(r.Host, r.Session)], "unanswered", nil)
+		}
+		return
+	}
 	if known != nil && !relocate {
 		m.servedBy(now, known, r)
 	}
@@ -220,17 +232,21 @@ func (m *Machine) associate(u *update) {
 	if r.Timestamp != nil {
 		freshness, replay = [8]byte(r.Timestamp), diameter.ReplayTimestamp
 	}
+	lifetime := a.keyLifetime
+	if u.lasts > 0 {
+		lifetime = min(lifetime, u.lasts)
+	}
 	nonce := make([]byte, keys.KeyGenerationNonceSize)
 	a.random.Read(nonce)
 	made, told := a.method.Associate(u.root, bootstrap.Request{Identifier: r.User, HomeAgent: bootstrap.Agent{Address: r.HomeAgent, Host: r.Host},
-		Freshness: freshness, Lifetime: a.keyLifetime, Nonce: nonce})
+		Freshness: freshness, Lifetime: lifetime, Nonce: nonce})
 	if a.spi++; a.spi < firstSPI {
 		a.spi = firstSPI
 	}
-	made.Lifetime = a.keyLifetime
+	made.Lifetime = lifetime
 	m.keyMade(u.nai, u.root)
 	m.keyMade(u.nai, made)
-	u.answer.MSA = &diameter.MSA{Key: made.Value, Lifetime: a.keyLifetime, SPI: a.spi, Algorithm: diameter.HMACSHA1, Replay: replay}
+	u.answer.MSA = &diameter.MSA{Key: made.Value, Lifetime: lifetime, SPI: a.spi, Algorithm: diameter.HMACSHA1, Replay: replay}
 	if len(told) > 0 {
 		u.answer.MSA.Nonce = nonce
 	}

@@ -39,10 +39,29 @@ type conversations struct {
 	policy eapaka.Policy
 }
 
-func newConversations(rng *rand.Rand, realm string) conversations {
+func newConversations(rng *rand.Rand, known *records) conversations {
 	return conversations{open: map[sessionKey]*conversation{}, policy: eapaka.Policy{
-		Aliases: eapaka.NewAliasTable(mostRecords), Pseudonyms: true, Reauths: 16, Authorize: true, Rand: octetsOf{rng},
+		Aliases: aliases{eapaka.NewAliasTable(mostRecords), known}, Pseudonyms: true, Reauths: 16, Authorize: true, Rand: octetsOf{rng},
 	}}
+}
+
+// aliases are good for as long as their subscriber is remembered.
+type aliases struct {
+	*eapaka.AliasTable
+	known *records
+}
+
+// TakeContext gives a context only where what the full authentication left is known
+// too: RAND, CK and IK stay those of it when it is followed by a fast one.
+func (a aliases) TakeContext(username string) (*eapaka.Context, bool) {
+	c, ok := a.AliasTable.TakeContext(username)
+	if !ok {
+		return nil, false
+	}
+	if r := a.known.byIMSI[c.IMSI]; r == nil || r.access == nil {
+		return nil, false
+	}
+	return c, true
 }
 
 // octetsOf makes octets of random numbers.
@@ -75,7 +94,7 @@ func (all *conversations) begin(now time.Time, key sessionKey, r *diameter.Diame
 	if eapaka.ParseIdentity(r.User).Method == eap.TypeAKA { // it says what it can: TS 23.003, section 19.3.2
 		policy.Methods = []eap.Type{eap.TypeAKA, eap.TypeAKAPrime}
 	}
-	c := &conversation{server: eapaka.NewServer(&policy, r.AccessNetwork), user: r.User}
+	c := &conversation{server: eapaka.NewServer(&policy, r.AccessNetwork), user: shown(r.User)}
 	all.open[key] = c
 	return c
 }
@@ -141,9 +160,9 @@ func (m *Machine) eapStep(now time.Time, key sessionKey, c *conversation, in eap
 			if c.result != 0 {
 				answer.Result, answer.Text = c.result, c.err
 			}
-			m.events.tell(eapRefused, map[string]any{"nai": c.user, "peer": c.request.Host, "reason": o.Reason})
+			m.events.tell(eapRefused, map[string]any{"nai": c.user, "peer": shown(c.request.Host), "reason": o.Reason})
 		case eapaka.Ignored:
-			m.events.tell(messageIgnored, map[string]any{"peer": c.request.Host, "reason": "eap-" + o.Reason})
+			m.events.tell(messageIgnored, map[string]any{"peer": shown(c.request.Host), "reason": "eap-" + o.Reason})
 		}
 	}
 	if !ready { // RFC 4072, section 2.4: what was said last is to be said again
@@ -157,12 +176,14 @@ func (m *Machine) eapStep(now time.Time, key sessionKey, c *conversation, in eap
 	if c.server.Over() || answer.Reissued == nil && !ready {
 		delete(m.eap.open, key)
 	}
-	m.answerEAP(now, q, r, answer)
+	if s := m.sessions.open[key]; !m.answerEAP(now, q, r, answer) && s != nil && answer.Result == diameter.Success {
+		m.close(s, "unanswered", nil)
+	}
 }
 
-func (m *Machine) answerEAP(now time.Time, q *query, r *diameter.DiameterEAPRequest, a *diameter.DiameterEAPAnswer) {
+func (m *Machine) answerEAP(now time.Time, q *query, r *diameter.DiameterEAPRequest, a *diameter.DiameterEAPAnswer) bool {
 	a.Session, a.Identity, a.Type, a.ProxyInfo = r.Session, m.identity, r.Type, r.ProxyInfo
-	m.reply(now, q, a, a.Result)
+	return m.reply(now, q, a, a.Result)
 }
 
 // fetch asks the HSS for an authentication vector: TS 29.273, section 8.1.2.1.
@@ -207,7 +228,7 @@ func (m *Machine) vector(now time.Time, imsi, scheme, network string, resync *ea
 			return
 		}
 		a, err := diameter.ParseMultimediaAuthAnswer(o.Message)
-		if err != nil || len(a.Items) == 0 {
+		if err != nil || len(a.Items) == 0 || a.Items[0].Scheme != scheme {
 			m.events.tell(hssFailed, map[string]any{"nai": imsi, "about": "vectors", "reason": "malformed-answer"})
 			then(now, nil, 0, "hss-malformed-answer")
 			return
@@ -264,7 +285,7 @@ func realmOf(identity, other string) string {
 func (m *Machine) granted(now time.Time, c *conversation, done *eapaka.Succeeded, answer *diameter.DiameterEAPAnswer) {
 	r := m.records.of(permanent(done.IMSI, realmOf(done.Identity, c.user)), done.IMSI)
 	shared := &keys.Access{Method: done.Method.String(), Identity: r.nai, EMSK: done.Keys.EMSK, RAND: done.RAND, CK: done.Keys.CK, IK: done.Keys.IK}
-	if done.Fast && r.access != nil {
+	if done.Fast { // see aliases
 		shared.RAND, shared.CK, shared.IK = r.access.RAND, r.access.CK, r.access.IK
 	}
 	m.records.shared(r, shared, m.identity.Realm)
@@ -280,7 +301,7 @@ func (m *Machine) granted(now time.Time, c *conversation, done *eapaka.Succeeded
 		answer.SessionTimeout = r.profile.SessionTimeout
 		answer.DefaultContext, answer.APNs, answer.AMBR = r.profile.DefaultContext, r.profile.APNs, r.profile.AMBR
 	}
-	m.startAs(now, c.request.Application, c.request.Session, c.request.Identity, r.nai)
+	m.startAs(now, c.request.Application, c.request.Session, c.request.Identity, r.nai, answer.SessionTimeout)
 	m.events.tell(eapAuthenticated, map[string]any{"nai": r.nai, "peer": c.request.Host, "method": shared.Method,
 		"identity": eapaka.ParseIdentity(done.Identity).Kind.String(), "fast": done.Fast})
 }

@@ -94,12 +94,12 @@ func New(cfg *control.Config, now time.Time) (*Machine, error) {
 		identity:  identity,
 		server:    diampeer.NewServer(diampeer.ServerOptions{Now: now, Local: local}),
 		authority: authority,
-		eap:       newConversations(rng, own.Realm),
 		records:   newRecords(),
 		sessions:  newSessions(),
 		told:      keys.Told{Show: cfg.ShowKeys},
 		counts:    Counts{Results: map[string]int{}, Peers: []string{}},
 	}
+	m.eap = newConversations(rng, &m.records)
 	if err := m.dial(own, local, now); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
@@ -284,14 +284,16 @@ type answer interface {
 	AppendTo(b []byte, request diameter.Header) ([]byte, error)
 }
 
-// reply answers a request.
-func (m *Machine) reply(now time.Time, q *query, a answer, result diameter.ResultCode) {
+// reply answers a request; false: by saying that it cannot be done, for the answer
+// does not fit.
+func (m *Machine) reply(now time.Time, q *query, a answer, result diameter.ResultCode) bool {
 	octets, err := a.AppendTo(nil, q.Header)
 	if err != nil {
 		m.fail(now, q, &diameter.Failure{Result: diameter.UnableToComply, What: err.Error()})
-		return
+		return false
 	}
 	m.send(now, q, octets, result)
+	return true
 }
 
 // fail answers a request that cannot be served.
@@ -316,8 +318,16 @@ func (m *Machine) answered(request *diameter.Message, result diameter.ResultCode
 	m.counts.Results[result.String()]++
 	fields := map[string]any{"command": request.Name(), "result": uint32(result), "name": result.String()}
 	if user := request.Find(diameter.UserName); user != nil {
-		// No NAI is longer: RFC 4282, section 2.2.
-		fields["nai"] = strings.ToValidUTF8(string(user.Data[:min(len(user.Data), 253)]), "?")
+		fields["nai"] = shown(string(user.Data))
 	}
 	m.events.tell(requestAnswered, fields)
+}
+
+// longestName is that of the longest NAI: RFC 4282, section 2.2.
+const longestName = 253
+
+// shown is a name out of a message as an event may have it: anybody may have put
+// anything there.
+func shown(name string) string {
+	return strings.ToValidUTF8(name[:min(len(name), longestName)], "?")
 }
