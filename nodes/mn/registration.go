@@ -51,6 +51,7 @@ type registration struct {
 
 	corrections int
 	fellBack    bool // to MN-AAA, because the home agent did not know our key
+	forAccess   bool // the next Binding Update waits for keys of access authentication
 	duplicate   bool // another has the home address: it must not be used again
 
 	recent [maxUpdateRate]time.Time // when the last ones were sent, the oldest first
@@ -138,7 +139,7 @@ func (m *Machine) abandon() {
 func (m *Machine) register(now time.Time) {
 	r := &m.registration
 	r.abandon()
-	r.attempt, r.corrections, r.fellBack = 0, 0, false
+	r.attempt, r.corrections, r.fellBack, r.forAccess = 0, 0, false, false
 	r.interval = initialAckTimeout
 	if !r.bound {
 		r.interval = firstAckTimeout // the home agent runs DAD first: section 11.8
@@ -439,6 +440,12 @@ func (m *Machine) authFailed(now time.Time, u *update) {
 		r.fellBack = true
 		r.waiting, r.earlier = nil, nil
 		m.transmit(now)
+		return
+	}
+	if u.proof.bootstraps && !r.fellBack && m.authenticateAgain(now) {
+		r.fellBack, r.forAccess = true, true
+		r.waiting, r.earlier = nil, nil
+		r.retryAt, r.held = now.Add(maxAckTimeout), false
 		return
 	}
 	r.retryAt, r.held = time.Time{}, false
