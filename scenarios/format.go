@@ -27,8 +27,11 @@ const (
 	maxTime            = 24 * time.Hour
 )
 
+// lies are what a BSF may be told to say: nodes/session/ub has them.
+var lies = []string{"truth", "mac", "replay", "rspauth", "b-tid", "lifetime", "content-type", "body"}
+
 // verbs are the keys of a step that say what it does.
-var verbs = []string{"attach", "detach", "move", "trace", "link", "traffic", "stop", "start", "restart", "deregister", "register", "revoke", "switch", "exec", "wait", "drop", "hold", "duplicate", "replay", "flood", "nat", "flow", "note", "repeat"}
+var verbs = []string{"attach", "detach", "move", "trace", "link", "traffic", "stop", "start", "restart", "deregister", "register", "revoke", "subscription", "switch", "exec", "wait", "drop", "hold", "duplicate", "replay", "flood", "nat", "lie", "flow", "look", "note", "repeat"}
 
 // format is the table of all that a scenario file may hold. Reading, the schema
 // and the reference page come from it.
@@ -137,6 +140,11 @@ var format = sync.OnceValue(func() *strict.Shape {
 			{Key: "mobile", Required: true, Shape: nodes(), Doc: "The mobile node or nodes."},
 			{Key: "trigger", Shape: strict.Of(strict.Words("a trigger", "administrative", "user-initiated", "access-network", "out-of-sync", "unspecified")), Doc: "Why, of a home agent: administrative, user-initiated, access-network, out-of-sync or unspecified (RFC 5846, section 5.1). Left out: administrative."},
 		}}, Doc: "Takes a mobile node's binding away, from the network's side."},
+		{Key: "subscription", Shape: &strict.Shape{Name: "what an HSS does to whose subscription", Fields: []strict.Field{
+			{Key: "node", Required: true, Shape: name("a home subscriber server", "hss"), Doc: "The HSS."},
+			{Key: "mobile", Required: true, Shape: nodes(), Doc: "The mobile node or nodes."},
+			{Key: "do", Required: true, Shape: strict.Of(strict.Words("what becomes of a subscription", "bar", "allow", "remove")), Doc: "bar: non-3GPP access is barred; the AAA server that serves it is told by a Registration-Termination-Request. allow: it is barred no more. remove: there is none any more, and the AAA server is told too."},
+		}}, Doc: "Changes the subscription of a mobile node at its HSS."},
 		{Key: "switch", Shape: &strict.Shape{Name: "which home agent gives up which mobile node, and to which", Fields: []strict.Field{
 			{Key: "node", Required: true, Shape: name("a home agent", "pgw-1"), Doc: "The home agent that has the mobile node."},
 			{Key: "mobile", Required: true, Shape: nodes(), Doc: "The mobile node or nodes: one a second is told."},
@@ -170,11 +178,16 @@ var format = sync.OnceValue(func() *strict.Shape {
 			{Key: "node", Required: true, Shape: nodes(), Doc: "The node or nodes with role nat."},
 			{Key: "do", Required: true, Shape: strict.Of(strict.Words("what a NAT does", "forget", "renumber", "babble", "behave")), Doc: "forget: it loses all mappings, as when it is switched off and on; who is inside makes new ones by speaking. renumber: so that they have other ports, too. babble: it answers what goes out by UDP with nonsense, in the name of those whom it goes to: chance, broken packets, ICMP errors. behave: no longer."},
 		}}, Doc: "Makes a NAT lose its mappings, or its mind."},
+		{Key: "lie", Shape: &strict.Shape{Name: "a BSF and what it lies about", Fields: []strict.Field{
+			{Key: "node", Required: true, Shape: nodes(), Doc: "The node or nodes with role bsf."},
+			{Key: "about", Required: true, Shape: strict.Of(strict.Words("what a BSF lies about", lies...)), Doc: "mac: the AUTN of its challenges is not the HSS's. replay: it sends a former challenge again, where there is one. rspauth: its last word is not signed. b-tid: it names another challenge. lifetime: what it gives is over. content-type: its last word is text/plain. body: that is longer than any may be. truth: nothing any more."},
+		}}, Doc: "Has a BSF tell mobile nodes a lie from now on."},
 		{Key: "flow", Shape: &strict.Shape{Name: "a flow and where it goes", Fields: []strict.Field{
 			{Key: "node", Required: true, Shape: nodes(), Doc: "The mobile node or nodes."},
 			{Key: "name", Required: true, Shape: name("a flow of the mobile node", "voice"), Doc: "The flow, by its name in the topology."},
 			{Key: "to", Required: true, Shape: name("a link", "wimax"), Doc: "The access that it prefers from now on; the others come after it, in their order."},
 		}}, Doc: "Moves a flow of a mobile node that uses all its accesses to another of them, alone."},
+		{Key: "look", Shape: nodes(), Doc: "Has nodes say what they hold: the event state-told has it. Those that do not run say nothing."},
 		{Key: "note", Shape: strict.Of(strict.Text("a note", 500)), Doc: "Says something to those who watch, and in the report."},
 		{Key: "repeat", Shape: strict.Of(strict.Integer("a number of rounds", 1, 1000)), Doc: "Does the steps beside it so many times."},
 		{Key: "every", For: []string{"repeat"}, Shape: span(), Doc: "How long a round takes. Left out: a round begins when the one before has ended."},

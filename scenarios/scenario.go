@@ -147,6 +147,13 @@ type Revoke struct {
 	Trigger string // of a home agent: RFC 5846, section 5.1, in kebab-case
 }
 
+// Subscription changes the subscriptions of mobile nodes at their HSS.
+type Subscription struct {
+	Node    string // an HSS
+	Mobiles []string
+	Do      string // bar, allow, remove
+}
+
 // Switch has mobile nodes go from one home agent to another.
 type Switch struct {
 	Node    string
@@ -186,27 +193,39 @@ type NAT struct {
 	Do    string // forget; renumber: the next ones have other ports
 }
 
-func (*Trace) Verb() string       { return "trace" }
-func (*Attach) Verb() string      { return "attach" }
-func (*Detach) Verb() string      { return "detach" }
-func (*Move) Verb() string        { return "move" }
-func (*Link) Verb() string        { return "link" }
-func (*Traffic) Verb() string     { return "traffic" }
-func (*Exec) Verb() string        { return "exec" }
-func (a *Aim) Verb() string       { return a.Kind }
-func (*Stop) Verb() string        { return "stop" }
-func (*StopTraffic) Verb() string { return "stop" }
-func (*Start) Verb() string       { return "start" }
-func (*Restart) Verb() string     { return "restart" }
-func (*Deregister) Verb() string  { return "deregister" }
-func (*Register) Verb() string    { return "register" }
-func (*Revoke) Verb() string      { return "revoke" }
-func (*Switch) Verb() string      { return "switch" }
-func (*Wait) Verb() string        { return "wait" }
-func (*Note) Verb() string        { return "note" }
-func (*Flood) Verb() string       { return "flood" }
-func (*NAT) Verb() string         { return "nat" }
-func (*MoveFlow) Verb() string    { return "flow" }
+// Lie has BSFs tell mobile nodes a lie from now on.
+type Lie struct {
+	Nodes []string
+	About string // truth: none
+}
+
+// Look has nodes say what they hold.
+type Look struct{ Nodes []string }
+
+func (*Trace) Verb() string        { return "trace" }
+func (*Attach) Verb() string       { return "attach" }
+func (*Detach) Verb() string       { return "detach" }
+func (*Move) Verb() string         { return "move" }
+func (*Link) Verb() string         { return "link" }
+func (*Traffic) Verb() string      { return "traffic" }
+func (*Exec) Verb() string         { return "exec" }
+func (a *Aim) Verb() string        { return a.Kind }
+func (*Stop) Verb() string         { return "stop" }
+func (*StopTraffic) Verb() string  { return "stop" }
+func (*Start) Verb() string        { return "start" }
+func (*Restart) Verb() string      { return "restart" }
+func (*Deregister) Verb() string   { return "deregister" }
+func (*Register) Verb() string     { return "register" }
+func (*Revoke) Verb() string       { return "revoke" }
+func (*Subscription) Verb() string { return "subscription" }
+func (*Switch) Verb() string       { return "switch" }
+func (*Wait) Verb() string         { return "wait" }
+func (*Note) Verb() string         { return "note" }
+func (*Flood) Verb() string        { return "flood" }
+func (*NAT) Verb() string          { return "nat" }
+func (*Lie) Verb() string          { return "lie" }
+func (*Look) Verb() string         { return "look" }
+func (*MoveFlow) Verb() string     { return "flow" }
 
 // An Expectation is something that must hold of the journal.
 type Expectation struct {

@@ -252,6 +252,8 @@ func (p *parser) action(verb string, v *strict.Value) Action {
 		return &Register{Nodes: p.nodes(v, mobile)}
 	case "revoke":
 		return p.revoke(v)
+	case "subscription":
+		return p.subscription(v)
 	case "switch":
 		return p.switchHomeAgent(v)
 	case "exec":
@@ -299,8 +301,12 @@ func (p *parser) action(verb string, v *strict.Value) Action {
 		return a
 	case "nat":
 		return &NAT{Nodes: p.nodes(v.Get("node"), "nat"), Do: strict.Or(v.Get("do"), "")}
+	case "lie":
+		return &Lie{Nodes: p.nodes(v.Get("node"), "bsf"), About: strict.Or(v.Get("about"), "")}
 	case "flow":
 		return p.moveFlow(v)
+	case "look":
+		return &Look{Nodes: p.nodes(v)}
 	case "note":
 		return &Note{Text: strict.Or(v, "")}
 	}
@@ -427,6 +433,27 @@ func (p *parser) revoke(v *strict.Value) Action {
 		return nil
 	case n.AAA != nil && v.Get("trigger").Good():
 		p.complain(v.Get("trigger"), "leave it out", "%s: an AAA server gives no trigger; the home agent's is administrative", v.Path)
+	}
+	return a
+}
+
+// subscription sees that an HSS has whom it is about.
+func (p *parser) subscription(v *strict.Value) Action {
+	a := &Subscription{Node: p.node(v.Get("node")), Mobiles: p.nodes(v.Get("mobile"), mobile), Do: strict.Or(v.Get("do"), "")}
+	n := p.t.Node(a.Node)
+	switch {
+	case n == nil:
+		return nil // it has been told why
+	case n.HSS == nil:
+		p.complain(v.Get("node"), "name a node with role hss", "%s has the role %s, and keeps no subscriptions", n.Name, n.Role)
+		return nil
+	}
+	for _, name := range a.Mobiles {
+		known := func(s topologies.Subscription) bool { return s.NAI == p.t.Node(name).MobileNode.NAI }
+		if !slices.ContainsFunc(n.HSS.Subscriptions, known) {
+			p.complain(v.Get("mobile"), "name a mobile node that it knows", "%s is no subscriber of %s", name, n.Name)
+			return nil
+		}
 	}
 	return a
 }

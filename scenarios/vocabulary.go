@@ -173,6 +173,14 @@ var fields = sync.OnceValue(func() []field {
 		{"resync", ofBoolean, "whether the card had told its sequence number"},
 		{"resynchronised", ofBoolean, "whether the card had told its sequence number"},
 		{"trigger", ofText, "why a binding is revoked: administrative, out-of-sync and so on"},
+		{"subscribers", ofNumber, "with how many mobiles a home agent has a security association"},
+		{"questions", ofNumber, "how many questions to AAA servers are not answered"},
+		{"sessions", ofNumber, "how many sessions an AAA server has"},
+		{"conversations", ofNumber, "how many authentications have begun and not ended"},
+		{"stations", ofNumber, "how many mobiles an access router has let on"},
+		{"kept", ofNumber, "how many bootstrappings a BSF keeps"},
+		{"bound", ofBoolean, "whether the home agent has acknowledged a binding"},
+		{"waiting", ofBoolean, "whether a Binding Update is not answered yet"},
 	}
 })
 
@@ -415,6 +423,7 @@ var words = sync.OnceValue(func() []word {
 		event("nat-babbles", []string{"nat"}, "a NAT answers with nonsense from now on"),
 		event("nat-behaves", []string{"nat"}, "a NAT no longer answers with nonsense", "sent"),
 		event("nat-renumbered", []string{"nat"}, "a NAT has lost its mappings and has other ports in use", "mappings", "ports"),
+		event("state-told", nil, "a node has said what it holds: the answer to a look", "bindings", "subscribers", "questions", "sessions", "conversations", "stations", "kept", "bound", "waiting"),
 		event("flow-started", nil, "", "flow"),
 		event("flow-stopped", nil, "", "flow"),
 		event("flow-broken", nil, "a connection has ended before it was stopped", "flow", "error"),

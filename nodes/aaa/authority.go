@@ -101,9 +101,12 @@ func (m *Machine) decide(now time.Time, u *update) {
 	}
 	switch m.authority.method.Root() {
 	case bootstrap.OfAccess:
-		if known := m.records.byNAI[r.User]; known != nil {
-			u.found.Access = known.access
+		known := m.records.byNAI[r.User]
+		if known == nil || known.access == nil { // also of a former life of this server: an access has to authenticate the mobile node anew
+			m.refuse(now, u, diameter.UnknownSessionID, "no access has authenticated that user")
+			return
 		}
+		u.found.Access = known.access
 	case bootstrap.OfGBA:
 		m.fetchNAF(now, u)
 		return

@@ -53,6 +53,8 @@ type Counts struct {
 	Results    map[string]int `json:"results"`    // of the answers, by name
 	Peers      []string       `json:"peers"`      // connected now, by Diameter identity
 	Sessions   int            `json:"sessions"`   // that are not over
+
+	Conversations int `json:"conversations"` // authentications that have begun and not ended
 }
 
 // patience is how old a request may be when its turn comes. Older ones are told
@@ -177,7 +179,7 @@ func (m *Machine) SetBusy(busy bool) { m.busy = busy }
 func (m *Machine) Counts() Counts {
 	c := m.counts
 	c.Peers = slices.Clone(c.Peers)
-	c.Sessions = len(m.sessions.open)
+	c.Sessions, c.Conversations = len(m.sessions.open), len(m.eap.open)
 	slices.Sort(c.Peers)
 	return c
 }

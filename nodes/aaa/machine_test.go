@@ -315,7 +315,7 @@ func TestCommandsTellAndAreChecked(t *testing.T) {
 	s.ask(func(r *diameter.MIP6Request) { r.Authenticator[0]++ })
 	v, err := s.m.command(control.Command{Name: "state"})
 	text, _ := json.Marshal(v)
-	want := `{"requests":2,"duplicates":0,"results":{"authentication-rejected":1,"success":1},"peers":["pgw.` + realm + `"],"sessions":1}`
+	want := `{"requests":2,"duplicates":0,"results":{"authentication-rejected":1,"success":1},"peers":["pgw.` + realm + `"],"sessions":1,"conversations":0}`
 	if err != nil || string(text) != want {
 		t.Errorf("%s, %v; want %s", text, err, want)
 	}

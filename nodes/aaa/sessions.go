@@ -21,6 +21,7 @@ const (
 	mostStates    = 4096
 	abortWait     = time.Second
 	abortAttempts = 5
+	leaveTakes    = 5 * time.Second // for home agents to tell a mobile node before an access shuts it out
 )
 
 // A session is one that was authorised here: RFC 5778, section 4.3, has one for
@@ -171,6 +172,7 @@ func (m *Machine) terminate(now time.Time, q *query) {
 	}
 	m.close(s, reason, map[string]any{"cause": r.Cause.String()})
 	m.reply(now, q, &diameter.SessionTerminationAnswer{Session: r.Session, Outcome: diameter.Outcome{Result: diameter.Success}, Identity: m.identity, ProxyInfo: r.ProxyInfo}, diameter.Success)
+	m.abortAccesses(now)
 }
 
 // errNoSession says that there is nothing to revoke.
@@ -197,12 +199,41 @@ func (m *Machine) abortAll(now time.Time, of func(s *session) bool) (n int) {
 	}
 	slices.SortFunc(all, func(a, b *session) int { return cmp.Compare(a.number, b.number) })
 	for _, s := range all {
-		n++
-		s.aborting = true
+		s.aborting, s.again = true, now.Add(leaveTakes)
 		m.sessions.aborting = append(m.sessions.aborting, s)
-		m.abort(now, s)
 	}
-	return n
+	for _, s := range all {
+		if !s.onAccess() {
+			m.abort(now, s)
+		}
+	}
+	m.abortAccesses(now)
+	return len(all)
+}
+
+// onAccess says whether a session is what a mobile node reaches its home agent by.
+func (s *session) onAccess() bool {
+	return s.application == diameter.STa || s.application == diameter.EAP
+}
+
+// owner is whose session it is, whatever it calls itself.
+func (s *session) owner() string { return cmp.Or(imsiOf(s.nai), s.nai) }
+
+// abortAccesses aborts the sessions of accesses that have waited for home agents to
+// take leave of the mobile node: TS 23.402, section 6.5.3. The other way round, what
+// they have to tell it would not get there.
+func (m *Machine) abortAccesses(now time.Time) {
+	busy := map[string]bool{} // subscribers with home agents that have not ended their sessions
+	for _, s := range m.sessions.aborting {
+		if m.sessions.isOpen(s) && !s.onAccess() {
+			busy[s.owner()] = true
+		}
+	}
+	for _, s := range slices.Clone(m.sessions.aborting) {
+		if m.sessions.isOpen(s) && s.onAccess() && s.attempt == 0 && !busy[s.owner()] {
+			m.abort(now, s)
+		}
+	}
 }
 
 // abort sends an Abort-Session-Request.
@@ -215,10 +246,16 @@ func (m *Machine) abort(now time.Time, s *session) {
 		Request: &diameter.AbortSessionRequest{Application: s.application, Session: s.id, Identity: m.identity, DestinationHost: s.host, User: s.nai}}), m.server)
 }
 
-// aborted takes what became of an Abort-Session-Request. A session that the home
-// agent does not know is over as well: RFC 6733, section 8.5.2. One that it has
-// ended is over with its STR, which follows.
+// aborted takes what became of an Abort-Session-Request.
 func (m *Machine) aborted(now time.Time, in diampeer.Done) {
+	m.abortDone(now, in)
+	m.abortAccesses(now)
+}
+
+// abortDone is aborted, for that session alone. One that the home agent does not know
+// is over as well: RFC 6733, section 8.5.2. One that it has ended is over with its
+// STR, which follows.
+func (m *Machine) abortDone(now time.Time, in diampeer.Done) {
 	i := slices.IndexFunc(m.sessions.aborting, func(s *session) bool { return s.asked == in.ID })
 	if i < 0 {
 		return

@@ -9,6 +9,7 @@ import (
 
 	"s2clab/nodes/control"
 	"s2clab/nodes/keys"
+	"s2clab/nodes/session/bootstrap"
 	"s2clab/nodes/session/dot1x"
 	"s2clab/nodes/session/eapaka"
 	"s2clab/nodes/session/usim"
@@ -205,10 +206,25 @@ func (m *Machine) admitted(now time.Time, a *access, o dot1x.Open) {
 	}
 	again := p.open
 	if p.open = true; again {
+		if r := &m.registration; r.forAccess && m.here == a {
+			r.forAccess = false
+			m.transmit(now)
+		}
 		return
 	}
 	m.do(OpenPort{Dev: a.dev})
 	m.begin(now, a)
+}
+
+// authenticateAgain has the access authenticate this node anew, where its keys are
+// made of that and the network does not know them any more; false: they are not.
+func (m *Machine) authenticateAgain(now time.Time) bool {
+	none := bootstrap.Held{NAI: m.cfg.NAI}
+	if m.here == nil || m.here.port == nil || !m.here.port.open || m.security.method.Lacks(&none, now) != bootstrap.AccessKeys {
+		return false
+	}
+	m.supplicate(now, m.here, dot1x.Logon{})
+	return true
 }
 
 // sharedBy takes over what an authentication leaves.

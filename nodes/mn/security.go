@@ -269,8 +269,12 @@ func (s *security) bound(m *Machine, u *update, granted time.Duration) {
 	case u.lifetime == 0 || s.method == nil:
 	case granted < min(s.granted, u.lifetime):
 		// The home agent grants less and less: not the binding ends but the key,
-		// whose lifetime only it and the AAA server know. The next one renews it.
+		// whose lifetime only it and the AAA server know. The next one renews it,
+		// with the bootstrapping that it is made of where that ends as well.
 		s.ending = true
+		if g := s.held.GBA; g != nil && g.Ends.Before(u.sent.Add(u.lifetime)) {
+			s.held.GBA = nil
+		}
 	default:
 		s.granted = max(s.granted, granted)
 	}

@@ -54,12 +54,12 @@ func TestTheWordsThatCouldComeNextAreOffered(t *testing.T) {
 		{"help |sh", []string{"shell"}},
 		{"|super", nil}, // not for people
 		{"run |", scenarios.Shipped()},
-		{"run |lost", []string{"lost-acknowledgement", "lost-answers", "lost-binding-update"}},
+		{"run |lost", []string{"lost-acknowledgement", "lost-answers", "lost-authentication", "lost-binding-update"}},
 		{"run wrong-key |", nil}, // it has the one it takes
 		{"run --repeat |", nil},
-		{"run --repeat 3 |wr", []string{"wrong-key"}},
-		{"run --repeat=3 |wr", []string{"wrong-key"}},
-		{"run --quiet |wr", []string{"wrong-key"}},
+		{"run --repeat 3 |wr", []string{"wrong-k", "wrong-key"}},
+		{"run --repeat=3 |wr", []string{"wrong-k", "wrong-key"}},
+		{"run --quiet |wr", []string{"wrong-k", "wrong-key"}},
 		{"run |--r", []string{"--repeat", "--runs"}},
 		{"run wrong-key |--q", []string{"--quiet"}},
 		{"up |", topologies.Shipped()},
@@ -69,7 +69,7 @@ func TestTheWordsThatCouldComeNextAreOffered(t *testing.T) {
 		{"subscribers import |", nil}, // a file
 		{"completion |", []string{"bash", "zsh", "fish"}},
 		{"check |eps-s", []string{"eps-s2c"}},
-		{"check eps-s2c |wr", []string{"wrong-key"}},
+		{"check eps-s2c |wr", []string{"wrong-k", "wrong-key"}},
 		{"exec ue -- |", nil}, // a program
 		{"link wlan |", []string{"set", "down", "up"}},
 		{"link wlan set |de", []string{"delay="}},

@@ -55,6 +55,8 @@ func (p *Player) do(ctx context.Context, a scenarios.Action) error {
 		return each(a.Nodes, func(node string) error { return p.lab.Ask(node, "register", nil, nil) })
 	case *scenarios.Revoke:
 		return each(a.Mobiles, func(mobile string) error { return p.revoke(a, mobile) })
+	case *scenarios.Subscription:
+		return each(a.Mobiles, func(mobile string) error { return p.subscription(a, mobile) })
 	case *scenarios.Switch:
 		return each(a.Mobiles, func(mobile string) error { return p.switchHomeAgent(a, mobile) })
 	case *scenarios.Wait:
@@ -67,6 +69,10 @@ func (p *Player) do(ctx context.Context, a scenarios.Action) error {
 		return each(a.Nodes, func(node string) error {
 			return p.lab.Ask(node, "flow", control.MoveFlow{Flow: a.Name, Link: a.To}, nil)
 		})
+	case *scenarios.Lie:
+		return each(a.Nodes, func(node string) error { return p.lab.Ask(node, "lie", map[string]any{"about": a.About}, nil) })
+	case *scenarios.Look:
+		return each(a.Nodes, p.look)
 	case *scenarios.NAT:
 		return each(a.Nodes, func(node string) error { return p.lab.Ask(node, a.Do, nil, nil) })
 	}
@@ -176,6 +182,21 @@ func (p *Player) revoke(a *scenarios.Revoke, mobile string) error {
 		return p.lab.Ask(a.Node, "revoke", map[string]any{"nai": m.NAI}, nil)
 	}
 	return p.lab.Ask(a.Node, "revoke", map[string]any{"nai": m.NAI, "home-address": m.HomeAddress, "trigger": a.Trigger}, nil)
+}
+
+// subscription has an HSS change what it knows of a mobile.
+func (p *Player) subscription(a *scenarios.Subscription, mobile string) error {
+	t := p.scenario.Topology
+	for _, s := range t.Node(a.Node).HSS.Subscriptions {
+		if s.NAI != t.Node(mobile).MobileNode.NAI {
+			continue
+		}
+		if a.Do == "remove" {
+			return p.lab.Ask(a.Node, "remove", map[string]any{"imsi": s.IMSI}, nil)
+		}
+		return p.lab.Ask(a.Node, "bar", map[string]any{"imsi": s.IMSI, "barred": a.Do == "bar"}, nil)
+	}
+	return fmt.Errorf("%s is no subscriber of %s", mobile, a.Node)
 }
 
 // switchHomeAgent has a home agent send a mobile to another.
