@@ -45,6 +45,7 @@ func (r *reading) readNames() {
 		f := fields(m.Fields)
 		if n := r.net.nodes[m.From]; n != nil && n.MobileNode != nil {
 			r.call(m.From, f.text("identity")) // pseudonyms too
+			r.call(m.From, f.text("nai"))      // and a B-TID that nobody has given out
 		}
 		if who := r.about(m); who != "" {
 			r.call(who, f.text("session"))

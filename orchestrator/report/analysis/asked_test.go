@@ -192,6 +192,20 @@ func TestTheBoundOfGBAHasUbAndWhoeverIsAsked(t *testing.T) {
 	wantTerms(t, s.analysis(), want)
 }
 
+func TestANameThatAMobileGivesItselfInABindingUpdateIsKnown(t *testing.T) {
+	const own = "ZGVyaXZlZA==@aaa.lab.test"
+	s := eps(t)
+	s.handsOver()
+	s.tell(1154, "ue", "binding-update-sent", map[string]any{"seq": 1.0, "care-of": "2001:db8:200::9", "auth": "mn-ha"})
+	s.packet(1154, 1157, "binding-update", "wlan", "ue", "wlan-gw", map[string]any{"seq": 1.0, "nai": own})
+	s.packet(1157, 1167, "binding-update", "core", "wlan-gw", "pgw", map[string]any{"seq": 1.0, "nai": own, "src": "ue", "dst": "wlan-gw"})
+	s.asks(1167, 0, "bootstrapping-info", "pgw", "aaa", own)
+	s.bound(1200, 1)
+	if h := wantTerms(t, s.analysis(), with(map[string]time.Duration{"AAA request and answer": 20})); h.AAA != 10 {
+		t.Errorf("%d messages between servers, want 10", h.AAA)
+	}
+}
+
 func TestTheBoundOfAChallengeHasTwoRounds(t *testing.T) {
 	s := eps(t)
 	s.handsOver()
