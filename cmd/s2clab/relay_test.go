@@ -28,11 +28,16 @@ type relayNode struct {
 // said names the file with what freeDiameter has said.
 func (r *relayNode) said() string { return strings.TrimSuffix(r.conf, ".conf") + ".log" }
 
-// start starts freeDiameter, and waits until it has a connection with everybody.
+// start starts freeDiameter. The longer it is not there, the less often it is looked for.
 func (r *relayNode) start() {
 	r.p.t.Helper()
 	r.lives++
 	r.process = r.p.start("exec", "--lab", r.lab, r.node, "--", "sh", "-c", fmt.Sprintf("exec freeDiameterd -c %s >>%s 2>&1", r.conf, r.said()))
+}
+
+// connects waits until it has a connection with everybody.
+func (r *relayNode) connects() {
+	r.p.t.Helper()
 	r.p.await(r.host+" has connected with "+r.server, func() bool {
 		said, _ := os.ReadFile(r.said())
 		return strings.Count(string(said), "-> 'STATE_OPEN'\t'"+r.server+"'") == r.lives
@@ -101,6 +106,9 @@ func TestFreeDiameterRelaysAllThatALabAsks(t *testing.T) {
 			r.process.ended()
 		}
 	})
+	for _, r := range relays {
+		r.connects()
+	}
 
 	file := p.file("core.pcapng")
 	live := p.start("capture", "--lab", lab, "-w", file, "core")
@@ -127,6 +135,9 @@ func TestFreeDiameterRelaysAllThatALabAsks(t *testing.T) {
 	}
 	for _, r := range relays {
 		r.start()
+	}
+	for _, r := range relays {
+		r.connects()
 	}
 	p.must("move", "--lab", lab, "ue", "wimax")
 	log.await(1, "wimax-gw", "station-admitted", map[string]any{"method": "eap-aka"})

@@ -366,6 +366,10 @@ func TestWhatARelayDiedWithIsAskedAgainAndServedOnceByAAAServerAndHSS(t *testing
 		t.Errorf("answers came by %q, want two by the second relay", by)
 	}
 	aaa.await("message-ignored", map[string]any{"reason": "duplicate-request", "peer": second.host})
+	const again = "Flags: 0xD0 (RP-T)" // as freeDiameter writes the flags of a message
+	if strings.Contains(first.log(), again) || !strings.Contains(second.log(), again) {
+		t.Error("want the T bit in a request by the second relay alone")
+	}
 	aaa.await("eap-authenticated", map[string]any{"identity": "permanent", "method": "eap-aka-prime"})
 	var counts struct {
 		Vectors int
