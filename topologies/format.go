@@ -88,6 +88,7 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "nat-keepalive", For: ha, Shape: strict.Of(span("110s", time.Second, time.Hour)), Doc: "How often a mobile behind a NAT is told to refresh its binding, in whole seconds. Left out: 110s (RFC 5555, section 6)."},
 		{Key: "multiple-care-of", For: ha, Shape: strict.Of(strict.Boolean()), Doc: "Whether mobiles may bind several care-of addresses at once (RFC 5648), and flows to them (RFC 6089); false refuses that with status 166. Left out: true."},
 		{Key: "aaa-timeout", For: []string{"ha", "router"}, Shape: strict.Of(span("2s", 10*time.Millisecond, 5*time.Minute)), Doc: "How long it waits for an answer from one AAA server. Left out: 2s."},
+		{Key: "radius-secret", For: ha, Shape: strict.Of(keyScalar(16, 64)), Doc: "In the profiles 3gpp2 and wimax, its own copy of the secret that it shares with AAA servers (RFC 2865, section 3). Left out: the one that they have, so write it only to make them differ."},
 
 		{Key: "preference", For: ha, Shape: strict.Of(strict.Integer("a preference", 0, 65535)), Doc: "How much it is preferred to others of its home link, in Router Advertisements (RFC 6275, section 7.4) and in the DNS: more is better. Left out: 0."},
 		{Key: "beside", For: ha, Shape: strict.Of(reference("a node with role ha", "pgw-1")), Doc: "The home agent whose home prefixes it serves too, on the same home links, so that a mobile node can be switched from one to the other (RFC 5142). Left out: none."},

@@ -197,6 +197,7 @@ func (r *resolver) resolve(root *strict.Value) {
 	r.routes()
 	r.reachable()
 	r.keys()
+	r.secrets()
 	r.subscriptions()
 	r.finish()
 }

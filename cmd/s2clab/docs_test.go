@@ -29,7 +29,7 @@ const repo = "../.."
 
 // pages are those whose commands are typed, in the order in which a newcomer
 // reads them: what one has made, the next may use.
-var pages = []string{"README.md", "docs/commands.md", "docs/journal.md", "docs/results.md", "docs/topology.md", "docs/scenario.md", "docs/scenarios.md", "docs/home-agents.md", "docs/architecture.md", "docs/conformance.md"}
+var pages = []string{"README.md", "docs/commands.md", "docs/journal.md", "docs/results.md", "docs/topology.md", "docs/scenario.md", "docs/scenarios.md", "docs/home-agents.md", "docs/hss.md", "docs/bootstrapping.md", "docs/architecture.md", "docs/conformance.md"}
 
 func page(t *testing.T, name string) string {
 	t.Helper()
@@ -115,7 +115,9 @@ func TestTheCommandsOfThePagesDoWhatThePagesShow(t *testing.T) {
 	dir := treeCopy(t)
 	t.Cleanup(func() {
 		run(func() error {
-			exec.Command("s2clab", "down", "eps-s2c").Run() // is up where a page went wrong
+			for _, lab := range []string{"eps-s2c", "eps-trusted"} {
+				exec.Command("s2clab", "down", lab).Run() // is up where a page went wrong
+			}
 			return nil
 		})
 	})

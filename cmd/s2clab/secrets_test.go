@@ -35,6 +35,20 @@ func (s *secret) spellings() []string {
 	return append(all, strings.ReplaceAll(fmt.Sprintf("% x", s.value), " ", ":"))
 }
 
+// carried are AVPs that carry keys, as their headers begin: RFC 6733, section 4.1.
+var carried = []struct {
+	what   string
+	header []byte
+	octets int
+}{
+	{"MN-HA key of the AAA server", []byte{0, 0, 1, 0x57, 0x40, 0, 0, 24}, 16}, // MIP-Session-Key
+	{"MSK", []byte{0, 0, 1, 0xd0, 0x40, 0, 0, 72}, 64},                         // EAP-Master-Session-Key
+	{"CK", []byte{0, 0, 2, 0x71, 0xc0, 0, 0, 28, 0, 0, 0x28, 0xaf}, 16},        // Confidentiality-Key
+	{"IK", []byte{0, 0, 2, 0x72, 0xc0, 0, 0, 28, 0, 0, 0x28, 0xaf}, 16},        // Integrity-Key
+	{"XRES", []byte{0, 0, 2, 0x62, 0xc0, 0, 0, 20, 0, 0, 0x28, 0xaf}, 8},       // SIP-Authorization
+	{"Ks_NAF", []byte{0, 0, 1, 0x95, 0xc0, 0, 0, 44, 0, 0, 0x28, 0xaf}, 32},    // ME-Key-Material
+}
+
 // secretsOf are the keys that a topology holds, and those that a run's AAA server
 // has handed out, which its capture has.
 func secretsOf(t *testing.T, dir string) (all []secret) {
@@ -59,11 +73,15 @@ func secretsOf(t *testing.T, dir string) (all []secret) {
 		}
 		if h := n.HomeAgent; h != nil {
 			add("replication key of "+n.Name, h.ReplicationKey)
+			add("RADIUS secret of "+n.Name, h.RADIUSSecret)
 			for _, a := range h.Associations {
 				add("MN-HA key of "+a.NAI, a.Key)
 			}
 		}
 		if n.AAA != nil {
+			for _, c := range n.AAA.Clients {
+				add("RADIUS secret for "+c.Node, c.Secret)
+			}
 			for _, s := range n.AAA.Subscribers {
 				add("MN-AAA key of "+s.NAI, s.MNAAAKey)
 				add("MN-HA key of "+s.NAI, s.MNHAKey)
@@ -81,14 +99,16 @@ func secretsOf(t *testing.T, dir string) (all []secret) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	header := []byte{0, 0, 1, 0x57, 0x40, 0, 0, 24} // MIP-Session-Key, 16 octets: RFC 4004, section 9.8
-	for rest := packets; ; {
-		at := bytes.Index(rest, header)
-		if at < 0 || at+24 > len(rest) {
-			break
+	for _, c := range carried {
+		for rest := packets; ; {
+			at := bytes.Index(rest, c.header)
+			end := at + len(c.header) + c.octets
+			if at < 0 || end > len(rest) {
+				break
+			}
+			add(c.what, rest[end-c.octets:end])
+			rest = rest[end:]
 		}
-		add("MN-HA key of the AAA server", rest[at+8:at+24])
-		rest = rest[at+24:]
 	}
 	return all
 }
@@ -204,5 +224,41 @@ func TestNoFileOfARunHasAKeyUnlessKeysAreToBeShown(t *testing.T) {
 	out, errs, status := p.run("keys", open.dir)
 	if status != 0 || out != "" || !strings.Contains(errs, "no node of this run told of a key: nothing is authenticated with security.integrity none") {
 		t.Errorf("of a run without keys: exit status %d\n%s%s", status, out, errs)
+	}
+}
+
+// attaching is a short run in which a card authenticates its mobile node.
+const attaching = `scenario: attaching
+topology: eps-trusted
+steps:
+  - {at: 0s, attach: {node: ue, link: lte}}
+  - {at: 1s, move: {node: ue, to: wlan, gap: 50ms}}
+  - {at: 3s, stop: all}
+expect:
+  - {saw: bound, node: ue, link: wlan}
+`
+
+func TestNoFileOfARunHasWhatACardOrAServerHasMade(t *testing.T) {
+	needLabs(t)
+	t.Parallel()
+	turn(t)
+	p := newPerson(t)
+	file := p.write("attaching.yaml", attaching)
+	for method, want := range map[string][]string{
+		"mip-options": {"K of ue", "OPc of ue", "MSK", "CK", "IK", "XRES", "MN-HA key of the AAA server"},
+		"gba":         {"K of ue", "OPc of ue", "MSK", "CK", "IK", "XRES", "Ks_NAF"},
+	} {
+		run := p.play(file, "--set", "security.bootstrap="+method)
+		run.held(t)
+		secrets := secretsOf(t, run.dir)
+		for _, what := range want {
+			if !slices.ContainsFunc(secrets, func(s secret) bool { return s.what == what }) {
+				t.Errorf("%s: there is no %s to look for", method, what)
+			}
+		}
+		run.said += p.must("keys", run.dir)
+		if told := run.tells(t, secrets); len(told) > 0 {
+			t.Errorf("%s:\n%s", method, strings.Join(told, "\n"))
+		}
 	}
 }

@@ -40,6 +40,7 @@ const (
 	flowBindingChanged
 	discoveryAnswered
 	keyMade
+	serviceAuthorized
 	eventKinds
 )
 
@@ -69,6 +70,7 @@ var eventNames = [eventKinds]string{
 	flowBindingChanged:  "flow-bound",
 	discoveryAnswered:   "home-agent-discovery-answered",
 	keyMade:             "key-made",
+	serviceAuthorized:   "service-authorized",
 }
 
 // events counts what was told in the second that began at since.

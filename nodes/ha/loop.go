@@ -178,6 +178,8 @@ func actionName(o Output) string {
 		return "unwatch-address"
 	case AnswerAbort:
 		return "answer-abort"
+	case AuthorizeService:
+		return "authorize-service"
 	case TerminateSession:
 		return "terminate-session"
 	case Keep:

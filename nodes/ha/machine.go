@@ -44,6 +44,8 @@ type Machine struct {
 	timestamps     bool // policy: a timestamp is mandatory
 	asks           bool // an AAA can be asked
 	fetches        bool // and for the keys of MN-HA options that are not known
+	authorizes     bool // then an AAA server is asked over S6b
+	perBinding     bool // associations end with the bindings that they came for
 	revoking       control.Revocation
 	multihoming    bool // several care-of addresses at once are permitted
 
@@ -145,7 +147,8 @@ func New(cfg *control.Config) (*Machine, error) {
 		if err != nil {
 			return nil, err
 		}
-		m.fetches = method.Keeper != nil
+		m.fetches, m.perBinding = method.Keeper != nil, method.PerBinding
+		m.authorizes = m.fetches && len(h.AAA) > 0 // of those that are asked by RADIUS there is none here
 	}
 	for i := range cfg.Interfaces {
 		m.addInterface(&cfg.Interfaces[i])
@@ -164,7 +167,9 @@ func methodOf(h *control.HomeAgent) (bootstrap.Method, error) {
 }
 
 // asksSomebody says whether there is an AAA server or a BSF to ask.
-func asksSomebody(h *control.HomeAgent) bool { return len(h.AAA) > 0 || h.BSF != nil }
+func asksSomebody(h *control.HomeAgent) bool {
+	return len(h.AAA) > 0 || len(h.RADIUS) > 0 || h.BSF != nil
+}
 
 func (m *Machine) addInterface(in *control.Interface) {
 	link := homeLink{dev: in.Name}
@@ -226,6 +231,8 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 		m.failed(now, in)
 	case SessionAborted:
 		m.aborted(now, in)
+	case ServiceAuthorized:
+		m.serviceAuthorized(now, in)
 	case SessionTerminated:
 		m.terminated(now, in)
 	default:

@@ -77,6 +77,28 @@ func (m *Machine) Put(s store.Subscriber) ([]Output, error) {
 	return nil, nil
 }
 
+// Import puts records that store.Parse has read: each as Put does, and its sequence
+// number where the file has one. Who serves a subscriber is what this server knows
+// better than a file: that stays, except as Put has it. It is for within a Batch of
+// the store, which keeps all of it or nothing.
+func (m *Machine) Import(records []store.Record) (out []Output, err error) {
+	for i := range records {
+		r := &records[i]
+		told, err := m.Put(r.Subscriber)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, told...)
+		if r.SQN == nil {
+			continue
+		}
+		if err := m.store.SetSQN(r.Subscriber.IMSI, *r.SQN); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 // Remove takes a subscriber away, and tells whoever serves it.
 func (m *Machine) Remove(imsi string) ([]Output, error) {
 	held, err := m.store.Registration(imsi)

@@ -3,7 +3,6 @@ package hss
 import (
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -281,48 +280,6 @@ func (s *server) naiOf(user string) string {
 		return nai
 	}
 	return user
-}
-
-// command does what the lab asks: state tells Counts; bar {imsi, barred} changes
-// whether a subscriber may use non-3GPP access, and remove {imsi} ends its
-// subscription: both are told to the AAA server that serves it.
-func (s *server) command(now time.Time, c control.Command) (value any, out []diampeer.Output, err error) {
-	var args struct {
-		IMSI   string `json:"imsi"`
-		Barred bool   `json:"barred"`
-	}
-	switch c.Name {
-	case "state":
-		return s.counts, nil, nil
-	case "bar", "remove":
-		if err := json.Unmarshal(c.Args, &args); err != nil || args.IMSI == "" {
-			return nil, nil, fmt.Errorf("%s: want {imsi: ...}", c.Name)
-		}
-	default:
-		return nil, nil, fmt.Errorf("an HSS has no command %q: want state, bar or remove", c.Name)
-	}
-	var told []Output
-	failed := s.machine.store.Batch(func() {
-		if c.Name == "remove" {
-			told, err = s.machine.Remove(args.IMSI)
-			return
-		}
-		var held *store.Subscriber
-		if held, err = s.machine.store.Subscriber(args.IMSI); err == nil {
-			changed := *held
-			changed.BarredNon3GPP = args.Barred
-			told, err = s.machine.Put(changed)
-		}
-	})
-	if err = errors.Join(err, failed); err != nil {
-		return nil, nil, err
-	}
-	for _, o := range told {
-		s.asks++
-		s.asked[s.asks] = o
-		out = append(out, s.did(now, s.peers.Step(now, diampeer.Ask{ID: s.asks, Request: s.front.Request(o)}), nil)...)
-	}
-	return map[string]int{"told": len(told)}, out, nil
 }
 
 // done takes what became of a request of this server's own.

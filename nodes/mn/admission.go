@@ -233,6 +233,7 @@ func (m *Machine) barred(now time.Time, a *access, reason string) {
 	a.port.open = false
 	m.do(ShutPort{Dev: a.dev})
 	if reason != "link-down" {
+		m.stopDHCP(now, a)
 		m.event("access-shut", map[string]any{"link": a.link, "reason": reason})
 		m.end(now, a)
 	}

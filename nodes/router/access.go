@@ -69,7 +69,17 @@ type admission struct {
 	nai             string
 	method          eap.Type
 	since, until    time.Time // until: zero: no end was told
+	standing        standing
 }
+
+// A standing is what can be done with a session besides ending it.
+type standing int
+
+const (
+	good   standing = iota // it can be authorised again
+	torn                   // an authentication in it was broken off: the next is in another session (RFC 4072, section 2.8.5)
+	unheld                 // the server does not know it any more, or is out of reach
+)
 
 // New makes the Machine of a configuration, which has AAA servers and links that
 // authenticate. The time is that of the start: Origin-State-Id grows with it (RFC
@@ -183,6 +193,7 @@ func (m *Machine) pass(now time.Time, l *link, out []dot1x.Output) {
 			m.bar(now, l, o)
 			barred = append(barred, o.Station)
 		case dot1x.Abandon:
+			m.breakOff(l, o.Station)
 			m.endConversation(l, o.Station)
 		case dot1x.Failed:
 			s := l.stations[o.Station]
@@ -207,6 +218,14 @@ func (l *link) station(mac [6]byte) *station {
 		l.stations[mac] = s
 	}
 	return s
+}
+
+// breakOff takes note that the server of a conversation still waits for the station.
+func (m *Machine) breakOff(l *link, mac [6]byte) {
+	s := l.stations[mac]
+	if s != nil && s.conversation != nil && s.admission != nil && s.conversation.session == s.admission.session {
+		s.admission.standing = torn
+	}
 }
 
 // endConversation forgets a conversation. An answer that still comes is late.
@@ -244,8 +263,12 @@ func (m *Machine) admit(now time.Time, l *link, o dot1x.Authorize) {
 	s.conversation, s.admission = nil, a
 	if before != nil {
 		a.since = before.since
-		if before.session != a.session { // its server did not know it any more
+		switch {
+		case before.session == a.session:
+		case before.standing == unheld:
 			delete(m.sessions, before.session)
+		default:
+			m.terminate(now, before.session, before.server, before.nai, diameter.Administrative)
 		}
 	}
 	m.sessions[a.session] = s

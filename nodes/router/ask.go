@@ -37,7 +37,7 @@ func (m *Machine) toServer(now time.Time, l *link, o dot1x.ToServer) {
 	if o.First {
 		identity, err := identityOf(o.EAP)
 		s.conversation = &conversation{number: o.Conversation, identity: identity, began: now}
-		if a := s.admission; a != nil { // RFC 6733, section 8.1: the session goes on
+		if a := s.admission; a != nil && a.standing == good { // RFC 6733, section 8.1: the session goes on
 			s.conversation.session, s.conversation.server = a.session, a.server
 		}
 		if err != nil {
@@ -125,6 +125,7 @@ func (m *Machine) answered(now time.Time, in AAAAnswered) {
 	case answer == nil && c.lost(in.Outcome.Reason), answer != nil && c.lost(answer.Result.String()):
 		// The server has forgotten the session, or is gone: begin another. The
 		// station, which is on the link, need not know.
+		s.admission.standing = unheld
 		c.session, c.server = "", ""
 		m.ask(now, s, c)
 	case answer == nil:

@@ -64,6 +64,7 @@ func commands() []command {
 		{name: "shell", args: "NODE", summary: "a shell in a node", run: (*Program).shell},
 		{name: "link", args: "[LINK [set KEY=VALUE... | down | up]]", summary: "look at links and change them", run: (*Program).link},
 		{name: "move", args: "NODE LINK", summary: "hand a mobile over to another link", run: (*Program).move},
+		{name: "subscribers", args: "import FILE | export", summary: "put subscribers into the store of an HSS, or print them", run: (*Program).subscribers},
 		{name: "capture", args: "[LINK...]", summary: "packets of links, live, as pcapng; of all where none is named", run: (*Program).capture},
 		{name: "down", args: "[LAB...]", summary: "take a lab down", run: (*Program).down},
 		{name: "check", args: "FILE...", summary: "say what is wrong with topologies and scenarios", run: (*Program).check},

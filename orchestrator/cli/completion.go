@@ -176,6 +176,9 @@ var arguments = map[string]func(*typedLine) []candidate{
 	"down": func(l *typedLine) []candidate {
 		return slices.DeleteFunc(labs(), func(c candidate) bool { return slices.Contains(l.args, c.word) })
 	},
+	"subscribers": func(l *typedLine) []candidate {
+		return l.first([]candidate{{"import", "put the subscribers of a file into a store"}, {"export", "print the subscribers of a store"}})
+	},
 	"link":       (*typedLine).linkWords,
 	"move":       (*typedLine).moveWords,
 	"completion": func(l *typedLine) []candidate { return l.first(words("shell", shells)) },
@@ -224,6 +227,8 @@ func (l *typedLine) valuesOf(name string) []candidate {
 		return words("form", []string{"svg", "dot", "mermaid"})
 	case "from":
 		return l.nodes()
+	case "node":
+		return slices.DeleteFunc(l.nodes(), func(c candidate) bool { return c.what != "hss" })
 	}
 	return nil
 }

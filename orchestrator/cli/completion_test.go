@@ -65,8 +65,10 @@ func TestTheWordsThatCouldComeNextAreOffered(t *testing.T) {
 		{"up |", topologies.Shipped()},
 		{"graph --format |", []string{"svg", "dot", "mermaid"}},
 		{"schema |s", []string{"subscribers", "scenario"}},
+		{"subscribers |", []string{"import", "export"}},
+		{"subscribers import |", nil}, // a file
 		{"completion |", []string{"bash", "zsh", "fish"}},
-		{"check |eps", []string{"eps-s2c"}},
+		{"check |eps-s", []string{"eps-s2c"}},
 		{"check eps-s2c |wr", []string{"wrong-key"}},
 		{"exec ue -- |", nil}, // a program
 		{"link wlan |", []string{"set", "down", "up"}},

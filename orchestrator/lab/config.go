@@ -219,6 +219,12 @@ func homeAgent(t *topologies.Topology, ha string, h *topologies.HomeAgent) *cont
 		}
 	}
 	c.AAA = authorities(t, ha, h.AAA)
+	if len(h.RADIUSSecret) > 0 {
+		for _, p := range c.AAA {
+			c.RADIUS = append(c.RADIUS, control.RADIUSPeer{Host: p.Host, Address: netip.AddrPortFrom(p.Address.Addr(), portRADIUS), Secret: h.RADIUSSecret})
+		}
+		c.AAA = nil
+	}
 	c.BSF = bsfPeer(t, ha, h.BSF)
 	for _, a := range h.Associations {
 		c.Associations = append(c.Associations, control.Association(a))
@@ -333,6 +339,9 @@ func aaa(t *topologies.Topology, n *topologies.Node) *control.AAA {
 		Timeout:     n.AAA.HSSTimeout,
 		Security:    security(t),
 	}
+	if len(n.AAA.Clients) > 0 {
+		c.RADIUS = radius(t, n)
+	}
 	c.BSF = bsfPeer(t, n.Name, n.AAA.BSF)
 	c.HSS = homeServers(t, n.Name, n.AAA.HSS)
 	for _, s := range n.AAA.Subscribers {
@@ -343,6 +352,29 @@ func aaa(t *topologies.Topology, n *topologies.Node) *control.AAA {
 		c.Subscribers = append(c.Subscribers, subscriber)
 	}
 	return c
+}
+
+// portRADIUS is where an AAA server is asked by RADIUS: UDP; RFC 2865, section 3.
+const portRADIUS = 1812
+
+// radius is how an AAA server is asked by home agents, each from all its addresses.
+func radius(t *topologies.Topology, n *topologies.Node) *control.RADIUSServer {
+	r := &control.RADIUSServer{Listen: listen(n, portRADIUS)}
+	for _, client := range n.AAA.Clients {
+		node := t.Node(client.Node)
+		h := node.HomeAgent
+		if h.StandbyFor != "" { // it is the other, once it serves
+			h = t.Node(h.StandbyFor).HomeAgent
+		}
+		c := control.RADIUSClient{Host: h.Host, Secret: client.Secret, HomeAgent: h.Address}
+		for _, i := range node.Interfaces {
+			for _, p := range i.Addresses {
+				c.Addresses = append(c.Addresses, netip.PrefixFrom(p.Addr(), p.Addr().BitLen()))
+			}
+		}
+		r.Clients = append(r.Clients, c)
+	}
+	return r
 }
 
 // listen is where a server of a node is to be reached: at all its addresses.

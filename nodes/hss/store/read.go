@@ -14,8 +14,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// mostOctets is the length of the longest file that is read.
-const mostOctets = 64 << 20
+// MostOctets is the length of the longest file that Parse reads.
+const MostOctets = 64 << 20
 
 // A reader walks a YAML file and gathers what is wrong with it. What it returns
 // where something is wrong is of no use but to go on looking.
@@ -26,8 +26,8 @@ type reader struct {
 
 // root parses data, which must be one document with keys; nil where it is not.
 func (r *reader) root(data []byte) *yaml.Node {
-	if len(data) > mostOctets {
-		r.fail(0, "is it the right file?", "has %d octets, which is more than the %d that are read", len(data), mostOctets)
+	if len(data) > MostOctets {
+		r.fail(0, "is it the right file?", "has %d octets, which is more than the %d that are read", len(data), MostOctets)
 		return nil
 	}
 	root, err := parseYAML(data)
