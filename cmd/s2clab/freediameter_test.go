@@ -99,9 +99,10 @@ func wantNoComplaint(t *testing.T, log string) map[string]int {
 
 // The numbers of applications.
 const (
-	mip6a = "8"
-	sta   = "16777250"
-	swx   = "16777265"
+	eapApplication = "5"
+	mip6a          = "8"
+	sta            = "16777250"
+	swx            = "16777265"
 )
 
 // outline is a log of freeDiameter's without what is in messages.

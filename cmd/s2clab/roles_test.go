@@ -246,6 +246,19 @@ type grant struct {
 	msk    []byte
 }
 
+// granted reads what became of a Diameter-EAP-Request.
+func granted(t *testing.T, o diampeer.Outcome) grant {
+	t.Helper()
+	if o.Message == nil {
+		t.Fatalf("outcome %+v", o)
+	}
+	a, err := diameter.ParseDiameterEAPAnswer(o.Message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return grant{result: uint32(a.Result), host: a.Host, eap: a.EAP, msk: a.MSK}
+}
+
 // authenticate proves by EAP who the subscriber is: ask gives a packet to whoever
 // carries it to the AAA server, which is at first any, and then the host that has
 // answered.
@@ -304,7 +317,7 @@ func TestWhatARelayDiedWithIsAskedAgainAndServedOnceByAAAServerAndHSS(t *testing
 	identity := diameter.Identity{Host: "gw.access.example", Realm: "access.example", State: 1}
 	told, aborts := make(chan string, 100), make(chan diampeer.Deliver, 1)
 	client, err := host.NewDiameterClient(diampeer.ClientOptions{
-		Local: diampeer.Local{Identity: identity, Applications: []diameter.Application{diameter.STa}, Watchdog: time.Minute, Rand: rand.New(rand.NewPCG(1, 2)),
+		Local: diampeer.Local{Identity: identity, Applications: []diameter.Application{diameter.STa, diameter.EAP}, Watchdog: time.Minute, Rand: rand.New(rand.NewPCG(1, 2)),
 			Serves: []diampeer.Service{{Application: diameter.STa, Command: diameter.AbortSession}}},
 		Servers: []diampeer.Remote{
 			{Host: first.host, Realm: homeRealm, Address: wire(t, first.listens(), diameter.DiameterEAP, first.kill)},
@@ -344,14 +357,7 @@ func TestWhatARelayDiedWithIsAskedAgainAndServedOnceByAAAServerAndHSS(t *testing
 		o := ask(&diameter.DiameterEAPRequest{Application: diameter.STa, Session: session, Identity: identity, DestinationRealm: homeRealm, DestinationHost: host,
 			User: "6" + chainIMSI + "@" + naiRealm, Type: diameter.AuthorizeAuthenticate, EAP: packet, AccessNetwork: "WLAN"})
 		by = append(by, o.Peer)
-		if o.Message == nil {
-			t.Fatalf("outcome %+v", o)
-		}
-		a, err := diameter.ParseDiameterEAPAnswer(o.Message)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return grant{result: uint32(a.Result), host: a.Host, eap: a.EAP, msk: a.MSK}
+		return granted(t, o)
 	})
 	if got.result != uint32(diameter.Success) || got.host != "aaa."+homeRealm || string(got.msk) != string(did.Keys.MSK[:]) {
 		t.Errorf("result %d of %s, with the key of the peer: %v", got.result, got.host, string(got.msk) == string(did.Keys.MSK[:]))
@@ -360,6 +366,10 @@ func TestWhatARelayDiedWithIsAskedAgainAndServedOnceByAAAServerAndHSS(t *testing
 		t.Errorf("answers came by %q, want two by the second relay", by)
 	}
 	aaa.await("message-ignored", map[string]any{"reason": "duplicate-request", "peer": second.host})
+	const again = "Flags: 0xD0 (RP-T)" // as freeDiameter writes the flags of a message
+	if strings.Contains(first.log(), again) || !strings.Contains(second.log(), again) {
+		t.Error("want the T bit in a request by the second relay alone")
+	}
 	aaa.await("eap-authenticated", map[string]any{"identity": "permanent", "method": "eap-aka-prime"})
 	var counts struct {
 		Vectors int
@@ -367,6 +377,19 @@ func TestWhatARelayDiedWithIsAskedAgainAndServedOnceByAAAServerAndHSS(t *testing
 	}
 	if err := hss.node.Ask("state", nil, &counts); err != nil || counts.Vectors != 1 || counts.Results["success"] != 2 {
 		t.Errorf("the HSS has given %+v, %v; want one vector and one profile", counts, err)
+	}
+
+	// The application of RFC 4072 freeDiameter knows to its last AVP.
+	plain := identity.Host + ";1;2"
+	got, did = authenticate(t, eap.TypeAKA, "0", func(packet []byte, host string) grant {
+		return granted(t, ask(&diameter.DiameterEAPRequest{Application: diameter.EAP, Session: plain, Identity: identity, DestinationRealm: naiRealm, DestinationHost: host,
+			User: chainNAI, Type: diameter.AuthorizeAuthenticate, EAP: packet}))
+	})
+	if got.result != uint32(diameter.Success) || string(got.msk) != string(did.Keys.MSK[:]) {
+		t.Errorf("result %d, with the key of the peer: %v", got.result, string(got.msk) == string(did.Keys.MSK[:]))
+	}
+	if o := ask(&diameter.SessionTerminationRequest{Application: diameter.EAP, Session: plain, Identity: identity, DestinationRealm: homeRealm, DestinationHost: got.host, User: chainNAI, Cause: diameter.Logout}); o.Result != diameter.Success {
+		t.Errorf("outcome %+v", o)
 	}
 
 	if err := hss.node.Ask("remove", map[string]any{"imsi": chainIMSI}, nil); err != nil {
@@ -392,7 +415,10 @@ func TestWhatARelayDiedWithIsAskedAgainAndServedOnceByAAAServerAndHSS(t *testing
 	}
 	aaa.await("session-closed", map[string]any{"session": session, "reason": "aborted"})
 	for _, r := range []*loopbackRelay{inner, first, second} {
-		wantNoComplaint(t, r.log())
+		known := wantNoComplaint(t, r.log())
+		if r == second && (known[eapApplication] == 0 || known[sta] == 0) {
+			t.Errorf("%s: freeDiameter says of AVPs that it knew: %v", r.host, known)
+		}
 	}
 }
 

@@ -37,13 +37,14 @@ func newCard(t *testing.T, k string, sqn keys.SQN) *usim.Card {
 
 // A handset is a host on an access, where wpa_supplicant asks to be let on.
 type handset struct {
-	p                         *person
-	lab, node, link, router   string
-	wpa, ours, leading, imsi  string // the method by its names, the first digit of its identities, the subscriber
-	key                       string
-	supplicant                *usimtest.Supplicant
-	process                   *started
-	admissions, authenticated int
+	p                        *person
+	log                      *follower
+	lab, node, link, router  string
+	wpa, ours, leading, imsi string // the method by its names, the first digit of its identities, the subscriber
+	key                      string
+	supplicant               *usimtest.Supplicant
+	process                  *started
+	admissions               int
 }
 
 func (h *handset) nai(leading string) string { return leading + h.imsi + "@" + naiRealm }
@@ -109,13 +110,10 @@ func (h *handset) wantAdmitted(identity string, fast bool, answers ...string) {
 		t.Errorf("the card said %q, want %q", asked, answers)
 	}
 	h.admissions++
-	h.p.awaitEvent(h.lab, h.admissions, h.router, "station-admitted", map[string]any{"link": h.link, "nai": h.nai("0"), "method": h.ours, "again": false})
-	all := h.p.happened(h.lab, "aaa", "eap-authenticated", map[string]any{"nai": h.nai("0")})
-	if len(all) != h.admissions {
-		t.Fatalf("the AAA server authenticated %v, want %d times", all, h.admissions)
-	}
-	if last := all[len(all)-1].Fields; last["identity"] != identity || last["fast"] != fast || last["method"] != h.ours {
-		t.Errorf("the AAA server tells %v, want identity %s, fast %v", last, identity, fast)
+	h.log.await(h.admissions, h.router, "station-admitted", map[string]any{"link": h.link, "nai": h.nai("0"), "method": h.ours, "again": false})
+	all := h.log.await(h.admissions, "aaa", "eap-authenticated", map[string]any{"nai": h.nai("0")})
+	if last := all[len(all)-1].Fields; len(all) != h.admissions || last["identity"] != identity || last["fast"] != fast || last["method"] != h.ours {
+		t.Errorf("the AAA server tells %v, want %d, and of the last identity %s, fast %v", all, h.admissions, identity, fast)
 	}
 	h.wantLink(true)
 }
@@ -124,8 +122,8 @@ func (h *handset) wantAdmitted(identity string, fast bool, answers ...string) {
 func (h *handset) leaves() {
 	h.p.t.Helper()
 	h.supplicant.Command("LOGOFF")
-	h.p.awaitEvent(h.lab, h.admissions, h.router, "station-barred", map[string]any{"reason": "logoff"})
-	h.p.awaitEvent(h.lab, h.admissions, "aaa", "session-closed", map[string]any{"reason": "terminated", "nai": h.nai("0")})
+	h.log.await(h.admissions, h.router, "station-barred", map[string]any{"reason": "logoff"})
+	h.log.await(h.admissions, "aaa", "session-closed", map[string]any{"reason": "terminated", "nai": h.nai("0")})
 	h.wantLink(false)
 }
 
@@ -167,16 +165,16 @@ func TestWPASupplicantIsLetOnByRouterAAAServerAndHSS(t *testing.T) {
 		t.Run(h.ours, func(t *testing.T) {
 			t.Parallel()
 			h.p, h.lab = p.with(t), lab
-			h.p.awaitEvent(lab, 1, h.router, "peer-up", nil)
-			h.p.awaitEvent(lab, 1, "aaa", "peer-up", map[string]any{"peer": "hss." + homeRealm})
+			h.log = h.p.follow(lab)
+			h.log.await(1, h.router, "peer-up", nil)
+			h.log.await(1, "aaa", "peer-up", map[string]any{"peer": "hss." + homeRealm})
 			h.wantLink(false)
 
 			h.start(newCard(t, h.key, 1000<<5))
 			h.supplicant.Begin()
 			h.wantAdmitted("permanent", false, "UMTS-AUTS", "UMTS-AUTH")
-			if made := h.p.happened(lab, "hss", "request-answered", map[string]any{"command": "multimedia-auth-request", "nai": h.nai("0")}); len(made) != 2 {
-				t.Errorf("the HSS tells of vectors %v, want one that is stale and one after resynchronisation; of all %v", made, h.p.happened(lab, "hss", "request-answered", nil))
-			}
+			// One vector is stale, and one comes after resynchronisation.
+			h.log.await(2, "hss", "request-answered", map[string]any{"command": "multimedia-auth-request", "nai": h.nai("0"), "vectors": 1})
 			h.leaves()
 			h.supplicant.Command("LOGON")
 			h.wantAdmitted("re-authentication", true)
@@ -194,8 +192,8 @@ func TestWPASupplicantIsLetOnByRouterAAAServerAndHSS(t *testing.T) {
 			if asked := h.supplicant.Wait("CTRL-EVENT-EAP-FAILURE"); !slices.Contains(asked, "UMTS-FAIL") {
 				t.Errorf("the card said %q", asked)
 			}
-			h.p.awaitEvent(lab, 1, h.router, "station-refused", map[string]any{"link": h.link, "reason": "authentication-rejected"})
-			h.p.awaitEvent(lab, 1, "aaa", "eap-refused", map[string]any{"nai": h.nai(h.leading), "reason": "authentication-rejected"})
+			h.log.await(1, h.router, "station-refused", map[string]any{"link": h.link, "reason": "authentication-rejected"})
+			h.log.await(1, "aaa", "eap-refused", map[string]any{"nai": h.nai(h.leading), "reason": "authentication-rejected"})
 			h.wantLink(false)
 			h.stop()
 		})

@@ -247,3 +247,11 @@ func TestANakAsksForTypes(t *testing.T) {
 		t.Errorf("a Request asks for %v", got)
 	}
 }
+
+func TestATypeHasAWordForTopologiesAndEvents(t *testing.T) {
+	for kind, want := range map[Type]string{TypeAKA: "eap-aka", TypeAKAPrime: "eap-aka-prime", TypeNak: "nak", 13: "type-13", 0: "unknown"} {
+		if got := kind.Word(); got != want {
+			t.Errorf("%v is %q, want %q", kind, got, want)
+		}
+	}
+}
