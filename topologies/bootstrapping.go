@@ -62,6 +62,9 @@ func (r *resolver) bootstrapping(line int, v *strict.Value) {
 			r.choose(line, "security.bootstrap", "of no use", "the profile "+s.Profile+" says itself how keys are bootstrapped")
 		}
 		s.Bootstrap = "mip-options"
+		if replay := v.Get("replay"); s.method() == "3gpp2" && s.Replay != "timestamp" {
+			r.complain(replay, "write replay: timestamp, or leave it out", "with 3gpp2 the session key is made of the timestamp of a Binding Update, and there is none")
+		}
 	case s.Bootstrap == "mip-options":
 		s.KeySource = choice(r, line, v, "security", "key-source", "static")
 	case source.Good(): // so that another method is one other word

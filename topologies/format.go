@@ -1,6 +1,7 @@
 package topologies
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -87,6 +88,7 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "nat-keepalive", For: ha, Shape: strict.Of(span("110s", time.Second, time.Hour)), Doc: "How often a mobile behind a NAT is told to refresh its binding, in whole seconds. Left out: 110s (RFC 5555, section 6)."},
 		{Key: "multiple-care-of", For: ha, Shape: strict.Of(strict.Boolean()), Doc: "Whether mobiles may bind several care-of addresses at once (RFC 5648), and flows to them (RFC 6089); false refuses that with status 166. Left out: true."},
 		{Key: "aaa-timeout", For: []string{"ha", "router"}, Shape: strict.Of(span("2s", 10*time.Millisecond, 5*time.Minute)), Doc: "How long it waits for an answer from one AAA server. Left out: 2s."},
+		{Key: "radius-secret", For: ha, Shape: strict.Of(keyScalar(16, 64)), Doc: "In the profiles 3gpp2 and wimax, its own copy of the secret that it shares with AAA servers (RFC 2865, section 3). Left out: the one that they have, so write it only to make them differ."},
 
 		{Key: "preference", For: ha, Shape: strict.Of(strict.Integer("a preference", 0, 65535)), Doc: "How much it is preferred to others of its home link, in Router Advertisements (RFC 6275, section 7.4) and in the DNS: more is better. Left out: 0."},
 		{Key: "beside", For: ha, Shape: strict.Of(reference("a node with role ha", "pgw-1")), Doc: "The home agent whose home prefixes it serves too, on the same home links, so that a mobile node can be switched from one to the other (RFC 5142). Left out: none."},
@@ -98,10 +100,11 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "revocation-timeout", For: ha, Shape: strict.Of(span("2s", 500*time.Millisecond, time.Minute)), Doc: "How long it waits at most, doubling each time (MAX_BRACK_TIMEOUT). Left out: 2s."},
 		{Key: "apn", For: ha, Shape: strict.Of(apnScalar()), Doc: "The access point name, of which the DNS name of the home agent is made: internet.ha-apn.mnc001.mcc001.pub.3gppnetwork.org. Left out: internet, or the node's name where there are several home agents."},
 
-		{Key: "realm", For: diameter, Shape: strict.Of(realmScalar()), Doc: "Its Diameter realm. Left out: " + defaultRealm + "."},
-		{Key: "host", For: diameter, Shape: &strict.Shape{Scalar: realmScalar(), Example: "pgw." + defaultRealm}, Doc: "Its Diameter identity. Left out: its name, a dot and its realm."},
+		{Key: "diameter-relay", For: []string{"ha", "aaa", "bsf", "router"}, Shape: strict.Of(reference("a node with role cn", "dra")), Doc: "A node with role cn on which you run a Diameter relay, freeDiameter for one: the AAA servers or HSSs that it asks are reached through that alone, by their realm. Left out: it connects with each of them."},
+		{Key: "realm", For: slices.Concat(diameter, []string{"cn"}), Shape: strict.Of(realmScalar()), Doc: "Its Diameter realm; of a cn, that of the relay that runs there. Left out: " + defaultRealm + "."},
+		{Key: "host", For: slices.Concat(diameter, []string{"cn"}), Shape: &strict.Shape{Scalar: realmScalar(), Example: "pgw." + defaultRealm}, Doc: "Its Diameter identity; of a cn, that of the relay that runs there. Left out: its name, a dot and its realm."},
 		{Key: "watchdog", For: diameter, Shape: strict.Of(span("30s", 6*time.Second, time.Hour)), Doc: "The interval of Device-Watchdog-Requests, 6s at least (RFC 3539, section 3.4.1). Left out: 30s."},
-		{Key: "port", For: []string{"aaa", "hss", "bsf"}, Shape: strict.Of(strict.Integer("a TCP port", 1, 65535)), Doc: "The TCP port it listens at. Left out: 3868."},
+		{Key: "port", For: []string{"aaa", "hss", "bsf", "cn"}, Shape: strict.Of(strict.Integer("a TCP port", 1, 65535)), Doc: "The TCP port it listens at. Left out: 3868."},
 		{Key: "key-lifetime", For: []string{"aaa", "bsf"}, Shape: strict.Of(span("1h", 4*time.Second, 30*24*time.Hour)), Doc: "How long an MN-HA key that it hands out may be used; of a BSF, how long a bootstrapping. Left out: 1h."},
 		{Key: "bsf", For: []string{"mn", "ha", "aaa"}, Shape: strict.Of(reference("a node with role bsf", "bsf")), Doc: "The bootstrapping server function that it asks, where the bootstrapping is by GBA. Left out: the only one there is."},
 		{Key: "hss", For: []string{"aaa", "bsf"}, Shape: list(reference("a node with role hss", "hss"), "a list of nodes with role hss"), Doc: "The home subscriber servers that it asks, the preferred one first. Left out: all there are."},

@@ -185,6 +185,7 @@ func (r *resolver) resolve(root *strict.Value) {
 	r.advertised()
 	r.authorities()
 	r.homeServers()
+	r.relays()
 	r.asked()
 	r.bootstrappers()
 	r.identities()
@@ -196,6 +197,7 @@ func (r *resolver) resolve(root *strict.Value) {
 	r.routes()
 	r.reachable()
 	r.keys()
+	r.secrets()
 	r.subscriptions()
 	r.finish()
 }

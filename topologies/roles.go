@@ -628,6 +628,8 @@ func (n *Node) diameterHost() string {
 		return n.BSF.Host
 	case n.Router != nil:
 		return n.Router.Host
+	case n.Relay != nil:
+		return n.Relay.Host
 	}
 	return ""
 }
@@ -655,7 +657,7 @@ func (r *resolver) reachable() {
 	w := newWalker(r.t)
 	told := map[string]bool{}
 	for _, d := range r.order {
-		servers, key, what := d.node.asks()
+		servers, key, what := d.node.neighbours()
 		for i, server := range servers {
 			if !w.path(d.node.Name, server, families...) {
 				at := d.value

@@ -51,6 +51,9 @@ type Node struct {
 
 	Correspondent *Correspondent
 
+	Relay   *Relay // a Diameter relay of others runs on it
+	ByRelay string // the node whose Relay it reaches AAA servers or HSSs through; empty: it connects with each
+
 	Line int // in the file
 }
 
@@ -159,6 +162,7 @@ type HomeAgent struct {
 	NATKeepalive   time.Duration // whole seconds
 	DAD            string        // none, full
 	Tunnel         string        // auto, user, kernel
+	RADIUSSecret   []byte        // that it shares with them; empty: it asks by Diameter
 	AAATimeout     time.Duration // for one request to one peer
 	Watchdog       time.Duration
 	Associations   []Association // what it knows of its mobiles beforehand, with bootstrap static
@@ -196,6 +200,7 @@ type AAA struct {
 	HSS         []string      // nodes, the preferred one first
 	HSSTimeout  time.Duration // for one request to one of them
 	BSF         string        // node; empty: none is needed
+	Clients     []RADIUSClient
 }
 
 // A Subscriber is one that an AAA server knows.

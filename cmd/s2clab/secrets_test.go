@@ -73,11 +73,15 @@ func secretsOf(t *testing.T, dir string) (all []secret) {
 		}
 		if h := n.HomeAgent; h != nil {
 			add("replication key of "+n.Name, h.ReplicationKey)
+			add("RADIUS secret of "+n.Name, h.RADIUSSecret)
 			for _, a := range h.Associations {
 				add("MN-HA key of "+a.NAI, a.Key)
 			}
 		}
 		if n.AAA != nil {
+			for _, c := range n.AAA.Clients {
+				add("RADIUS secret for "+c.Node, c.Secret)
+			}
 			for _, s := range n.AAA.Subscribers {
 				add("MN-AAA key of "+s.NAI, s.MNAAAKey)
 				add("MN-HA key of "+s.NAI, s.MNHAKey)

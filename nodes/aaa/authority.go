@@ -14,12 +14,14 @@ import (
 	"s2clab/nodes/wire/diameter"
 )
 
-// An authority decides on MIP6-Requests: RFC 5778, section 4.2. It keeps nothing
-// of them but the last SPI it gave.
+// An authority decides on Binding Updates that home agents ask about, in the terms
+// of RFC 5778, section 4.2, whatever protocol they ask by. It keeps nothing of them
+// but the last SPI it gave.
 type authority struct {
 	keyLifetime time.Duration
 	method      bootstrap.Server               // how MN-HA keys come to be; nil: nobody asks this server for them so
 	keeper      bootstrap.Keeper               // how they are fetched; nil: they are not
+	wimax       bool                           // accesses get what those of WiMAX want
 	subscribers map[string]*control.Subscriber // by NAI
 	realms      map[string]bool                // served here, in lower case
 	stranger    []byte                         // a key that nobody has
@@ -40,6 +42,7 @@ func newAuthority(cfg *control.AAA, rng *rand.Rand) (*authority, error) {
 		keyLifetime: max(cfg.KeyLifetime.Truncate(time.Second), time.Second),
 		method:      method.Server,
 		keeper:      method.Keeper,
+		wimax:       cfg.Security.Profile == "wimax",
 		subscribers: map[string]*control.Subscriber{},
 		realms:      map[string]bool{},
 		stranger:    make([]byte, 16),
@@ -86,7 +89,12 @@ func (m *Machine) mip6(now time.Time, q *query) {
 		State:     diameter.NoStateMaintained,
 		ProxyInfo: r.ProxyInfo,
 	}
-	u := &update{q: q, request: r, answer: answer, nai: r.User}
+	m.decide(now, &update{request: r, answer: answer, nai: r.User, reply: func(now time.Time) bool { return m.reply(now, q, answer, answer.Result) }})
+}
+
+// decide finds out what the MN-AAA key is made of.
+func (m *Machine) decide(now time.Time, u *update) {
+	r := u.request
 	if r.Mode != diameter.AuthMNAAA && r.Mode != diameter.AuthAKA || m.authority.method == nil || (r.Mode == diameter.AuthAKA) != (m.authority.method.Root() == bootstrap.OfChallenge) { // RFC 5778, section 6.20
 		m.refuse(now, u, diameter.ErrorMIP6AuthMode, fmt.Sprintf("MIP6-Auth-Mode %d is not supported", r.Mode))
 		return
@@ -110,19 +118,21 @@ func (m *Machine) mip6(now time.Time, q *query) {
 	m.authenticate(now, u)
 }
 
-// An update is a Binding Update that a home agent asks about.
+// An update is a Binding Update that a home agent asks about. Request and answer are
+// in Diameter's terms; reply gives the answer by the protocol that asked.
 type update struct {
-	q       *query
 	request *diameter.MIP6Request
 	answer  *diameter.MIP6Answer
-	nai     string // who it is, once that is known
+	reply   func(now time.Time) bool // false: it could not be given
+	nai     string                   // who it is, once that is known
 	found   bootstrap.Found
-	root    keys.Derived // the MN-AAA key
+	root    keys.Derived  // the MN-AAA key
+	lasts   time.Duration // that, whole seconds; 0: not limited by itself
 }
 
 func (m *Machine) refuse(now time.Time, u *update, result diameter.ResultCode, why string) {
 	u.answer.Outcome = diameter.Outcome{Result: result, Text: why}
-	m.reply(now, u.q, u.answer, result)
+	u.reply(now)
 }
 
 // authenticate verifies the MN-AAA authenticator: RFC 4285, section 5.2. It takes
@@ -134,11 +144,12 @@ func (m *Machine) authenticate(now time.Time, u *update) {
 	if !known {
 		key = a.stranger
 	}
-	want := [keys.MNAAASize]byte{}
-	if len(r.MobilityData) == len(want) {
-		want = keys.MNAAA(key, [keys.MNAAASize]byte(r.MobilityData))
+	right := false
+	if len(r.MobilityData) == keys.MNAAASize { // no rule wants it of AuthAKA
+		want := keys.MNAAA(key, [keys.MNAAASize]byte(r.MobilityData))
+		right = keys.Equal(r.Authenticator, want[:])
 	}
-	if !keys.Equal(r.Authenticator, want[:]) || !known {
+	if !right || !known {
 		// Neither RFC 5778 nor RFC 6733 has a code for a user who is not known.
 		// RFC 6733, section 7.1.4, gives this one where the authentication of
 		// the user failed, and it does not tell a stranger whom we know.
@@ -146,8 +157,12 @@ func (m *Machine) authenticate(now time.Time, u *update) {
 		return
 	}
 	u.root = root
-	if m.client == nil || imsiOf(u.nai) == "" || a.method.Root() == bootstrap.Provisioned {
+	switch {
+	case m.client == nil || a.method.Root() == bootstrap.Provisioned:
 		m.authorize(now, u, a.subscribers[u.nai], nil)
+		return
+	case imsiOf(u.nai) == "": // the HSS, which decides, knows subscribers by their IMSI
+		m.refuse(now, u, diameter.AuthorizationRejected, "the subscriber is none of the HSS")
 		return
 	}
 	known2 := m.records.of(u.nai, imsiOf(u.nai))
@@ -203,10 +218,16 @@ func (m *Machine) authorize(now time.Time, u *update, s *control.Subscriber, kno
 	answer.Timestamp = r.Timestamp
 	answer.Service = r.Service
 	m.associate(u)
-	if !relocate && !r.NoState && m.start(now, r, u.nai) {
+	started := !relocate && !r.NoState && m.start(now, r, u.nai)
+	if started {
 		answer.State = diameter.StateMaintained
 	}
-	m.reply(now, u.q, answer, answer.Result)
+	if !u.reply(now) {
+		if started {
+			m.close(m.sessions.open[keyOf(r.Host, r.Session)], "unanswered", nil)
+		}
+		return
+	}
 	if known != nil && !relocate {
 		m.servedBy(now, known, r.Service, &diameter.AgentInfo{Addresses: []netip.Addr{r.HomeAgent}, Host: r.Host, Realm: r.Realm})
 	}
@@ -220,17 +241,21 @@ func (m *Machine) associate(u *update) {
 	if r.Timestamp != nil {
 		freshness, replay = [8]byte(r.Timestamp), diameter.ReplayTimestamp
 	}
+	lifetime := a.keyLifetime
+	if u.lasts > 0 {
+		lifetime = min(lifetime, u.lasts)
+	}
 	nonce := make([]byte, keys.KeyGenerationNonceSize)
 	a.random.Read(nonce)
 	made, told := a.method.Associate(u.root, bootstrap.Request{Identifier: r.User, HomeAgent: bootstrap.Agent{Address: r.HomeAgent, Host: r.Host},
-		Freshness: freshness, Lifetime: a.keyLifetime, Nonce: nonce})
+		Freshness: freshness, Lifetime: lifetime, Nonce: nonce})
 	if a.spi++; a.spi < firstSPI {
 		a.spi = firstSPI
 	}
-	made.Lifetime = a.keyLifetime
+	made.Lifetime = lifetime
 	m.keyMade(u.nai, u.root)
 	m.keyMade(u.nai, made)
-	u.answer.MSA = &diameter.MSA{Key: made.Value, Lifetime: a.keyLifetime, SPI: a.spi, Algorithm: diameter.HMACSHA1, Replay: replay}
+	u.answer.MSA = &diameter.MSA{Key: made.Value, Lifetime: lifetime, SPI: a.spi, Algorithm: diameter.HMACSHA1, Replay: replay}
 	if len(told) > 0 {
 		u.answer.MSA.Nonce = nonce
 	}

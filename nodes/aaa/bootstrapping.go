@@ -17,7 +17,7 @@ func (m *Machine) fetchNAF(now time.Time, u *update) {
 	naf := bootstrap.NAFID(bootstrap.ServersOf(m.identity.Realm))
 	m.ask(now, &diameter.BootstrappingInfoRequest{Identity: m.identity, Transaction: u.request.User, NAFID: naf}, func(now time.Time, o diampeer.Outcome) {
 		if o.Reason != "" {
-			m.events.tell(hssFailed, map[string]any{"nai": u.request.User, "about": "gba", "reason": o.Reason})
+			m.events.tell(hssFailed, map[string]any{"nai": shown(u.request.User), "about": "gba", "reason": o.Reason})
 		}
 		switch {
 		case o.Reason != "" && unreachable(o):
@@ -32,13 +32,23 @@ func (m *Machine) fetchNAF(now time.Time, u *update) {
 			m.refuse(now, u, diameter.UnableToComply, "the BSF: malformed-answer")
 			return
 		}
-		u.found.NAF = a.Key
-		if a.User != "" {
-			u.nai = a.User
+		switch {
+		case len(a.Key) != nafKey || a.User == "": // a key of fewer octets could be guessed, and nobody's is of no use
+			m.refuse(now, u, diameter.UnableToComply, "the BSF: malformed-answer")
+			return
+		case !a.Expires.IsZero() && a.Expires.Before(now.Add(time.Second)):
+			m.refuse(now, u, diameter.UnknownSessionID, "the BSF: the key has expired")
+			return
+		case !a.Expires.IsZero(): // TS 33.220, section 4.5.3: what is made of it lasts no longer
+			u.lasts = a.Expires.Sub(now).Truncate(time.Second)
 		}
+		u.found.NAF, u.nai = a.Key, a.User
 		m.authenticate(now, u)
 	})
 }
+
+// nafKey is how many octets Ks_NAF has: TS 33.220, annex B.
+const nafKey = 32
 
 // mostChallenges are outstanding at most; the oldest makes room. A challenge is
 // good for as long as the timestamp of a Binding Update may be, and for one answer.
@@ -85,6 +95,10 @@ func (all *challenges) take(now time.Time, rand [16]byte, nai string) *challenge
 // Updates: it is answered with a challenge, unless it answers one.
 func (m *Machine) challenged(now time.Time, u *update) {
 	var resync *eapaka.Resync
+	if imsiOf(u.nai) == "" { // no HSS knows it
+		m.refuse(now, u, diameter.AuthenticationRejected, "the identifier is not that of a card")
+		return
+	}
 	switch answer := u.request.Answer; len(answer) {
 	case 0:
 	default:
@@ -104,10 +118,10 @@ func (m *Machine) challenged(now time.Time, u *update) {
 		switch {
 		case v != nil:
 			m.authority.challenges.add(&challenge{nai: u.nai, vector: *v, sent: now})
-			m.events.tell(challengeSent, map[string]any{"nai": u.nai, "resynchronised": resync != nil})
+			m.events.tell(challengeSent, map[string]any{"nai": shown(u.nai), "resynchronised": resync != nil})
 			u.answer.Challenge = &diameter.Challenge{RAND: v.RAND, AUTN: v.AUTN}
 			u.answer.Outcome = diameter.Outcome{Result: diameter.MultiRoundAuth}
-			m.reply(now, u.q, u.answer, diameter.MultiRoundAuth)
+			u.reply(now)
 		case result == 0 || result.ProtocolError():
 			m.refuse(now, u, diameter.UnableToDeliver, "the HSS: "+reason)
 		default:
@@ -145,8 +159,12 @@ func (m *Machine) bootstrapped(now time.Time, q *query) {
 	}
 	m.withProfile(now, known, func(now time.Time, result diameter.ResultCode, reason string) {
 		switch {
+		case reason != "" && (result == 0 || result.ProtocolError()):
+			m.events.tell(hssFailed, map[string]any{"nai": known.nai, "about": "profile", "reason": reason})
+			refuse(diameter.UnableToDeliver, "the HSS: "+reason)
+			return
 		case reason != "":
-			refuse(diameter.UnableToComply, "the HSS: "+reason)
+			refuse(diameter.NotAuthorized, "the HSS: "+reason)
 			return
 		case known.barred():
 			refuse(diameter.NotAuthorized, "the subscriber is barred")

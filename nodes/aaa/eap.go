@@ -22,11 +22,13 @@ const (
 	conversationLasts = time.Minute // without a word of the mobile node
 )
 
-// A conversation is one authentication, by the requests of one Diameter session.
+// A conversation is one authentication, by the requests of one Diameter session, or
+// of one State of RADIUS. Requests and answers are in Diameter's terms; reply gives
+// an answer by the protocol that asked.
 type conversation struct {
 	server  *eapaka.Server
 	request *diameter.DiameterEAPRequest // that is to be answered; nil: none is
-	query   *query
+	reply   func(now time.Time, a *diameter.DiameterEAPAnswer) bool
 	heard   time.Time
 	user    string // that came with the first request
 	err     string // what is wrong besides EAP, for Error-Message
@@ -39,10 +41,29 @@ type conversations struct {
 	policy eapaka.Policy
 }
 
-func newConversations(rng *rand.Rand, realm string) conversations {
+func newConversations(rng *rand.Rand, known *records) conversations {
 	return conversations{open: map[sessionKey]*conversation{}, policy: eapaka.Policy{
-		Aliases: eapaka.NewAliasTable(mostRecords), Pseudonyms: true, Reauths: 16, Authorize: true, Rand: octetsOf{rng},
+		Aliases: aliases{eapaka.NewAliasTable(mostRecords), known}, Pseudonyms: true, Reauths: 16, Authorize: true, Rand: octetsOf{rng},
 	}}
+}
+
+// aliases are good for as long as their subscriber is remembered.
+type aliases struct {
+	*eapaka.AliasTable
+	known *records
+}
+
+// TakeContext gives a context only where what the full authentication left is known
+// too: RAND, CK and IK stay those of it when it is followed by a fast one.
+func (a aliases) TakeContext(username string) (*eapaka.Context, bool) {
+	c, ok := a.AliasTable.TakeContext(username)
+	if !ok {
+		return nil, false
+	}
+	if r := a.known.byIMSI[c.IMSI]; r == nil || r.access == nil {
+		return nil, false
+	}
+	return c, true
 }
 
 // octetsOf makes octets of random numbers.
@@ -75,7 +96,7 @@ func (all *conversations) begin(now time.Time, key sessionKey, r *diameter.Diame
 	if eapaka.ParseIdentity(r.User).Method == eap.TypeAKA { // it says what it can: TS 23.003, section 19.3.2
 		policy.Methods = []eap.Type{eap.TypeAKA, eap.TypeAKAPrime}
 	}
-	c := &conversation{server: eapaka.NewServer(&policy, r.AccessNetwork), user: r.User}
+	c := &conversation{server: eapaka.NewServer(&policy, r.AccessNetwork), user: shown(r.User)}
 	all.open[key] = c
 	return c
 }
@@ -103,7 +124,13 @@ func (m *Machine) converse(now time.Time, q *query) {
 		m.fail(now, q, &diameter.Failure{Result: diameter.TooBusy, What: "a request of this session is being answered"})
 		return
 	}
-	c.request, c.query, c.heard = r, q, now
+	c.reply = func(now time.Time, a *diameter.DiameterEAPAnswer) bool { return m.answerEAP(now, q, r, a) }
+	m.hear(now, key, c, r)
+}
+
+// hear takes what a mobile node has said; nothing: it is to be asked who it is.
+func (m *Machine) hear(now time.Time, key sessionKey, c *conversation, r *diameter.DiameterEAPRequest) {
+	c.request, c.heard = r, now
 	if len(r.EAP) == 0 {
 		m.eapStep(now, key, c, eapaka.Start{})
 		return
@@ -141,9 +168,9 @@ func (m *Machine) eapStep(now time.Time, key sessionKey, c *conversation, in eap
 			if c.result != 0 {
 				answer.Result, answer.Text = c.result, c.err
 			}
-			m.events.tell(eapRefused, map[string]any{"nai": c.user, "peer": c.request.Host, "reason": o.Reason})
+			m.events.tell(eapRefused, map[string]any{"nai": c.user, "peer": shown(c.request.Host), "reason": o.Reason})
 		case eapaka.Ignored:
-			m.events.tell(messageIgnored, map[string]any{"peer": c.request.Host, "reason": "eap-" + o.Reason})
+			m.events.tell(messageIgnored, map[string]any{"peer": shown(c.request.Host), "reason": "eap-" + o.Reason})
 		}
 	}
 	if !ready { // RFC 4072, section 2.4: what was said last is to be said again
@@ -152,17 +179,18 @@ func (m *Machine) eapStep(now time.Time, key sessionKey, c *conversation, in eap
 			answer.Outcome = diameter.Outcome{Result: diameter.InvalidAVPValue, Text: "the EAP packet is of no use"}
 		}
 	}
-	q, r := c.query, c.request
-	c.query, c.request = nil, nil
+	c.request = nil
 	if c.server.Over() || answer.Reissued == nil && !ready {
 		delete(m.eap.open, key)
 	}
-	m.answerEAP(now, q, r, answer)
+	if s := m.sessions.open[key]; !c.reply(now, answer) && s != nil && answer.Result == diameter.Success {
+		m.close(s, "unanswered", nil)
+	}
 }
 
-func (m *Machine) answerEAP(now time.Time, q *query, r *diameter.DiameterEAPRequest, a *diameter.DiameterEAPAnswer) {
+func (m *Machine) answerEAP(now time.Time, q *query, r *diameter.DiameterEAPRequest, a *diameter.DiameterEAPAnswer) bool {
 	a.Session, a.Identity, a.Type, a.ProxyInfo = r.Session, m.identity, r.Type, r.ProxyInfo
-	m.reply(now, q, a, a.Result)
+	return m.reply(now, q, a, a.Result)
 }
 
 // fetch asks the HSS for an authentication vector: TS 29.273, section 8.1.2.1.
@@ -207,7 +235,7 @@ func (m *Machine) vector(now time.Time, imsi, scheme, network string, resync *ea
 			return
 		}
 		a, err := diameter.ParseMultimediaAuthAnswer(o.Message)
-		if err != nil || len(a.Items) == 0 {
+		if err != nil || len(a.Items) == 0 || a.Items[0].Scheme != scheme {
 			m.events.tell(hssFailed, map[string]any{"nai": imsi, "about": "vectors", "reason": "malformed-answer"})
 			then(now, nil, 0, "hss-malformed-answer")
 			return
@@ -263,8 +291,8 @@ func realmOf(identity, other string) string {
 // access is to have.
 func (m *Machine) granted(now time.Time, c *conversation, done *eapaka.Succeeded, answer *diameter.DiameterEAPAnswer) {
 	r := m.records.of(permanent(done.IMSI, realmOf(done.Identity, c.user)), done.IMSI)
-	shared := &keys.Access{Method: done.Method.String(), Identity: r.nai, EMSK: done.Keys.EMSK, RAND: done.RAND, CK: done.Keys.CK, IK: done.Keys.IK}
-	if done.Fast && r.access != nil {
+	shared := &keys.Access{Method: done.Method.Word(), Identity: r.nai, EMSK: done.Keys.EMSK, RAND: done.RAND, CK: done.Keys.CK, IK: done.Keys.IK}
+	if done.Fast { // see aliases
 		shared.RAND, shared.CK, shared.IK = r.access.RAND, r.access.CK, r.access.IK
 	}
 	m.records.shared(r, shared, m.identity.Realm)
@@ -280,7 +308,9 @@ func (m *Machine) granted(now time.Time, c *conversation, done *eapaka.Succeeded
 		answer.SessionTimeout = r.profile.SessionTimeout
 		answer.DefaultContext, answer.APNs, answer.AMBR = r.profile.DefaultContext, r.profile.APNs, r.profile.AMBR
 	}
-	m.startAs(now, c.request.Application, c.request.Session, c.request.Identity, r.nai)
+	if c.request.Session != "" {
+		m.startAs(now, c.request.Application, c.request.Session, c.request.Identity, r.nai, answer.SessionTimeout)
+	}
 	m.events.tell(eapAuthenticated, map[string]any{"nai": r.nai, "peer": c.request.Host, "method": shared.Method,
 		"identity": eapaka.ParseIdentity(done.Identity).Kind.String(), "fast": done.Fast})
 }

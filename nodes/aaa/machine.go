@@ -1,11 +1,12 @@
 // Package aaa is the role of an AAA server. It speaks Diameter with home agents,
-// access routers and ePDGs, and with the HSS and the BSF behind it: it decides on
+// access routers and ePDGs, and with the HSS and the BSF behind it, and RADIUS with
+// home agents of the profiles 3GPP2 and WiMAX and with other accesses: it decides on
 // MIP6-Requests (RFC 5778) and hands out MN-HA keys, authenticates mobile nodes by
 // EAP-AKA and EAP-AKA' (RFC 4187, RFC 9048) on accesses (TS 29.273: STa, SWm, S6b),
 // and keeps what that leaves for methods of bootstrapping that are made of it.
 //
 // The machine is pure: what it decides by, behind the connections of
-// nodes/session/diampeer. Authentications are in nodes/session/eapaka, methods in
+// nodes/session/diampeer and the exchanges of nodes/session/radpeer. Authentications are in nodes/session/eapaka, methods in
 // nodes/session/bootstrap, keys and authenticators in nodes/keys. Whether a
 // timestamp is fresh is for the home agent to say (RFC 5778, section 5.2.1). The
 // server keeps the state of sessions, so that it can abort them (RFC 5778, section
@@ -13,6 +14,7 @@
 package aaa
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -31,6 +33,7 @@ type Machine struct {
 	identity  diameter.Identity
 	server    *diampeer.Server
 	client    *diampeer.Client // of HSS and BSF; nil: there are none
+	radius    *radiusSide      // nil: there are no clients
 	asks      asks
 	authority *authority
 	eap       conversations
@@ -93,13 +96,13 @@ func New(cfg *control.Config, now time.Time) (*Machine, error) {
 		identity:  identity,
 		server:    diampeer.NewServer(diampeer.ServerOptions{Now: now, Local: local}),
 		authority: authority,
-		eap:       newConversations(rng, own.Realm),
 		records:   newRecords(),
 		sessions:  newSessions(),
 		told:      keys.Told{Show: cfg.ShowKeys},
 		counts:    Counts{Results: map[string]int{}, Peers: []string{}},
 	}
-	if err := m.dial(own, local, now); err != nil {
+	m.eap = newConversations(rng, &m.records)
+	if err := errors.Join(m.dial(own, local, now), m.answerRADIUS(own, rng)); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
 	return m, nil
@@ -118,6 +121,9 @@ func (m *Machine) Deadline() time.Time {
 	due := []time.Time{m.events.deadline(), m.sessions.deadline()}
 	if m.client != nil {
 		due = append(due, m.client.Deadline())
+	}
+	if m.radius != nil {
+		due = append(due, m.radius.server.Deadline())
 	}
 	for _, d := range due {
 		if !d.IsZero() && (first.IsZero() || d.Before(first)) {
@@ -157,6 +163,9 @@ func (m *Machine) Tick(now time.Time) ([]diampeer.Output, []Event) {
 	if m.client != nil {
 		m.act(now, now, m.client.Tick(now), m.client)
 	}
+	if m.radius != nil {
+		m.heardRADIUS(now, m.radius.server.Tick(now))
+	}
 	m.abortAgain(now)
 	return m.out, m.events.take(now)
 }
@@ -176,7 +185,13 @@ func (m *Machine) Counts() Counts {
 // Quiet says that there is no connection.
 func (m *Machine) Quiet() bool { return m.server.Quiet() && (m.client == nil || m.client.Quiet()) }
 
-func (m *Machine) begin() { clear(m.out); m.out = m.out[:0] }
+func (m *Machine) begin() {
+	clear(m.out)
+	m.out = m.out[:0]
+	if m.radius != nil {
+		m.radius.out = nil
+	}
+}
 
 // An answerer is the side of this node that a request came by.
 type answerer interface {
@@ -285,14 +300,16 @@ type answer interface {
 	AppendTo(b []byte, request diameter.Header) ([]byte, error)
 }
 
-// reply answers a request.
-func (m *Machine) reply(now time.Time, q *query, a answer, result diameter.ResultCode) {
+// reply answers a request; false: by saying that it cannot be done, for the answer
+// does not fit.
+func (m *Machine) reply(now time.Time, q *query, a answer, result diameter.ResultCode) bool {
 	octets, err := a.AppendTo(nil, q.Header)
 	if err != nil {
 		m.fail(now, q, &diameter.Failure{Result: diameter.UnableToComply, What: err.Error()})
-		return
+		return false
 	}
 	m.send(now, q, octets, result)
+	return true
 }
 
 // fail answers a request that cannot be served.
@@ -317,8 +334,16 @@ func (m *Machine) answered(request *diameter.Message, result diameter.ResultCode
 	m.counts.Results[result.String()]++
 	fields := map[string]any{"command": request.Name(), "result": uint32(result), "name": result.String()}
 	if user := request.Find(diameter.UserName); user != nil {
-		// No NAI is longer: RFC 4282, section 2.2.
-		fields["nai"] = strings.ToValidUTF8(string(user.Data[:min(len(user.Data), 253)]), "?")
+		fields["nai"] = shown(string(user.Data))
 	}
 	m.events.tell(requestAnswered, fields)
+}
+
+// longestName is that of the longest NAI: RFC 4282, section 2.2.
+const longestName = 253
+
+// shown is a name out of a message as an event may have it: anybody may have put
+// anything there.
+func shown(name string) string {
+	return strings.ToValidUTF8(name[:min(len(name), longestName)], "?")
 }

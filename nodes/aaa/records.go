@@ -25,30 +25,38 @@ type record struct {
 
 // records are those of all subscribers.
 type records struct {
+	byIMSI map[string]*record
 	byNAI  map[string]*record
 	byBTID map[string]*record
 	line   []*record // the oldest first
 }
 
 func newRecords() records {
-	return records{byNAI: map[string]*record{}, byBTID: map[string]*record{}}
+	return records{byIMSI: map[string]*record{}, byNAI: map[string]*record{}, byBTID: map[string]*record{}}
 }
 
-// of gives the record of a subscriber, and makes it. The NAI is a permanent one.
+// of gives the record of a subscriber, and makes it. The NAI is a permanent one: a
+// subscriber may call itself by another realm than before, and has one record.
 func (all *records) of(nai, imsi string) *record {
-	if r := all.byNAI[nai]; r != nil {
+	if r := all.byIMSI[imsi]; r != nil {
+		if r.nai != nai {
+			delete(all.byNAI, r.nai)
+			r.nai = nai
+			all.byNAI[nai] = r
+		}
 		return r
 	}
 	if len(all.byNAI) >= mostRecords {
 		all.forget(all.line[0])
 	}
 	r := &record{nai: nai, imsi: imsi}
-	all.byNAI[nai] = r
+	all.byIMSI[imsi], all.byNAI[nai] = r, r
 	all.line = append(all.line, r)
 	return r
 }
 
 func (all *records) forget(r *record) {
+	delete(all.byIMSI, r.imsi)
 	delete(all.byNAI, r.nai)
 	delete(all.byBTID, r.btid)
 	for i, other := range all.line {
@@ -57,16 +65,6 @@ func (all *records) forget(r *record) {
 			return
 		}
 	}
-}
-
-// byIMSI finds the record of a subscriber; nil: there is none.
-func (all *records) byIMSI(imsi string) *record {
-	for _, r := range all.line {
-		if r.imsi == imsi {
-			return r
-		}
-	}
-	return nil
 }
 
 // shared takes over what an access authentication has left.
@@ -98,6 +96,8 @@ func (m *Machine) withProfile(now time.Time, r *record, then func(now time.Time,
 		}
 		a, err := diameter.ParseServerAssignmentAnswer(o.Message)
 		switch {
+		case m.records.byIMSI[r.imsi] != r: // the HSS has taken the subscriber back meanwhile
+			then(now, diameter.AuthorizationRejected, "deregistered")
 		case err != nil:
 			then(now, 0, "malformed-answer")
 		case a.Data == nil:
@@ -149,7 +149,7 @@ func (m *Machine) deregistered(now time.Time, q *query) {
 		m.fail(now, q, err.(*diameter.Failure))
 		return
 	}
-	known := m.records.byIMSI(r.User)
+	known := m.records.byIMSI[r.User]
 	if known == nil {
 		m.reply(now, q, &diameter.RegistrationTerminationAnswer{Session: r.Session, Outcome: diameter.Outcome{Result: diameter.UserUnknown}, Identity: m.identity, ProxyInfo: r.ProxyInfo}, diameter.UserUnknown)
 		return
@@ -157,7 +157,7 @@ func (m *Machine) deregistered(now time.Time, q *query) {
 	m.reply(now, q, &diameter.RegistrationTerminationAnswer{Session: r.Session, Outcome: diameter.Outcome{Result: diameter.Success}, Identity: m.identity, ProxyInfo: r.ProxyInfo}, diameter.Success)
 	m.events.tell(subscriberDeregistered, map[string]any{"nai": known.nai, "reason": r.Reason.String()})
 	m.records.forget(known)
-	m.abortAll(now, known.nai)
+	m.abortAll(now, func(s *session) bool { return imsiOf(s.nai) == known.imsi })
 }
 
 // pushed takes a Push-Profile-Request: TS 29.273, section 8.1.2.4.
@@ -168,7 +168,7 @@ func (m *Machine) pushed(now time.Time, q *query) {
 		return
 	}
 	result := diameter.Success
-	known := m.records.byIMSI(r.User)
+	known := m.records.byIMSI[r.User]
 	switch {
 	case known == nil:
 		result = diameter.UserUnknown
@@ -178,6 +178,6 @@ func (m *Machine) pushed(now time.Time, q *query) {
 	}
 	m.reply(now, q, &diameter.PushProfileAnswer{Session: r.Session, Outcome: diameter.Outcome{Result: result}, Identity: m.identity, ProxyInfo: r.ProxyInfo}, result)
 	if known != nil && known.profile != nil && known.barred() {
-		m.abortAll(now, known.nai)
+		m.abortAll(now, func(s *session) bool { return imsiOf(s.nai) == known.imsi })
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"s2clab/nodes/control"
 	"s2clab/nodes/host"
 	"s2clab/nodes/session/diampeer"
+	"s2clab/nodes/session/radpeer"
 	"s2clab/nodes/wire/diameter"
 )
 
@@ -31,11 +32,28 @@ func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
 			problems = append(problems, fmt.Errorf("listen for Diameter: %w", err))
 		}
 	}
+	served := sides{diameter: transport}
+	if r := cfg.AAA.RADIUS; r != nil {
+		datagrams := host.NewRADIUSTransport(context.WithoutCancel(ctx))
+		defer datagrams.Close()
+		served.radius = datagrams
+		for _, at := range r.Listen {
+			if _, _, err := datagrams.Open(at); err != nil {
+				problems = append(problems, fmt.Errorf("listen for RADIUS: %w", err))
+			}
+		}
+	}
 	if err := errors.Join(problems...); err != nil {
 		return err
 	}
 	c.Event("ready", nil)
-	return serve(ctx, m, transport, c, c.Commands())
+	return serve(ctx, m, served, c, c.Commands())
+}
+
+// sides are what this node serves by.
+type sides struct {
+	diameter carrier
+	radius   *host.RADIUSTransport // nil: there are no clients
 }
 
 // A teller carries events and answers to the lab: a *control.Conn.
@@ -52,14 +70,21 @@ type carrier interface {
 
 // serve owns the machine until ctx or commands end. Nothing in the machine asks
 // what time it is in the world, so it gets the process's clock.
-func serve(ctx context.Context, m *Machine, connections carrier, lab teller, commands <-chan control.Command) error {
+func serve(ctx context.Context, m *Machine, by sides, lab teller, commands <-chan control.Command) error {
 	act := func(out []diampeer.Output, events []Event) {
 		for _, o := range out {
-			connections.Act(o)
+			by.diameter.Act(o)
+		}
+		for _, o := range m.Datagrams() {
+			by.radius.Act(o)
 		}
 		for _, e := range events {
 			lab.Event(e.Name, e.Fields)
 		}
+	}
+	var datagrams <-chan radpeer.Received
+	if by.radius != nil {
+		datagrams = by.radius.Inputs()
 	}
 	act(m.Start(time.Now()))
 	timer := time.NewTimer(time.Hour)
@@ -83,8 +108,10 @@ func serve(ctx context.Context, m *Machine, connections carrier, lab teller, com
 			leave()
 		case <-end:
 			return cause
-		case in := <-connections.Inputs():
+		case in := <-by.diameter.Inputs():
 			act(m.Step(time.Now(), in))
+		case in := <-datagrams:
+			act(m.Received(time.Now(), in))
 		case <-timer.C:
 			act(m.Tick(time.Now()))
 		case command, ok := <-commands:

@@ -87,7 +87,7 @@ func serveHere(t *testing.T) (netip.AddrPort, *lab) {
 	l := newLab()
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
-	done.Go(func() { serve(ctx, m, transport, l, make(chan control.Command)) })
+	done.Go(func() { serve(ctx, m, sides{diameter: transport}, l, make(chan control.Command)) })
 	t.Cleanup(func() {
 		cancel()
 		done.Wait()

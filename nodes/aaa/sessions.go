@@ -1,6 +1,7 @@
 package aaa
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,6 +17,8 @@ import (
 // come through.
 const (
 	mostSessions  = 1 << 16
+	mostLasting   = mostSessions / 2
+	mostStates    = 4096
 	abortWait     = time.Second
 	abortAttempts = 5
 )
@@ -26,9 +29,10 @@ type session struct {
 	id          string
 	nai         string
 	application diameter.Application
-	host        string // of the home agent, or of the access: its Diameter identity
-	state       uint32 // its Origin-State-Id
-	expires     time.Time
+	host        string    // of the home agent, or of the access: its Diameter identity
+	state       uint32    // its Origin-State-Id
+	expires     time.Time // zero: not by itself
+	number      uint64    // in the order in which they began
 
 	aborting bool
 	asked    uint64    // the request that awaits an answer; 0: none
@@ -43,7 +47,9 @@ type sessionKey struct{ host, id string }
 // sessions are those that are not over, the one that ends first in front.
 type sessions struct {
 	open     map[sessionKey]*session
-	line     []*session        // with those that are over, which are passed by
+	line     []*session // with those that are over, which are passed by
+	lasting  []*session // that do not end by themselves, too
+	begun    uint64
 	aborting []*session        // with those that are over, until the next look
 	states   map[string]uint32 // the last Origin-State-Id of each home agent
 	asks     uint64
@@ -60,24 +66,38 @@ func keyOf(host, id string) sessionKey { return sessionKey{strings.ToLower(host)
 // start keeps the session that a MIP6-Request of a mobile node was granted; false:
 // there is no room.
 func (m *Machine) start(now time.Time, r *diameter.MIP6Request, nai string) bool {
-	return m.startAs(now, diameter.MIP6A, r.Session, r.Identity, nai)
+	return m.startAs(now, diameter.MIP6A, r.Session, r.Identity, nai, m.authority.keyLifetime)
 }
 
-// startAs is start, for a session of any application.
-func (m *Machine) startAs(now time.Time, application diameter.Application, id string, from diameter.Identity, nai string) bool {
+// startAs is start, for a session of any application, which ends after a time; 0: not
+// before it is ended.
+func (m *Machine) startAs(now time.Time, application diameter.Application, id string, from diameter.Identity, nai string, lasts time.Duration) bool {
 	m.expire(now)
 	m.forgetFormer(from.Host, from.State)
 	key := keyOf(from.Host, id)
 	if len(m.sessions.open) >= mostSessions && m.sessions.open[key] == nil {
 		return false
 	}
-	s := &session{id: id, nai: nai, application: application, host: from.Host, state: from.State, expires: now.Add(m.authority.keyLifetime)}
+	m.sessions.begun++
+	s := &session{id: id, nai: nai, application: application, host: from.Host, state: from.State, number: m.sessions.begun}
 	_, again := m.sessions.open[key]
 	m.sessions.open[key] = s
-	if len(m.sessions.line) >= 2*mostSessions { // of sessions that were authorised again
-		m.sessions.line = slices.DeleteFunc(m.sessions.line, func(s *session) bool { return !m.sessions.isOpen(s) })
+	line := &m.sessions.line
+	if lasts > 0 {
+		s.expires = now.Add(lasts)
+	} else {
+		line = &m.sessions.lasting
 	}
-	m.sessions.line = append(m.sessions.line, s)
+	if len(*line) >= 2*mostLasting { // of sessions that were authorised again
+		*line = slices.DeleteFunc(*line, func(s *session) bool { return !m.sessions.isOpen(s) })
+	}
+	if lasts == 0 && len(*line) >= mostLasting { // of accesses that do not say when they end
+		if oldest := (*line)[0]; m.sessions.isOpen(oldest) {
+			m.close(oldest, "too-many", nil)
+		}
+		*line = (*line)[1:]
+	}
+	*line = append(*line, s)
 	if !again {
 		m.events.tell(sessionOpened, map[string]any{"nai": nai, "session": id, "peer": from.Host})
 	}
@@ -108,7 +128,10 @@ func (m *Machine) forgetFormer(host string, state uint32) {
 	if state <= last {
 		return
 	}
-	m.sessions.states[host] = state // of peers: there are not more than Diameter connections that were let in
+	if last == 0 && len(m.sessions.states) >= mostStates { // behind relays there may be any number
+		return
+	}
+	m.sessions.states[host] = state
 	if last == 0 {
 		return
 	}
@@ -157,19 +180,23 @@ var errNoSession = errors.New("has no session here")
 // 5778, section 4.3.3. It says how many there are; none is an error.
 func (m *Machine) Revoke(now time.Time, nai string) (n int, out []diampeer.Output, told []Event, err error) {
 	m.begin()
-	if n = m.abortAll(now, nai); n == 0 {
+	if n = m.abortAll(now, func(s *session) bool { return s.nai == nai }); n == 0 {
 		return 0, nil, nil, fmt.Errorf("%s %w", nai, errNoSession)
 	}
 	return n, m.out, m.events.take(now), nil
 }
 
-// abortAll aborts all sessions of a subscriber, and says how many there are.
-func (m *Machine) abortAll(now time.Time, nai string) (n int) {
+// abortAll aborts all sessions that are a subscriber's, and says how many there are.
+func (m *Machine) abortAll(now time.Time, of func(s *session) bool) (n int) {
 	m.expire(now)
-	for _, s := range slices.Clone(m.sessions.line) { // in the order in which they began
-		if !m.sessions.isOpen(s) || s.nai != nai || s.aborting {
-			continue
+	var all []*session
+	for _, s := range m.sessions.open {
+		if of(s) && !s.aborting {
+			all = append(all, s)
 		}
+	}
+	slices.SortFunc(all, func(a, b *session) int { return cmp.Compare(a.number, b.number) })
+	for _, s := range all {
 		n++
 		s.aborting = true
 		m.sessions.aborting = append(m.sessions.aborting, s)

@@ -221,6 +221,7 @@ type HomeAgent struct {
 	Associations []Association `json:"associations,omitempty"` // with bootstrap static
 	AAA          []Peer        `json:"aaa,omitempty"`          // Diameter peers, the preferred one first
 	BSF          *Peer         `json:"bsf,omitempty"`          // nil: there is none
+	RADIUS       []RADIUSPeer  `json:"radius,omitempty"`       // asked instead of those of AAA; the preferred one first
 	AAATimeout   time.Duration `json:"aaa-timeout"`            // for one request to one peer
 	Watchdog     time.Duration `json:"watchdog"`               // RFC 3539: interval of Device-Watchdog-Requests
 
@@ -281,9 +282,30 @@ type Association struct {
 
 // A Peer is a Diameter peer to connect to.
 type Peer struct {
-	Host    string         `json:"host"` // Diameter identity
-	Realm   string         `json:"realm"`
+	Host    string         `json:"host"`  // Diameter identity
+	Realm   string         `json:"realm"` // its own; of a relay, the one that is reached through it
 	Address netip.AddrPort `json:"address"`
+}
+
+// A RADIUSPeer is a RADIUS server to ask.
+type RADIUSPeer struct {
+	Host    string         `json:"host"` // its Diameter identity, by which events name it
+	Address netip.AddrPort `json:"address"`
+	Secret  []byte         `json:"secret"`
+}
+
+// A RADIUSServer is where an AAA server is asked by RADIUS, and by whom.
+type RADIUSServer struct {
+	Listen  []netip.AddrPort `json:"listen"`
+	Clients []RADIUSClient   `json:"clients"`
+}
+
+// A RADIUSClient is one that asks from certain addresses.
+type RADIUSClient struct {
+	Host      string         `json:"host"` // by which events name it
+	Addresses []netip.Prefix `json:"addresses"`
+	Secret    []byte         `json:"secret"`
+	HomeAgent netip.Addr     `json:"home-agent,omitzero"` // for which alone it asks about Binding Updates and MN-HA keys; invalid: for none
 }
 
 // An AAA is the part of a Config for role aaa.
@@ -298,6 +320,7 @@ type AAA struct {
 	HSS         []Peer           `json:"hss,omitempty"` // the preferred one first
 	BSF         *Peer            `json:"bsf,omitempty"` // nil: there is none
 	Timeout     time.Duration    `json:"timeout"`       // for one request to one of them
+	RADIUS      *RADIUSServer    `json:"radius,omitempty"`
 }
 
 // An HSS is the part of a Config for role hss.

@@ -88,12 +88,8 @@ var whyNot = map[diameter.ResultCode]string{
 
 // terminate sends a Session-Termination-Request.
 func (k *kernel) terminate(o TerminateSession) {
-	application := diameter.MIP6A
-	if k.asker.method.Keeper != nil { // its sessions are those of authorizations
-		application = diameter.S6b
-	}
 	k.client.Ask(&diameter.SessionTerminationRequest{
-		Application: application, Session: o.Session, Identity: k.identity, User: o.NAI, DestinationHost: o.Server, Cause: diameter.TerminationCause(o.Cause),
+		Application: k.sessions, Session: o.Session, Identity: k.identity, User: o.NAI, DestinationHost: o.Server, Cause: diameter.TerminationCause(o.Cause),
 	}, func(r diampeer.Outcome) {
 		k.answers(SessionTerminated{NAI: o.NAI, Session: o.Session, Result: uint32(r.Result), Reason: r.Reason})
 	})

@@ -1,26 +1,50 @@
 package ha
 
 import (
+	"context"
 	"slices"
 	"time"
 
+	"s2clab/nodes/host"
 	"s2clab/nodes/session/bootstrap"
 	"s2clab/nodes/session/diampeer"
 	"s2clab/nodes/wire/diameter"
 	"s2clab/nodes/wire/mh"
 )
 
-// An asker puts questions of the machine into Diameter, as the method of
-// bootstrapping has it, and answers back.
-type asker struct {
+// An asker asks questions of the machine by one protocol, and puts the answers into
+// the machine's terms.
+type asker interface {
+	// ask asks a question and returns at once; done is given what comes of it,
+	// once, and not before it has returned.
+	ask(a *AskAAA, done func(Input))
+	// run asks until ctx ends. It fails where it cannot begin.
+	run(ctx context.Context) error
+}
+
+func (k *kernel) ask(a *AskAAA) { k.asker.ask(a, k.answers) }
+
+// A diameterAsker asks by Diameter, as the method of bootstrapping has it.
+type diameterAsker struct {
 	method   bootstrap.Method
 	identity diameter.Identity
 	agent    bootstrap.Agent
 	now      func() time.Time
+	client   *host.DiameterClient
+}
+
+func (k *diameterAsker) run(ctx context.Context) error {
+	k.client.Run(ctx)
+	return nil
+}
+
+func (k *diameterAsker) ask(a *AskAAA, done func(Input)) {
+	request, read := k.request(a)
+	k.client.Ask(request, func(o diampeer.Outcome) { done(read(o)) })
 }
 
 // request is what is asked, and how to read what is answered.
-func (k *asker) request(a *AskAAA) (diampeer.Request, func(o diampeer.Outcome) Input) {
+func (k *diameterAsker) request(a *AskAAA) (diampeer.Request, func(o diampeer.Outcome) Input) {
 	if a.Fetch {
 		return k.bootstrappingInfo(a)
 	}
@@ -28,7 +52,7 @@ func (k *asker) request(a *AskAAA) (diampeer.Request, func(o diampeer.Outcome) I
 }
 
 // mip6 asks by a MIP6-Request.
-func (k *asker) mip6(a *AskAAA) (diampeer.Request, func(o diampeer.Outcome) Input) {
+func (k *diameterAsker) mip6(a *AskAAA) (diampeer.Request, func(o diampeer.Outcome) Input) {
 	r := &diameter.MIP6Request{
 		Identity: k.identity, User: a.NAI, Mode: diameter.AuthMNAAA, SPI: a.SPI, Home: a.HomeAddress, HomeAgent: k.agent.Address, CareOf: a.CareOf,
 		Authenticator: a.Authenticator, MobilityData: a.MobilityData[:], Timestamp: a.Timestamp, Service: a.Service,
@@ -79,7 +103,7 @@ func outcome(id uint64, o diampeer.Outcome) Input {
 
 // bootstrappingInfo asks for the key of an MN-HA option by a
 // Bootstrapping-Info-Request: TS 29.109, section 6.2.
-func (k *asker) bootstrappingInfo(a *AskAAA) (diampeer.Request, func(o diampeer.Outcome) Input) {
+func (k *diameterAsker) bootstrappingInfo(a *AskAAA) (diampeer.Request, func(o diampeer.Outcome) Input) {
 	r := &diameter.BootstrappingInfoRequest{Identity: k.identity, Transaction: a.NAI, NAFID: bootstrap.NAFID(k.agent.Host)}
 	return r, func(o diampeer.Outcome) Input {
 		if o.Result == 0 {
@@ -109,9 +133,3 @@ func (k *asker) bootstrappingInfo(a *AskAAA) (diampeer.Request, func(o diampeer.
 
 // longestKey is how long a key is good whose end nobody has told.
 const longestKey = time.Hour
-
-// ask asks whom the method says.
-func (k *kernel) ask(a *AskAAA) {
-	request, read := k.asker.request(a)
-	k.client.Ask(request, func(o diampeer.Outcome) { k.answers(read(o)) })
-}

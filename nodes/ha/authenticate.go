@@ -8,8 +8,14 @@ import (
 	"s2clab/nodes/wire/mh"
 )
 
-// keyLen is the length of an MN-HA key: RFC 4285, section 5.1.
-const keyLen = 16
+// keyLen is the length of an MN-HA key: RFC 4285, section 5.1. Those of methods of
+// bootstrapping may be longer: WiMAX's is what HMAC-SHA1 gives.
+const (
+	keyLen  = 16
+	mostKey = 64 // what replication carries, and a block of SHA-1: more is hashed first
+)
+
+func mayBeKey(key []byte) bool { return len(key) >= keyLen && len(key) <= mostKey }
 
 // authenticate finds out who sent a Binding Update and whether it is fresh: RFC
 // 4285, in the order that sections 5 and 6 give: presence, security association,
@@ -35,12 +41,16 @@ func (m *Machine) authenticate(now time.Time, b []byte, u *mh.BindingUpdateView,
 			m.refuse(now, r, mh.AuthFail, "wrong-authenticator")
 			return
 		}
-		if b := m.bindings[r.home]; a.ended && r.lifetime != 0 {
-			if b != nil && b.revocation != nil {
+		if held := m.bindings[r.home]; a.ended && r.lifetime != 0 {
+			if held != nil && held.revocation != nil {
 				m.refuse(now, r, mh.Prohibited, "being-revoked")
 				return
 			}
 			r.subscriber, r.association = nil, nil
+			if m.fetches { // its key may be good for another binding: whoever has it says so
+				m.fetch(now, b, u, r)
+				return
+			}
 			m.unknown(now, r)
 			return
 		}

@@ -9,8 +9,8 @@ import (
 	"s2clab/nodes/wire/mh"
 )
 
-// byGBA has the home agent fetch keys, and ask over S6b about what they bind.
-func byGBA(h *control.HomeAgent) {
+// byGBAWithAAA has the home agent fetch keys, and ask over S6b about what they bind.
+func byGBAWithAAA(h *control.HomeAgent) {
 	fromAAA(h)
 	h.Security.Bootstrap = "gba"
 	h.BSF = &control.Peer{Host: "bsf.example.org", Realm: "example.org"}
@@ -20,7 +20,7 @@ const fetchedSPI = 4711
 
 // fetched has a mobile node bound by a key that was fetched, and gives what is asked
 // about that over S6b.
-func fetched(t *testing.T, s *story, service string) AuthorizeService {
+func fetchedOverS6b(t *testing.T, s *story, service string) AuthorizeService {
 	t.Helper()
 	key := []byte("a key of 16 oct.")
 	a := s.of(1)
@@ -40,8 +40,8 @@ func fetched(t *testing.T, s *story, service string) AuthorizeService {
 }
 
 func TestWhatAFetchedKeyHasBoundIsAuthorisedAfterwards(t *testing.T) {
-	s := tell(t, with(byGBA))
-	asked := fetched(t, s, "internet")
+	s := tell(t, with(byGBAWithAAA))
+	asked := fetchedOverS6b(t, s, "internet")
 	if asked.NAI != naiA || asked.SPI != fetchedSPI || asked.Service != "internet" {
 		t.Errorf("%+v", asked)
 	}
@@ -55,8 +55,8 @@ func TestWhatAFetchedKeyHasBoundIsAuthorisedAfterwards(t *testing.T) {
 }
 
 func TestAServiceThatIsRefusedTakesTheBindingAway(t *testing.T) {
-	s := tell(t, with(byGBA))
-	fetched(t, s, "mms")
+	s := tell(t, with(byGBAWithAAA))
+	fetchedOverS6b(t, s, "mms")
 	s.step(ServiceAuthorized{NAI: naiA, SPI: fetchedSPI, Result: 5451, Reason: "user-no-apn-subscription", Server: "aaa.example.org"})
 	if got := s.events("service-authorized"); len(got) != 1 || got[0]["reason"] != "user-no-apn-subscription" {
 		t.Errorf("%v", got)
@@ -70,8 +70,8 @@ func TestThatNobodyCanBeAskedTakesNothingAway(t *testing.T) {
 	for _, in := range []ServiceAuthorized{
 		{Result: 0, Reason: "no-peer"}, {Result: resultUnableToDeliver, Reason: "unable-to-deliver"}, {Result: resultUnableToComply, Reason: "unable-to-comply"},
 	} {
-		s := tell(t, with(byGBA))
-		fetched(t, s, "")
+		s := tell(t, with(byGBAWithAAA))
+		fetchedOverS6b(t, s, "")
 		in.NAI, in.SPI = naiA, fetchedSPI
 		s.step(in)
 		s.wantBound(homeA, careOfWLAN)
@@ -82,7 +82,7 @@ func TestThatNobodyCanBeAskedTakesNothingAway(t *testing.T) {
 }
 
 func TestAnAuthorisationOfAnAssociationThatIsGoneIsEnded(t *testing.T) {
-	s := tell(t, with(byGBA))
+	s := tell(t, with(byGBAWithAAA))
 	s.step(ServiceAuthorized{NAI: naiA, SPI: fetchedSPI, Result: resultSuccess, SessionID: "pgw;1;2", Server: "aaa.example.org"})
 	if got := outputs[TerminateSession](s); len(got) != 1 || got[0].Session != "pgw;1;2" {
 		t.Errorf("%+v", got)
@@ -90,7 +90,7 @@ func TestAnAuthorisationOfAnAssociationThatIsGoneIsEnded(t *testing.T) {
 }
 
 func TestAKeyThatDoesNotProveTheUpdateMakesNoAssociation(t *testing.T) {
-	s := tell(t, with(byGBA))
+	s := tell(t, with(byGBAWithAAA))
 	a := s.of(1)
 	a.mnha = association.New(fetchedSPI, []byte("a key of 16 oct."))
 	s.send(a)

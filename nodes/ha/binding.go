@@ -321,7 +321,7 @@ func (m *Machine) deregister(now time.Time, r *request, b *binding, others bool)
 		b.known, b.seq, b.timestamps = true, r.seq, r.byTimestamp()
 		if b.state == bound {
 			m.release(now, b)
-			if r.careOf != r.home { // away from home: the mobile node does not come back with this key
+			if r.careOf != r.home || m.perBinding { // away from home the mobile node does not come back with this key either
 				m.endSessions(now, b.subscriber, causeLogout)
 			}
 			m.invalidate(now, b)

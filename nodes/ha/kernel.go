@@ -20,13 +20,14 @@ type kernel struct {
 	nd         *host.NDPort
 	asked      *host.DiscoveryPort // nil: nobody may ask for home agents
 	tunnel     *host.Tunnel
-	client     *host.DiameterClient // nil: there is no AAA
+	client     *host.DiameterClient // nil: there is no AAA, or it is asked by RADIUS
 	arp        *host.ARPPort        // nil: no IPv4 home addresses
 	address    netip.Addr           // of the home agent
 	address4   netip.Addr           // not valid: it has none
 	identity   diameter.Identity    // our own
-	asker      asker
-	answers    func(Input) // takes what comes of a question
+	sessions   diameter.Application // that the sessions of associations are of
+	asker      asker                // nil: there is nobody to ask
+	answers    func(Input)          // takes what comes of a question
 	aborts     aborts
 	state      uint32           // Origin-State-Id, where it is not that of a new life
 	replicator *replicator      // nil: there is no standby

@@ -45,6 +45,7 @@ type Machine struct {
 	asks           bool // an AAA can be asked
 	fetches        bool // and for the keys of MN-HA options that are not known
 	authorizes     bool // then an AAA server is asked over S6b
+	perBinding     bool // associations end with the bindings that they came for
 	revoking       control.Revocation
 	multihoming    bool // several care-of addresses at once are permitted
 
@@ -146,8 +147,8 @@ func New(cfg *control.Config) (*Machine, error) {
 		if err != nil {
 			return nil, err
 		}
-		m.fetches = method.Keeper != nil
-		m.authorizes = m.fetches && len(h.AAA) > 0 && h.Security.Profile != "wimax" // which has RADIUS alone
+		m.fetches, m.perBinding = method.Keeper != nil, method.PerBinding
+		m.authorizes = m.fetches && len(h.AAA) > 0 // of those that are asked by RADIUS there is none here
 	}
 	for i := range cfg.Interfaces {
 		m.addInterface(&cfg.Interfaces[i])
@@ -166,7 +167,9 @@ func methodOf(h *control.HomeAgent) (bootstrap.Method, error) {
 }
 
 // asksSomebody says whether there is an AAA server or a BSF to ask.
-func asksSomebody(h *control.HomeAgent) bool { return len(h.AAA) > 0 || h.BSF != nil }
+func asksSomebody(h *control.HomeAgent) bool {
+	return len(h.AAA) > 0 || len(h.RADIUS) > 0 || h.BSF != nil
+}
 
 func (m *Machine) addInterface(in *control.Interface) {
 	link := homeLink{dev: in.Name}

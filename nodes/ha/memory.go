@@ -78,7 +78,7 @@ func (m *Machine) Remembered() []replica.Record {
 }
 
 func (s *subscriber) record() replica.Subscriber {
-	r := replica.Subscriber{NAI: s.nai, Home: s.grant.home}
+	r := replica.Subscriber{NAI: s.nai, Alias: s.alias, Home: s.grant.home}
 	r.Last, r.Stamped = s.guard.Last()
 	for _, a := range s.associations {
 		if s.configured { // its keys are in the configuration
@@ -140,12 +140,15 @@ func (m *Machine) restoreSubscriber(now time.Time, r *replica.Subscriber) {
 	if s.configured {
 		return
 	}
+	if r.Alias != "" {
+		m.rename(s, r.Alias)
+	}
 	if !m.isTaken(r.Home, s) {
 		m.settle(s, grant{home: r.Home, by: byAAA})
 	}
 	for i := range r.Associations {
 		a := &r.Associations[i]
-		if len(a.Key) != keyLen || !a.Expires.IsZero() && !now.Before(a.Expires) {
+		if !mayBeKey(a.Key) || !a.Expires.IsZero() && !now.Before(a.Expires) {
 			continue
 		}
 		made := &mobilitySA{Association: association.New(a.SPI, a.Key), key: a.Key, expires: a.Expires, timestamp: a.Timestamp,

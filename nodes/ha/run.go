@@ -136,7 +136,9 @@ func serve(ctx context.Context, t teller, commands <-chan control.Command, cfg *
 					return
 				}
 			}
-			k.client.Run(ctx)
+			if err := k.asker.run(ctx); err != nil {
+				cancel(err)
+			}
 		})
 	}
 	go k.receive(ctx, bursts, cancel)
@@ -217,8 +219,15 @@ func (k *kernel) close() {
 	}
 }
 
-// connect makes the Diameter client.
+// connect makes who asks the AAA servers.
 func (k *kernel) connect(cfg *control.Config, t teller) error {
+	if len(cfg.HomeAgent.RADIUS) > 0 {
+		return k.connectRADIUS(cfg, t)
+	}
+	return k.connectDiameter(cfg, t)
+}
+
+func (k *kernel) connectDiameter(cfg *control.Config, t teller) error {
 	h, start := cfg.HomeAgent, time.Now()
 	k.identity = diameter.Identity{Host: h.Host, Realm: h.Realm, State: k.life(start)}
 	o := diampeer.ClientOptions{
@@ -247,7 +256,10 @@ func (k *kernel) connect(cfg *control.Config, t teller) error {
 	if err != nil {
 		return err
 	}
-	k.asker = asker{method: method, identity: k.identity, agent: bootstrap.Agent{Address: k.address, Host: h.Host}, now: func() time.Time { return time.Now().Add(cfg.Clock) }}
+	k.sessions = diameter.MIP6A
+	if method.Keeper != nil { // they are those of authorizations
+		k.sessions = diameter.S6b
+	}
 	k.client, err = host.NewDiameterClient(o, func(o diampeer.Output) {
 		if d, ok := o.(diampeer.Deliver); ok {
 			k.deliver(d)
@@ -255,6 +267,8 @@ func (k *kernel) connect(cfg *control.Config, t teller) error {
 			t.Event(name, fields)
 		}
 	})
+	k.asker = &diameterAsker{method: method, identity: k.identity, agent: bootstrap.Agent{Address: k.address, Host: h.Host},
+		now: func() time.Time { return time.Now().Add(cfg.Clock) }, client: k.client}
 	return err
 }
 

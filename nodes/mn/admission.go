@@ -213,7 +213,7 @@ func (m *Machine) admitted(now time.Time, a *access, o dot1x.Open) {
 
 // sharedBy takes over what an authentication leaves.
 func (m *Machine) sharedBy(a *access, done *eapaka.Succeeded) {
-	shared := keys.Access{Method: done.Method.String(), Identity: m.cfg.NAI, EMSK: done.Keys.EMSK, RAND: done.RAND, CK: done.Keys.CK, IK: done.Keys.IK}
+	shared := keys.Access{Method: done.Method.Word(), Identity: m.cfg.NAI, EMSK: done.Keys.EMSK, RAND: done.RAND, CK: done.Keys.CK, IK: done.Keys.IK}
 	if before := m.security.held.Access; done.Fast && before != nil {
 		shared.RAND, shared.CK, shared.IK = before.RAND, before.CK, before.IK
 	}
@@ -233,6 +233,7 @@ func (m *Machine) barred(now time.Time, a *access, reason string) {
 	a.port.open = false
 	m.do(ShutPort{Dev: a.dev})
 	if reason != "link-down" {
+		m.stopDHCP(now, a)
 		m.event("access-shut", map[string]any{"link": a.link, "reason": reason})
 		m.end(now, a)
 	}

@@ -137,6 +137,7 @@ func (m *Machine) returned(now time.Time) {
 	m.useHome()
 	m.clearTunnel()
 	m.forsakeTunnel()
+	m.security.returned()
 	m.event("returned-home", map[string]any{"link": h.access.link})
 }
 

@@ -20,6 +20,7 @@ type security struct {
 	integrity  bool             // authentication options are in use
 	timestamps bool             // so is the replay protection option
 	method     bootstrap.Mobile // how the MN-HA key comes to be; nil: it is known beforehand, or there is none
+	perBinding bool             // the association ends with the binding
 	held       bootstrap.Held
 	told       keys.Told
 
@@ -82,6 +83,7 @@ func newSecurity(cfg *control.MobileNode) (security, error) {
 	if err != nil {
 		return s, err
 	}
+	s.perBinding = method.PerBinding
 	if s.method = method.Mobile; s.method != nil {
 		if s.method.Lacks(&s.held, time.Time{}) == bootstrap.Nothing && len(s.method.Prove(&s.held, s.agent()).Key.Value) == 0 {
 			return s, fmt.Errorf("bootstrap %s: no MN-AAA key", method.Name)
@@ -279,6 +281,13 @@ func (s *security) bound(m *Machine, u *update, granted time.Duration) {
 func (s *security) expired() {
 	if s.method != nil {
 		s.association = nil
+	}
+}
+
+// returned notes that this node is home and its binding gone.
+func (s *security) returned() {
+	if s.perBinding {
+		s.expired()
 	}
 }
 

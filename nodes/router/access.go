@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"s2clab/nodes/control"
@@ -281,7 +280,7 @@ func (m *Machine) admit(now time.Time, l *link, o dot1x.Authorize) {
 		m.tell("key-made", key.Fields(a.nai, m.told.Show))
 	}
 	if m.tells(now, "station-admitted") {
-		m.tell("station-admitted", map[string]any{"link": l.name, "station": text(s.mac), "nai": a.nai, "method": methodName(a.method),
+		m.tell("station-admitted", map[string]any{"link": l.name, "station": text(s.mac), "nai": a.nai, "method": a.method.Word(),
 			"rounds": c.rounds, "latency": now.Sub(c.began).Seconds(), "again": o.Again})
 	}
 }
@@ -315,19 +314,6 @@ func causeOf(reason string) diameter.TerminationCause {
 	return diameter.Administrative
 }
 
-// methodName is a method as topologies have it.
-func methodName(t eap.Type) string {
-	switch t {
-	case eap.TypeAKA:
-		return "eap-aka"
-	case eap.TypeAKAPrime:
-		return "eap-aka-prime"
-	case 0:
-		return "unknown"
-	}
-	return strings.ReplaceAll(strings.ToLower(t.String()), " ", "-")
-}
-
 // text is the address of a station as events have it.
 func text(mac [6]byte) string {
 	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5])
@@ -353,7 +339,7 @@ func (m *Machine) Stations(now time.Time) []Station {
 		slices.SortFunc(of, func(a, b [6]byte) int { return bytes.Compare(a[:], b[:]) })
 		for _, mac := range of {
 			a := l.stations[mac].admission
-			one := Station{Link: l.name, Station: text(mac), NAI: a.nai, Method: methodName(a.method), Session: a.session, Server: a.server, Age: now.Sub(a.since).Seconds()}
+			one := Station{Link: l.name, Station: text(mac), NAI: a.nai, Method: a.method.Word(), Session: a.session, Server: a.server, Age: now.Sub(a.since).Seconds()}
 			if !a.until.IsZero() {
 				one.Remains = a.until.Sub(now).Seconds()
 			}

@@ -9,6 +9,7 @@ import (
 	"s2clab/nodes/control"
 	"s2clab/nodes/wire/ipv4"
 	"s2clab/nodes/wire/ipv6"
+	"s2clab/nodes/wire/radius"
 	"s2clab/nodes/wire/udp"
 )
 
@@ -43,9 +44,9 @@ const (
 	carriedMost = 4096
 )
 
-// notData are ports of signalling: DNS, DHCP, Diameter, and packets in UDP, which
-// are looked into.
-var notData = [...]uint16{53, 67, 68, 546, 547, portDiameter, udp.EncapsulationPort}
+// notData are ports of signalling: DNS, DHCP, Ub, RADIUS, Diameter, and packets in UDP,
+// which are looked into.
+var notData = [...]uint16{53, 67, 68, 546, 547, portHTTP, radius.Port, portDiameter, udp.EncapsulationPort}
 
 // note takes a frame that has entered a link.
 func (c *carried) note(w *writing, rec *record, octets []byte, from *recorded) {

@@ -2,12 +2,12 @@ package capture
 
 import (
 	"encoding/binary"
-	"net/netip"
-	"slices"
+	"encoding/hex"
 	"strconv"
 	"time"
 
 	"s2clab/nodes/wire/diameter"
+	"s2clab/nodes/wire/eapol"
 	"s2clab/nodes/wire/icmp6"
 	"s2clab/nodes/wire/ipv4"
 	"s2clab/nodes/wire/ipv6"
@@ -23,8 +23,8 @@ type Message struct {
 
 // Decode gives the signalling messages that an Ethernet frame carries by itself:
 // Mobility Headers and ICMPv6, also inside tunnels and in UDP over IPv4 (RFC 5555),
-// DHCP, DNS messages in UDP, ARP, and whole Diameter messages. Data gives none. It
-// keeps nothing of frame.
+// DHCP, DNS messages and RADIUS in UDP, ARP, EAPOL, and whole messages of Diameter and
+// Ub (TS 33.220). Data gives none. It keeps nothing of frame.
 func Decode(frame []byte) []Message {
 	return decode(frame, wholeMessages)
 }
@@ -35,6 +35,7 @@ const (
 	etherARP     = 0x0806
 	etherIPv6    = 0x86dd
 	portDiameter = diameter.Port
+	portHTTP     = 80
 	portTunnel   = udp.EncapsulationPort
 	udpLen       = 8
 	tunnelsDeep  = 4 // packets within packets
@@ -43,12 +44,12 @@ const (
 // Signalling says, from its first headers, whether a frame may carry signalling:
 // quickly, and rather once too often.
 func Signalling(frame []byte) bool {
-	if len(frame) < ethernetLen+ipv4.HeaderLen {
-		return false
+	if len(frame) < ethernetLen+ipv4.HeaderLen { // of EAPOL, frames are shorter: nothing pads them
+		return len(frame) >= ethernetLen && binary.BigEndian.Uint16(frame[12:]) == eapol.EtherType
 	}
 	b := frame[ethernetLen:]
 	switch binary.BigEndian.Uint16(frame[12:]) {
-	case etherARP:
+	case etherARP, eapol.EtherType:
 		return true
 	case etherIPv4, etherIPv6:
 	default:
@@ -73,9 +74,9 @@ func Signalling(frame []byte) bool {
 		case ipv6.ICMPv6, ipv6.Mobility, ipv6.Destination, ipv6.Routing, ipv6.HopByHop, ipv6.Fragment:
 			return !four
 		case ipv6.TCP:
-			return len(b) >= 4 && (binary.BigEndian.Uint16(b) == portDiameter || binary.BigEndian.Uint16(b[2:]) == portDiameter)
+			return isSignallingStream(b)
 		case ipv6.UDP:
-			if isDHCP(b, four) || isDNS(b) {
+			if isDHCP(b, four) || isDNS(b) || isRADIUS(b) {
 				return true
 			}
 			if !isTunnel(b) {
@@ -95,23 +96,16 @@ func isTunnel(b []byte) bool {
 	return len(b) >= udpLen && (binary.BigEndian.Uint16(b) == portTunnel || binary.BigEndian.Uint16(b[2:]) == portTunnel)
 }
 
-// A segment is the part of a TCP stream that one frame carries.
-type segment struct {
-	flow flow
-	seq  uint32
-	data []byte
-}
-
-// A flow is one direction of a TCP connection.
-type flow struct{ src, dst netip.AddrPort }
-
 // decode gives the messages of a frame. Those in TCP are cut out by messages.
-func decode(frame []byte, messages func(segment) [][]byte) []Message {
+func decode(frame []byte, messages func(segment, *protocol) [][]byte) []Message {
 	if !Signalling(frame) {
 		return nil
 	}
 	b := frame[ethernetLen:]
-	if binary.BigEndian.Uint16(frame[12:]) == etherARP {
+	switch binary.BigEndian.Uint16(frame[12:]) {
+	case eapol.EtherType:
+		return []Message{eapolMessage(frame)}
+	case etherARP:
 		if m, ok := arpMessage(b); ok {
 			return []Message{m}
 		}
@@ -136,6 +130,8 @@ func decode(frame []byte, messages func(segment) [][]byte) []Message {
 			return with(outer, dhcp(p.Payload, p.Src, p.Dst))
 		case p.Next == ipv6.UDP && isDNS(p.Payload):
 			return with(outer, names(p.Payload, p.Src, p.Dst))
+		case p.Next == ipv6.UDP && isRADIUS(p.Payload):
+			return with(outer, radiusMessage(p.Payload, p.Src, p.Dst))
 		case p.Next == ipv6.UDP && isTunnel(p.Payload):
 			outer["outer"] = "udp"
 			b = p.Payload[udpLen:]
@@ -162,7 +158,7 @@ func layerOf(b []byte) (layer, error) {
 }
 
 // messages reads what the innermost packet carries.
-func (l *layer) messages(outer map[string]any, messages func(segment) [][]byte) (all []Message) {
+func (l *layer) messages(outer map[string]any, messages func(segment, *protocol) [][]byte) (all []Message) {
 	p := &l.packet
 	switch {
 	case p.Next == ipv6.Mobility && !l.four:
@@ -173,11 +169,14 @@ func (l *layer) messages(outer map[string]any, messages func(segment) [][]byte) 
 		}
 	case p.Next == ipv6.TCP:
 		s, ok := tcpSegment(p)
-		if !ok || s.flow.src.Port() != portDiameter && s.flow.dst.Port() != portDiameter {
+		by := protocolOf(s.flow)
+		if !ok || by == nil {
 			return nil
 		}
-		for _, b := range messages(s) {
-			all = append(all, diameterMessage(b))
+		for _, b := range messages(s, by) {
+			if m, ok := by.read(b); ok {
+				all = append(all, m)
+			}
 		}
 	}
 	return all
@@ -246,7 +245,7 @@ func mobility(p *ipv6.Packet, outer map[string]any) Message {
 	if flags != nil {
 		f["flags"] = list(flags)
 	}
-	var options, auth, bids, fids []string
+	var options, auth, bids, fids, material []string
 	for _, o := range mh.Options(m) {
 		options = append(options, o.Type().String())
 		switch o := o.(type) {
@@ -272,6 +271,11 @@ func mobility(p *ipv6.Packet, outer map[string]any) Message {
 			f["timestamp"] = ntp(o.Timestamp)
 		case mh.ServiceSelection:
 			f["service"] = o.APN
+		case mh.KeyMaterial: // RAND, at the front of what AKA has to say, is no secret; what follows it is not told
+			material = append(material, o.Kind.String())
+			if o.Kind >= mh.AKAChallenge && o.Kind <= mh.AKAResynchronised && len(o.Data) >= 16 {
+				f["rand"] = hex.EncodeToString(o.Data[:16])
+			}
 		case mh.BindingIdentifier:
 			bids = append(bids, strconv.Itoa(int(o.BID)))
 		case mh.FlowIdentification:
@@ -287,7 +291,7 @@ func mobility(p *ipv6.Packet, outer map[string]any) Message {
 	if options != nil {
 		f["options"] = list(options)
 	}
-	for name, ids := range map[string][]string{"bids": bids, "fids": fids} {
+	for name, ids := range map[string][]string{"bids": bids, "fids": fids, "key-material": material} {
 		if ids != nil {
 			f[name] = list(ids)
 		}
@@ -397,135 +401,6 @@ func icmp(p *ipv6.Packet) (Message, bool) {
 	return Message{m.Type().String(), f}, true
 }
 
-// tcpSegment reads a TCP header.
-func tcpSegment(p *ipv6.Packet) (segment, bool) {
-	b := p.Payload
-	if len(b) < 20 {
-		return segment{}, false
-	}
-	header := int(b[12]>>4) * 4
-	if header < 20 || header > len(b) {
-		return segment{}, false
-	}
-	return segment{
-		flow: flow{
-			src: netip.AddrPortFrom(p.UpperSrc(), binary.BigEndian.Uint16(b)),
-			dst: netip.AddrPortFrom(p.UpperDst(), binary.BigEndian.Uint16(b[2:])),
-		},
-		seq:  binary.BigEndian.Uint32(b[4:]),
-		data: b[header:],
-	}, true
-}
-
-// wholeMessages cuts out the Diameter messages that a segment begins with.
-func wholeMessages(s segment) [][]byte {
-	all, _ := cutMessages(s.data)
-	return all
-}
-
-// cutMessages cuts whole Diameter messages off the front of b. What is left is
-// the beginning of another, or nil where it cannot be one.
-func cutMessages(b []byte) (all [][]byte, rest []byte) {
-	for len(b) > 0 {
-		n, told, err := diameter.Length(b)
-		switch {
-		case err != nil || n > maxMessage:
-			return all, nil
-		case !told || n > len(b):
-			return all, b
-		}
-		all = append(all, b[:n])
-		b = b[n:]
-	}
-	return all, nil
-}
-
-// maxMessage is the longest Diameter message that is put together, in octets.
-const maxMessage = 64 << 10
-
-// diameterMessage reads a whole Diameter message.
-func diameterMessage(b []byte) Message {
-	m, err := diameter.Parse(b)
-	if m == nil {
-		return Message{"diameter-malformed", map[string]any{"malformed": err.Error()}}
-	}
-	f := map[string]any{"hop-by-hop": float64(m.HopByHop), "end-to-end": float64(m.EndToEnd)}
-	if err != nil {
-		f["malformed"] = err.Error()
-	}
-	var flags []string
-	for _, flag := range []struct {
-		set  diameter.Flags
-		name string
-	}{{diameter.Request, "R"}, {diameter.Proxiable, "P"}, {diameter.Error, "E"}, {diameter.Retransmitted, "T"}} {
-		if m.Flags&flag.set != 0 {
-			flags = append(flags, flag.name)
-		}
-	}
-	if flags != nil {
-		f["flags"] = list(flags)
-	}
-	for i := range m.AVPs {
-		readAVP(&m.AVPs[i], f)
-	}
-	return Message{m.Name(), f}
-}
-
-// readAVP takes what people look for out of an AVP.
-func readAVP(a *diameter.AVP, f map[string]any) {
-	text := func(name string) {
-		if len(a.Data) <= 512 {
-			f[name] = string(a.Data)
-		}
-	}
-	address := func(name string) {
-		if len(a.Data) >= 6 {
-			if at := a.Address(); at.IsValid() {
-				f[name] = at.String()
-			}
-		}
-	}
-	switch a.Code {
-	case diameter.UserName:
-		text("nai")
-	case diameter.OriginHost:
-		text("origin-host")
-	case diameter.SessionID:
-		text("session")
-	case diameter.ErrorMessage:
-		text("error")
-	case diameter.ServiceSelection:
-		text("service")
-	case diameter.ResultCodeAVP:
-		if len(a.Data) == 4 {
-			f["result"], f["name"] = float64(a.Uint32()), diameter.ResultCode(a.Uint32()).String()
-		}
-	case diameter.MIPMNAAASPI:
-		if len(a.Data) == 4 {
-			f["spi"] = float64(a.Uint32())
-		}
-	case diameter.MIPMobileNodeAddress:
-		address("home-address")
-	case diameter.MIPCareofAddress:
-		address("care-of")
-	case diameter.TerminationCauseAVP:
-		if len(a.Data) == 4 {
-			f["cause"] = diameter.TerminationCause(a.Uint32()).String()
-		}
-	case diameter.DisconnectCauseAVP:
-		if len(a.Data) == 4 {
-			f["cause"] = diameter.DisconnectCause(a.Uint32()).String()
-		}
-	case diameter.MIPMNHAMSA: // that there is a key is told, not the key
-		inner, _ := diameter.ParseAVPs(a.Data)
-		for i := range inner {
-			if inner[i].Code == diameter.MIPMNHASPI && len(inner[i].Data) == 4 {
-				f["mn-ha-spi"] = float64(inner[i].Uint32())
-			}
-		}
-	}
-}
-
 // list is a list of words as the journal has them.
 func list(words []string) []any {
 	all := make([]any, len(words))
@@ -533,64 +408,4 @@ func list(words []string) []any {
 		all[i] = w
 	}
 	return all
-}
-
-// streams puts together the Diameter messages of TCP connections as they cross a
-// link: whole ones in a segment are taken as they are, and one that is spread
-// over several is taken where it ends. The zero value is ready.
-type streams struct {
-	partial map[flow]*partial
-	order   []flow // the oldest first
-}
-
-// A partial is a message whose end has not been seen.
-type partial struct {
-	next uint32 // sequence number of the octet that is missing
-	data []byte
-}
-
-const maxStreams = 256
-
-func (t *streams) messages(s segment) [][]byte {
-	if len(s.data) == 0 {
-		return nil
-	}
-	p := t.partial[s.flow]
-	end := s.seq + uint32(len(s.data))
-	switch {
-	case p == nil:
-	case s.seq == p.next && len(p.data)+len(s.data) <= maxMessage:
-		all, rest := cutMessages(append(p.data, s.data...))
-		t.keep(s.flow, end, rest)
-		return all
-	case int32(s.seq-p.next) < 0: // sent again
-		return wholeMessages(s)
-	default: // something is missing: begin anew
-		t.keep(s.flow, end, nil)
-	}
-	all, rest := cutMessages(s.data)
-	t.keep(s.flow, end, rest)
-	return all
-}
-
-// keep notes what is left of a flow.
-func (t *streams) keep(f flow, next uint32, rest []byte) {
-	if len(rest) == 0 {
-		if t.partial[f] != nil {
-			delete(t.partial, f)
-			t.order = slices.DeleteFunc(t.order, func(o flow) bool { return o == f })
-		}
-		return
-	}
-	if t.partial == nil {
-		t.partial = map[flow]*partial{}
-	}
-	if t.partial[f] == nil {
-		if len(t.order) >= maxStreams {
-			delete(t.partial, t.order[0])
-			t.order = t.order[1:]
-		}
-		t.order = append(t.order, f)
-	}
-	t.partial[f] = &partial{next: next, data: append([]byte(nil), rest...)}
 }

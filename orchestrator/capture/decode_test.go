@@ -13,6 +13,7 @@ import (
 
 	"s2clab/nodes/wire/arp"
 	"s2clab/nodes/wire/diameter"
+	"s2clab/nodes/wire/eapol"
 	"s2clab/nodes/wire/icmp6"
 	"s2clab/nodes/wire/ipv4"
 	"s2clab/nodes/wire/ipv6"
@@ -238,7 +239,7 @@ func TestSignallingIsReadFromFrames(t *testing.T) {
 			"src": careOf.String(), "dst": agent.String(), "inner-src": "fe80::1", "inner-dst": "ff02::1", "target": home.String(),
 		}}}},
 		{"two Diameter messages in a segment", tcpFrame(t, 1, append(mip6Request(t), mip6Request(t)[:20]...)), []Message{{"mip6a-request", map[string]any{
-			"src": agent.String(), "dst": server.String(), "hop-by-hop": 11.0, "end-to-end": 12.0, "flags": []any{"R", "P"}, "nai": "ue@example.org",
+			"application": "MIP6A", "src": agent.String(), "dst": server.String(), "hop-by-hop": 11.0, "end-to-end": 12.0, "flags": []any{"R", "P"}, "nai": "ue@example.org",
 			"origin-host": "ha.example.org", "session": "ha;1;2", "spi": 3.0, "home-address": home.String(), "care-of": careOf.String(),
 		}}}},
 		{"a binding update in UDP", inUDP(t, care4, agent4, bindingUpdate4(t)), []Message{{"binding-update", map[string]any{
@@ -338,7 +339,7 @@ func TestADiameterMessageIsPutTogetherFromSegments(t *testing.T) {
 	}
 	for port := range maxStreams * 2 {
 		f := flow{src: netip.AddrPortFrom(home, uint16(port)), dst: netip.AddrPortFrom(server, 3868)}
-		s.messages(segment{flow: f, seq: 1, data: m[:40]})
+		s.messages(segment{flow: f, seq: 1, data: m[:40]}, &diameterStream)
 	}
 	if len(s.partial) != maxStreams || len(s.order) != maxStreams {
 		t.Errorf("%d streams are kept, want %d", len(s.partial), maxStreams)
@@ -358,6 +359,8 @@ func FuzzDecode(f *testing.F) {
 	for _, seed := range [][]byte{bindingUpdate(f), bindingAcknowledgement(f), tcpFrame(f, 1, mip6Request(f)), tunnelled(f, bindingUpdate(f)),
 		inUDP(f, care4, agent4, bindingUpdate4(f)), inUDP(f, agent4, care4, bindingAcknowledgement4(f)), arpFrame(f, arp.Announcement(care4, ueMAC)),
 		dhcpFrame(f, offer.ToBytes(), 67, 68, care4, agent4), dhcpFrame(f, reply.ToBytes(), 547, 546, careOf, agent),
+		eapolFrame(f, eapol.Start, nil), eapolFrame(f, eapol.EAPPacket, akaChallenge(f)), radiusFrame(f, accessChallenge(f)), streamFrame(f, 80, 40000, ubLastWord),
+		streamFrame(f, 40000, 80, ubAnswer), tcpFrame(f, 1, eapRequest(f)), tcpFrame(f, 1, authAnswer(f)),
 		nameFrame(f, home, server, true), nameFrame(f, netip.MustParseAddr("192.0.2.53"), netip.MustParseAddr("192.0.2.1"), false),
 		icmpFrame(f, &icmp6.RouterSolicitation{Options: []icmp6.Option{icmp6.SourceLinkAddress{Address: ueMAC[:]}}})} {
 		f.Add(seed)

@@ -219,6 +219,12 @@ func homeAgent(t *topologies.Topology, ha string, h *topologies.HomeAgent) *cont
 		}
 	}
 	c.AAA = authorities(t, ha, h.AAA)
+	if len(h.RADIUSSecret) > 0 {
+		for _, p := range c.AAA {
+			c.RADIUS = append(c.RADIUS, control.RADIUSPeer{Host: p.Host, Address: netip.AddrPortFrom(p.Address.Addr(), portRADIUS), Secret: h.RADIUSSecret})
+		}
+		c.AAA = nil
+	}
 	c.BSF = bsfPeer(t, ha, h.BSF)
 	for _, a := range h.Associations {
 		c.Associations = append(c.Associations, control.Association(a))
@@ -232,7 +238,7 @@ func authorities(t *topologies.Topology, from string, names []string) (all []con
 		server := t.Node(name).AAA
 		all = append(all, control.Peer{Host: server.Host, Realm: server.Realm, Address: netip.AddrPortFrom(t.AddressFrom(from, name), server.Port)})
 	}
-	return all
+	return relayed(t, from, all)
 }
 
 // homeServers are HSSs as a node reaches them.
@@ -241,7 +247,18 @@ func homeServers(t *topologies.Topology, from string, names []string) (all []con
 		server := t.Node(name).HSS
 		all = append(all, control.Peer{Host: server.Host, Realm: server.Realm, Address: netip.AddrPortFrom(t.AddressFrom(from, name), server.Port)})
 	}
-	return all
+	return relayed(t, from, all)
+}
+
+// relayed is the Diameter relay that a node reaches servers through, with the realm
+// of the first behind it; where there is none, the servers.
+func relayed(t *topologies.Topology, from string, servers []control.Peer) []control.Peer {
+	by := t.Node(from).ByRelay
+	if by == "" || len(servers) == 0 {
+		return servers
+	}
+	relay := t.Node(by).Relay
+	return []control.Peer{{Host: relay.Host, Realm: servers[0].Realm, Address: netip.AddrPortFrom(t.AddressFrom(from, by), relay.Port)}}
 }
 
 // portUb is where a BSF is asked by mobile nodes: HTTP, TCP.
@@ -322,6 +339,9 @@ func aaa(t *topologies.Topology, n *topologies.Node) *control.AAA {
 		Timeout:     n.AAA.HSSTimeout,
 		Security:    security(t),
 	}
+	if len(n.AAA.Clients) > 0 {
+		c.RADIUS = radius(t, n)
+	}
 	c.BSF = bsfPeer(t, n.Name, n.AAA.BSF)
 	c.HSS = homeServers(t, n.Name, n.AAA.HSS)
 	for _, s := range n.AAA.Subscribers {
@@ -332,6 +352,29 @@ func aaa(t *topologies.Topology, n *topologies.Node) *control.AAA {
 		c.Subscribers = append(c.Subscribers, subscriber)
 	}
 	return c
+}
+
+// portRADIUS is where an AAA server is asked by RADIUS: UDP; RFC 2865, section 3.
+const portRADIUS = 1812
+
+// radius is how an AAA server is asked by home agents, each from all its addresses.
+func radius(t *topologies.Topology, n *topologies.Node) *control.RADIUSServer {
+	r := &control.RADIUSServer{Listen: listen(n, portRADIUS)}
+	for _, client := range n.AAA.Clients {
+		node := t.Node(client.Node)
+		h := node.HomeAgent
+		if h.StandbyFor != "" { // it is the other, once it serves
+			h = t.Node(h.StandbyFor).HomeAgent
+		}
+		c := control.RADIUSClient{Host: h.Host, Secret: client.Secret, HomeAgent: h.Address}
+		for _, i := range node.Interfaces {
+			for _, p := range i.Addresses {
+				c.Addresses = append(c.Addresses, netip.PrefixFrom(p.Addr(), p.Addr().BitLen()))
+			}
+		}
+		r.Clients = append(r.Clients, c)
+	}
+	return r
 }
 
 // listen is where a server of a node is to be reached: at all its addresses.

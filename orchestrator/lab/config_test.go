@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"s2clab/nodes/control"
 	"s2clab/topologies"
 )
 
@@ -35,6 +36,31 @@ func TestEveryNodeIsToldItsRoleAndItsEndsOfLinks(t *testing.T) {
 	}
 	if len(pgw.HomeAgent.AAA) != 1 || pgw.HomeAgent.AAA[0].Host != aaa.AAA.Host || !contains(aaa.AAA.Listen, pgw.HomeAgent.AAA[0].Address) {
 		t.Errorf("pgw asks %+v, aaa listens on %v as %s", pgw.HomeAgent.AAA, aaa.AAA.Listen, aaa.AAA.Host)
+	}
+}
+
+func TestWhoAsksThroughARelayIsToldOfTheRelayAlone(t *testing.T) {
+	top, _, err := topologies.Load("eps-trusted", topologies.Override{Path: "nodes.cn.realm", Value: "transit.example"},
+		topologies.Override{Path: "nodes.pgw.diameter-relay", Value: "cn"}, topologies.Override{Path: "nodes.aaa.diameter-relay", Value: "cn"}, topologies.Override{Path: "nodes.wlan-gw.diameter-relay", Value: "cn"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := configs(top, 7)
+	for node, told := range map[string]struct {
+		peers []control.Peer
+		realm string
+	}{
+		"pgw":     {all["pgw"].HomeAgent.AAA, all["aaa"].AAA.Realm},
+		"wlan-gw": {all["wlan-gw"].Router.AAA, all["aaa"].AAA.Realm},
+		"aaa":     {all["aaa"].AAA.HSS, all["hss"].HSS.Realm},
+	} {
+		want := control.Peer{Host: "cn.transit.example", Realm: told.realm, Address: netip.AddrPortFrom(top.Node("cn").Address(), 3868)}
+		if len(told.peers) != 1 || told.peers[0] != want {
+			t.Errorf("%s asks %+v, want %+v alone", node, told.peers, want)
+		}
+	}
+	if direct := all["wimax-gw"].Router.AAA; len(direct) != 1 || direct[0].Host != all["aaa"].AAA.Host {
+		t.Errorf("wimax-gw, which has no relay, asks %+v", direct)
 	}
 }
 

@@ -26,6 +26,9 @@ import (
 type Method struct {
 	Name   string
 	Mobile Mobile // nil: keys are known beforehand
+	// PerBinding says that an association ends with the binding that it came for, also
+	// where the mobile node has come home. Else it is good for as long as its key.
+	PerBinding bool
 
 	// How the network's side of it goes: one of these, or none where keys are known
 	// beforehand.

@@ -18,7 +18,7 @@ var methods = map[string]Method{
 	"gba-rfc3957":        vouched(gbaRFC3957{}),
 	"gba":                fetched(gba{}),
 	"partial-gba":        fetched(partialGBA{}),
-	"3gpp2":              vouched(threeGPP2{mipOptions{provisioned{}}}),
+	"3gpp2":              perBinding(vouched(threeGPP2{mipOptions{provisioned{}}})),
 	"wimax":              fetched(wimax{}),
 }
 
@@ -36,6 +36,11 @@ func fetched(m interface {
 	Keeper
 }) Method {
 	return Method{Mobile: m, Keeper: m}
+}
+
+func perBinding(m Method) Method {
+	m.PerBinding = true
+	return m
 }
 
 // Of gives the method that a topology names: security.profile, bootstrap and, with

@@ -7,7 +7,7 @@ import (
 
 // threeGPP2 is the profile 3GPP2: as mipOptions with a key that was put in both, and
 // the session key of RFC 5419, section 6.2: of the MN-AAA key and the timestamp. The
-// home agent asks by RADIUS.
+// home agent asks by RADIUS. The association is gone with the binding.
 type threeGPP2 struct{ mipOptions }
 
 // ThreeGPP2SPI is that of every MN-HA association of 3GPP2: RFC 4285, section 8.

@@ -33,8 +33,7 @@ func (wimax) Key(f *Found, _ string, to Agent) (keys.Derived, uint32, bool) {
 }
 
 func cmip6(a *keys.Access, to Agent) (keys.Derived, uint32) {
-	root := keys.NewMIPRoot(a.EMSK[:], keys.WiMAXDeployed)
-	key, rk := root.CMIP6(to.Address, a.Identity), root.Key()
-	return keys.Derived{Name: keys.NameMNHA, Of: []keys.Ancestor{keys.Of(keys.NameMIPRK, rk[:])},
-		How: `MN-HA-CMIP6: HMAC-SHA1(MIP-RK, "CMIP6 MN HA" | home agent | NAI)`, Value: key.Key[:]}, key.SPI
+	key := keys.NewMIPRoot(a.EMSK[:], keys.WiMAXDeployed).CMIP6(to.Address, a.Identity)
+	return keys.Derived{Name: keys.NameMNHA, Of: []keys.Ancestor{keys.Of(keys.NameEMSK, a.EMSK[:])},
+		How: `MN-HA-CMIP6: HMAC-SHA1(MIP-RK of the EMSK, "CMIP6 MN HA" | home agent | NAI)`, Value: key.Key[:]}, key.SPI
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // ErrMalformed is wrapped by every error of a parser.
@@ -61,6 +62,20 @@ func (t Type) String() string {
 		return "Expanded"
 	}
 	return fmt.Sprintf("type %d", uint8(t))
+}
+
+// Word is the type as topologies and events have it: eap-aka or eap-aka-prime; of
+// others, and of none, a word that says so.
+func (t Type) Word() string {
+	switch t {
+	case TypeAKA:
+		return "eap-aka"
+	case TypeAKAPrime:
+		return "eap-aka-prime"
+	case 0:
+		return "unknown"
+	}
+	return strings.ReplaceAll(strings.ToLower(t.String()), " ", "-")
 }
 
 // A Packet is an EAP packet: RFC 3748, section 4.

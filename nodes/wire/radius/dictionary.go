@@ -23,13 +23,14 @@ const (
 	ProxyState           Type = 33
 	AcctSessionID        Type = 44 // RFC 2866, section 5.5
 	NASPortType          Type = 61
-	ARAPPassword         Type = 70 // RFC 2869, section 5.4
-	ConnectInfo          Type = 77 // RFC 2869, section 5.11
-	EAPMessage           Type = 79 // RFC 3579, section 3.1
-	MessageAuthenticator Type = 80 // RFC 3579, section 3.2
-	NASPortID            Type = 87 // RFC 2869, section 5.17
-	ChargeableUser       Type = 89 // RFC 4372, section 2.2
-	NASIPv6Address       Type = 95 // RFC 3162, section 2.1
+	ARAPPassword         Type = 70  // RFC 2869, section 5.4
+	ConnectInfo          Type = 77  // RFC 2869, section 5.11
+	EAPMessage           Type = 79  // RFC 3579, section 3.1
+	MessageAuthenticator Type = 80  // RFC 3579, section 3.2
+	NASPortID            Type = 87  // RFC 2869, section 5.17
+	ChargeableUser       Type = 89  // RFC 4372, section 2.2
+	NASIPv6Address       Type = 95  // RFC 3162, section 2.1
+	ErrorCause           Type = 101 // RFC 5176, section 3.5
 )
 
 // Attributes of Microsoft: RFC 2548, sections 2.4.2 and 2.4.3.
@@ -132,6 +133,7 @@ var dictionary = map[Type]definition{
 	NASPortID:            {"NAS-Port-Id", text},
 	ChargeableUser:       {"Chargeable-User-Identity", text},
 	NASIPv6Address:       {"NAS-IPv6-Address", ipv6},
+	ErrorCause:           {"Error-Cause", integer},
 
 	MPPESendKey: {"MS-MPPE-Send-Key", covered},
 	MPPERecvKey: {"MS-MPPE-Recv-Key", covered},

@@ -80,9 +80,14 @@ type EAPChallenge struct {
 	EAP     []byte
 	State   []byte        // comes back in the next EAPRequest: RFC 5080, section 2.1.1
 	Timeout time.Duration // Session-Timeout: for the peer to answer; whole seconds; 0: not told. RFC 3579, section 2.3
+	Ignored bool          // Error-Cause: what the peer has said was ignored, and EAP is what it was asked before. RFC 3579, section 2.6.1
 }
 
-var eapChallengeRules = append(optional(State, SessionTimeout), rule{EAPMessage, 1, 1, 0})
+// ignoredEAP is the Error-Cause of an invalid EAP packet that was ignored: RFC 5176,
+// section 3.5.
+const ignoredEAP = 202
+
+var eapChallengeRules = append(optional(State, SessionTimeout, ErrorCause), rule{EAPMessage, 1, 1, 0})
 
 // AppendTo appends the attributes of the challenge.
 func (c *EAPChallenge) AppendTo(as []Attribute) ([]Attribute, error) {
@@ -90,6 +95,9 @@ func (c *EAPChallenge) AppendTo(as []Attribute) ([]Attribute, error) {
 	w.add(EAPMessage, c.EAP)
 	w.octets(State, c.State)
 	w.seconds(SessionTimeout, c.Timeout)
+	if c.Ignored {
+		w.number(ErrorCause, ignoredEAP)
+	}
 	return w.end(len(as), eapChallengeRules)
 }
 
@@ -100,7 +108,7 @@ func ParseEAPChallenge(as []Attribute) (*EAPChallenge, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &EAPChallenge{EAP: v.octets(EAPMessage), State: v.octets(State), Timeout: v.seconds(SessionTimeout)}, nil
+	return &EAPChallenge{EAP: v.octets(EAPMessage), State: v.octets(State), Timeout: v.seconds(SessionTimeout), Ignored: v.number(ErrorCause) == ignoredEAP}, nil
 }
 
 // An EAPReject ends an EAP conversation that failed: an Access-Reject with EAP

@@ -124,7 +124,7 @@ func TestTheDictionaryIsWiresharks(t *testing.T) {
 	}
 	line := regexp.MustCompile(`^ATTRIBUTE\s+(\S+)\s+(\d+)\s+(\w+)(\s+encrypt=\d)?`)
 	theirs := map[Type]string{}
-	for file, vendor := range map[string]Vendor{"rfc2865": 0, "rfc2866": 0, "rfc2869": 0, "rfc3162": 0, "rfc4372": 0, "3gpp2": ThreeGPP2, "wimax": WiMAX, "microsoft": Microsoft} {
+	for file, vendor := range map[string]Vendor{"rfc2865": 0, "rfc2866": 0, "rfc2869": 0, "rfc3162": 0, "rfc3576": 0, "rfc4372": 0, "3gpp2": ThreeGPP2, "wimax": WiMAX, "microsoft": Microsoft} {
 		b, err := os.ReadFile(filepath.Join(match[1], "radius", "dictionary."+file))
 		if err != nil {
 			netnstest.Lacking(t, "tshark", err)
