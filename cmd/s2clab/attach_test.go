@@ -29,6 +29,8 @@ var methods = []struct{ name, set string }{
 	{"gba-rfc3957", "security.bootstrap=gba-rfc3957"},
 	{"gba", "security.bootstrap=gba"},
 	{"partial-gba", "security.bootstrap=partial-gba"},
+	{"3gpp2", "security.profile=3gpp2"},
+	{"wimax", "security.profile=wimax"},
 }
 
 // BenchmarkAttach is, for each method of bootstrapping, for how long a mobile node

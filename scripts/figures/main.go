@@ -65,7 +65,7 @@ func table() []Figure {
 			figures = append(figures, f)
 		}
 	}
-	for _, method := range []string{"static", "emsk", "mip-gba", "aka", "gba-rfc3957", "gba", "partial-gba"} {
+	for _, method := range []string{"static", "emsk", "mip-gba", "aka", "gba-rfc3957", "gba", "partial-gba", "3gpp2", "wimax"} {
 		figures = append(figures, Figure{Name: "attach with a first key by " + method, Room: program, Benchmark: "Attach/" + method, Unit: "ms", Ours: "ours-ms", Reference: "reference-ms",
 			Ratio: "ratio", To: "the bound of physics", Legs: []string{"access", "aaa", "hss", "bsf"}})
 	}
