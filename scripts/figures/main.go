@@ -35,11 +35,12 @@ type Figure struct {
 	OfOurs    bool
 	AtMost    float64 // 0: no such bound
 	AtLeast   float64
-	To        string // what the reference is
+	To        string   // what the reference is
+	Legs      []string // of what crossed the wire, in the order in which they are told; their metrics begin with the name
 }
 
 func table() []Figure {
-	const program, links, agent, tunnels = "./cmd/s2clab", "./orchestrator/link", "./nodes/ha", "./nodes/host"
+	const program, links, agent, tunnels, server = "./cmd/s2clab", "./orchestrator/link", "./nodes/ha", "./nodes/host", "./nodes/aaa"
 	figures := []Figure{
 		{Name: "bring-up of a line of 50", Room: program, Benchmark: "BringUpLine50", Unit: "s", Ours: "ours-s", Reference: "reference-s", Ratio: "ratio", AtMost: 4, To: "bare namespaces, devices and sleeping processes"},
 		{Name: "bring-up of a line of 50, Mininet", Room: program, Benchmark: "BringUpMininet", Unit: "s", Ours: "ours-s", Reference: "reference-s", Ratio: "ratio", AtMost: 1 / 3.0, To: "Mininet's"},
@@ -64,7 +65,17 @@ func table() []Figure {
 			figures = append(figures, f)
 		}
 	}
+	for _, method := range []string{"static", "emsk", "mip-gba", "aka", "gba-rfc3957", "gba", "partial-gba", "3gpp2", "wimax"} {
+		figures = append(figures, Figure{Name: "attach with a first key by " + method, Room: program, Benchmark: "Attach/" + method, Unit: "ms", Ours: "ours-ms", Reference: "reference-ms",
+			Ratio: "ratio", To: "the bound of physics", Legs: []string{"access", "aaa", "hss", "bsf"}})
+	}
+	for _, together := range []string{"one-by-one", "64-together"} {
+		figures = append(figures, Figure{Name: "full authentications, AAA and HSS, " + strings.ReplaceAll(together, "-", " "), Room: server, Benchmark: "Authentications/" + together, Unit: "/s",
+			Ours: "authenticated/s", Reference: "bare/s", Ratio: "ratio", To: "the cryptography of the same"})
+	}
 	return append(figures,
+		Figure{Name: "Diameter transactions of the AAA server", Room: server, Benchmark: "Transactions", Unit: "k/s", Ours: "served-k/s", Reference: "go-diameter-k/s", Ratio: "served/go-diameter", To: "go-diameter that says yes"},
+		Figure{Name: "Diameter transactions, bare", Room: server, Benchmark: "Transactions", Unit: "k/s", Ours: "answered-k/s", Reference: "go-diameter-k/s", Ratio: "answered/go-diameter", To: "go-diameter that says yes"},
 		Figure{Name: "TCP through a link", Room: links, Benchmark: "TCPAgainstVeth", Unit: "Gbit/s", Ours: "link-Gbit/s", Reference: "veth-Gbit/s", Ratio: "link/veth", AtLeast: 0.6, To: "plain veth"},
 		Figure{Name: "TCP through a link with capture", Room: links, Benchmark: "TCPAgainstVeth", Unit: "Gbit/s", Ours: "captured-Gbit/s", Reference: "link-Gbit/s", Ratio: "captured/link", AtLeast: 0.85, To: "the link without"},
 		Figure{Name: "packets of TCP that capture lost", Room: links, Benchmark: "TCPAgainstVeth", Ours: "lost", OfOurs: true, AtMost: none, To: "-"},
@@ -100,6 +111,15 @@ type Line struct {
 	Target      string   `json:"target,omitempty"`
 	Met         *bool    `json:"met,omitempty"`
 	NotMeasured string   `json:"not-measured,omitempty"` // why
+	Legs        []Leg    `json:"legs,omitempty"`         // what crossed the wire for it
+}
+
+// A Leg is what some nodes said to each other.
+type Leg struct {
+	Name       string  `json:"leg"`
+	Messages   float64 `json:"messages"`
+	Octets     float64 `json:"octets"` // of frames
+	RoundTrips float64 `json:"round-trips"`
 }
 
 // line says how a figure stands by what its benchmark reported, or why it did not.
@@ -113,6 +133,11 @@ func (f *Figure) line(metrics map[string]float64, why string) Line {
 		return l
 	}
 	l.NotMeasured, l.Ours = "", &ours
+	for _, name := range f.Legs {
+		if leg := (Leg{name, metrics[name+"-messages"], metrics[name+"-octets"], metrics[name+"-round-trips"]}); leg.Messages > 0 {
+			l.Legs = append(l.Legs, leg)
+		}
+	}
 	held := ours
 	if reference, there := metrics[f.Reference]; there {
 		l.Reference = &reference
@@ -274,6 +299,9 @@ func (l *Line) print(w io.Writer) {
 		verdict = "not met"
 	}
 	fmt.Fprintf(w, "%-60s %15s %15s %7s  %-9s %s\n", l.Name, with(l.Ours, l.Unit), with(l.Reference, l.Unit), with(l.Ratio, ""), l.Target, verdict)
+	for _, leg := range l.Legs {
+		fmt.Fprintf(w, "    %-56s %4.0f messages %6.0f octets %3.0f round trips\n", leg.Name, leg.Messages, leg.Octets, leg.RoundTrips)
+	}
 }
 
 // machine says where it was measured, and how busy that was.

@@ -40,6 +40,24 @@ PASS
 	}
 }
 
+func TestWhatCrossedTheWireIsToldUnderItsFigure(t *testing.T) {
+	metrics, _ := results([]byte("BenchmarkAttach/gba-2  1  12.00 access-messages  3309 access-octets  7.000 access-round-trips  0 aaa-messages  0 aaa-octets  0 aaa-round-trips  318.0 ours-ms  2 ratio  159 reference-ms\n"))
+	for _, f := range table() {
+		if f.Benchmark != "Attach/gba" {
+			continue
+		}
+		var b strings.Builder
+		l := f.line(metrics[f.Benchmark], "")
+		l.print(&b)
+		lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+		if len(lines) != 2 || strings.Join(strings.Fields(lines[1]), " ") != "access 12 messages 3309 octets 7 round trips" {
+			t.Errorf("%q", lines)
+		}
+		return
+	}
+	t.Error("there is no such figure")
+}
+
 func TestEveryFigureHasItsBenchmark(t *testing.T) {
 	for _, f := range table() {
 		name, _, _ := strings.Cut(f.Benchmark, "/")
