@@ -93,9 +93,16 @@ func (m *Machine) mip6(now time.Time, q *query) {
 	}
 	switch m.authority.method.Root() {
 	case bootstrap.OfAccess:
-		if known := m.records.byNAI[r.User]; known != nil {
-			u.found.Access = known.access
+		known := m.records.byNAI[r.User]
+		if known == nil || known.access == nil {
+			// Of a former life of this server, or taken back: the mobile node is to be
+			// authenticated by its access again. A stranger who asks learns of an NAI
+			// whether it is on an access: lab decision, for else the mobile node would
+			// not learn why it waits.
+			m.refuse(now, u, diameter.UnknownSessionID, "no access has authenticated the user")
+			return
 		}
+		u.found.Access = known.access
 	case bootstrap.OfGBA:
 		m.fetchNAF(now, u)
 		return

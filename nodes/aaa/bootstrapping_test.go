@@ -343,14 +343,14 @@ func TestKeysOfAnAccessProveABindingUpdateUntilTheServerForgetsThem(t *testing.T
 	if _, r := n.proven("3", p.Identifier, append([]byte{1}, p.Key.Value[1:]...)); r != diameter.AuthenticationRejected {
 		t.Errorf("%v for another key", r)
 	}
-	if _, r := n.proven("3", "0001010000000002@"+naiReal, p.Key.Value); r != diameter.AuthenticationRejected {
+	if _, r := n.proven("3", "0001010000000002@"+naiReal, p.Key.Value); r != diameter.UnknownSessionID {
 		t.Errorf("%v for one who has not been on an access", r)
 	}
 	if _, r := n.proven("3", p.Identifier, p.Key.Value, func(r *diameter.MIP6Request) { r.Mode = diameter.AuthAKA }); r != diameter.ErrorMIP6AuthMode {
 		t.Errorf("%v for another mode", r)
 	}
 	n.restart()
-	if _, r := n.proven("4", p.Identifier, p.Key.Value); r != diameter.AuthenticationRejected || n.m.Counts().Sessions != 0 {
+	if _, r := n.proven("4", p.Identifier, p.Key.Value); r != diameter.UnknownSessionID || n.m.Counts().Sessions != 0 {
 		t.Errorf("%v after a restart", r)
 	}
 }

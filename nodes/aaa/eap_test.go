@@ -394,7 +394,7 @@ func TestARegistrationThatEndsEndsAllSessionsAndWhatIsKnown(t *testing.T) { // T
 	if aborted != 2 || len(n.m.records.byNAI)+len(n.m.records.byIMSI)+len(n.m.records.byBTID)+len(n.m.records.line) != 0 {
 		t.Errorf("%d aborted, records %+v", aborted, n.m.records)
 	}
-	if _, r := n.proven("3", held.Identifier, held.Key.Value); r != diameter.AuthenticationRejected {
+	if _, r := n.proven("3", held.Identifier, held.Key.Value); r != diameter.UnknownSessionID {
 		t.Errorf("%v with keys of before", r)
 	}
 	n.mustSee("subscriber-deregistered " + nai0 + " permanent-termination")

@@ -471,6 +471,37 @@ func TestWhatIsMissingIsToldBeforeItBegins(t *testing.T) {
 	}
 }
 
+// An AAA server that was restarted has lost what accesses have left: the mobile is told so
+// by status 146, and has its access authenticate it again, once.
+func TestKeysThatTheNetworkHasLostAreMadeAgainOnce(t *testing.T) {
+	for _, how := range [][2]string{{"partial-gba", ""}, {"mip-options", "emsk"}} {
+		s := begin(t, carded(how[0], how[1]))
+		var sqn keys.SQN
+		l := s.link("wlan", &sqn, newPolicy())
+		l.attaches(wlanPrefix)
+		first := *s.m.security.held.Access
+		if len(s.sent) != 1 {
+			t.Fatal("not sent")
+		}
+		l.policy = newPolicy()
+		s.answer(mh.AuthFail, func(a *answer) { a.key = nil })
+		if len(s.sent) != 1 || s.m.security.held.Access != nil || !s.opened("wlan") {
+			t.Fatalf("%d sent, held %v", len(s.sent), s.m.security.held.Access != nil)
+		}
+		l.serve()
+		if len(s.sent) != 2 || len(l.succeeded) != 2 || l.succeeded[1].Fast || s.m.security.held.Access.RAND == first.RAND || s.count("access-shut") > 0 {
+			t.Fatalf("%v: %d sent, %d authentications; %v", how, len(s.sent), len(l.succeeded), l.failed)
+		}
+		s.answer(mh.AuthFail, func(a *answer) { a.key = nil })
+		l.serve()
+		s.until(10 * time.Minute)
+		l.serve()
+		if len(s.sent) != 2 || len(l.succeeded) != 2 {
+			t.Errorf("%v: and again: %d sent, %d authentications", how, len(s.sent), len(l.succeeded))
+		}
+	}
+}
+
 // FuzzAdmission gives frames of 802.1X to a mobile node in the middle of an
 // authentication, and responses of whoever is where it looks for its BSF: no port opens
 // and no key is taken over, for nobody there has the card's key.

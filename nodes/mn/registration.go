@@ -442,6 +442,12 @@ func (m *Machine) authFailed(now time.Time, u *update) {
 		m.transmit(now)
 		return
 	}
+	if u.proof.bootstraps && !r.startedOver && m.authenticateAgain(now) {
+		r.startedOver = true
+		r.waiting, r.earlier = nil, nil
+		r.retryAt, r.held = now.Add(maxAckTimeout), false
+		return
+	}
 	r.retryAt, r.held = time.Time{}, false
 }
 
