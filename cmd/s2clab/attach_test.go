@@ -20,8 +20,8 @@ import (
 	"s2clab/topologies"
 )
 
-// methods are how a key is bootstrapped, by what a topology says of it.
-var methods = []struct{ name, set string }{
+// attachments are how a key is bootstrapped, by what a topology says of it.
+var attachments = []struct{ name, set string }{
 	{"static", "security.key-source=static"},
 	{"emsk", "security.key-source=emsk"},
 	{"mip-gba", "security.key-source=gba"},
@@ -39,7 +39,7 @@ var methods = []struct{ name, set string }{
 // crossed the wire for that is counted from the capture, by tshark, which shares no
 // line with us.
 func BenchmarkAttach(b *testing.B) {
-	for _, m := range methods {
+	for _, m := range attachments {
 		b.Run(m.name, func(b *testing.B) {
 			path, runs := program(b), b.TempDir()
 			if _, err := exec.LookPath("tshark"); err != nil {

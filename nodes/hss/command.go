@@ -26,7 +26,7 @@ type Imported struct {
 func (s *server) command(now time.Time, c control.Command) (value any, out []diampeer.Output, err error) {
 	var args struct {
 		IMSI   string `json:"imsi"`
-		Barred bool   `json:"barred"`
+		Barred *bool  `json:"barred"`
 		File   string `json:"file"`
 		Text   string `json:"text"`
 		Keys   bool   `json:"keys"`
@@ -51,6 +51,9 @@ func (s *server) command(now time.Time, c control.Command) (value any, out []dia
 		if args.IMSI == "" {
 			return nil, nil, fmt.Errorf("%s: want {imsi: ...}", c.Name)
 		}
+		if c.Name == "bar" && args.Barred == nil {
+			return nil, nil, errors.New("bar: want {imsi: ..., barred: true} or {imsi: ..., barred: false}")
+		}
 		told, err = s.batch(func() ([]Output, error) {
 			if c.Name == "remove" {
 				return s.machine.Remove(args.IMSI)
@@ -60,7 +63,7 @@ func (s *server) command(now time.Time, c control.Command) (value any, out []dia
 				return nil, err
 			}
 			changed := *held
-			changed.BarredNon3GPP = args.Barred
+			changed.BarredNon3GPP = *args.Barred
 			return s.machine.Put(changed)
 		})
 		value = map[string]int{"told": len(told)}
@@ -78,8 +81,9 @@ func (s *server) command(now time.Time, c control.Command) (value any, out []dia
 	return value, out, nil
 }
 
-// batch makes a change of the store durable before anybody is told of it.
+// batch makes a change of the store durable before anybody is told of it. A store
+// that fails ends the server.
 func (s *server) batch(change func() ([]Output, error)) (told []Output, err error) {
-	failed := s.machine.store.Batch(func() { told, err = change() })
-	return told, errors.Join(err, failed)
+	s.failed = s.machine.store.Batch(func() { told, err = change() })
+	return told, errors.Join(err, s.failed)
 }

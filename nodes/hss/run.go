@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"s2clab/nodes/control"
@@ -108,6 +109,7 @@ type server struct {
 	counts  Counts
 	asks    uint64
 	asked   map[uint64]Output
+	failed  error // why the store does not take what it must; then the server ends
 }
 
 // Counts say what an HSS has done.
@@ -158,10 +160,12 @@ func (s *server) run(ctx context.Context, connections carrier, commands <-chan c
 	leaving := false
 	leave := func() {
 		leaving, over, commands, end = true, nil, nil, time.After(farewell)
-		out, _ := s.take(time.Now(), []diampeer.Input{diampeer.Stop{Cause: diameter.Rebooting}})
-		act(out)
+		act(s.take(time.Now(), []diampeer.Input{diampeer.Stop{Cause: diameter.Rebooting}}))
 	}
 	for !leaving || !s.peers.Quiet() {
+		if s.failed != nil {
+			return s.failed
+		}
 		timer.Stop()
 		if d := s.peers.Deadline(); !d.IsZero() {
 			timer.Reset(time.Until(d))
@@ -177,11 +181,7 @@ func (s *server) run(ctx context.Context, connections carrier, commands <-chan c
 			for len(together) < mostTogether && len(connections.Inputs()) > 0 {
 				together = append(together, <-connections.Inputs())
 			}
-			out, err := s.take(time.Now(), together)
-			if err != nil {
-				return err
-			}
-			act(out)
+			act(s.take(time.Now(), together))
 		case <-timer.C:
 			act(s.did(time.Now(), s.peers.Tick(time.Now()), nil))
 		case command, ok := <-commands:
@@ -200,19 +200,19 @@ func (s *server) run(ctx context.Context, connections carrier, commands <-chan c
 // take takes what happened on connections, as much of it as came together: what it
 // changes is in the store before anything of it is said. A store that does not take
 // it ends the server, for it must not go on from what it cannot keep.
-func (s *server) take(now time.Time, together []diampeer.Input) (out []diampeer.Output, err error) {
+func (s *server) take(now time.Time, together []diampeer.Input) (out []diampeer.Output) {
 	var answers []Answered
-	if err := s.machine.store.Batch(func() {
+	if s.failed = s.machine.store.Batch(func() {
 		for _, in := range together {
 			out = append(out, s.did(now, s.peers.Step(now, in), &answers)...)
 		}
-	}); err != nil {
-		return nil, err
+	}); s.failed != nil {
+		return nil
 	}
 	for i := range answers {
 		s.tell(&answers[i])
 	}
-	return out, nil
+	return out
 }
 
 // did acts on what the peers' side says. Answers are noted, to be told of once they
@@ -243,7 +243,7 @@ func (s *server) did(now time.Time, said []diampeer.Output, answers *[]Answered)
 		case diampeer.Ignored:
 			s.lab.Event("message-ignored", map[string]any{"peer": o.Peer, "reason": o.Reason})
 		case diampeer.Refused:
-			s.tell(&Answered{Result: o.Failure.Result, Peer: o.Peer, Text: o.Failure.What})
+			s.tell(&Answered{Command: o.Message.Name(), Result: o.Failure.Result, Peer: o.Peer, Text: o.Failure.What})
 		default:
 			out = append(out, o)
 		}
@@ -256,12 +256,12 @@ func (s *server) tell(a *Answered) {
 	s.counts.Requests++
 	s.counts.Vectors += a.Count
 	s.counts.Results[a.Result.String()]++
-	fields := map[string]any{"command": a.Command, "result": uint32(a.Result), "name": a.Result.String(), "peer": a.Peer}
+	fields := map[string]any{"command": a.Command, "result": uint32(a.Result), "name": a.Result.String(), "peer": shown(a.Peer)}
 	if a.User != "" {
 		fields["nai"] = s.naiOf(a.User)
 	}
 	if a.Text != "" {
-		fields["reason"] = a.Text
+		fields["reason"] = shown(a.Text)
 	}
 	if a.Count > 0 {
 		fields["vectors"] = a.Count
@@ -279,7 +279,15 @@ func (s *server) naiOf(user string) string {
 	if nai := s.nais[s.machine.imsi(user)]; nai != "" {
 		return nai
 	}
-	return user
+	return shown(user)
+}
+
+// longestName is that of the longest NAI: RFC 4282, section 2.2.
+const longestName = 253
+
+// shown is what a peer has sent as an event may have it.
+func shown(text string) string {
+	return strings.ToValidUTF8(text[:min(len(text), longestName)], "?")
 }
 
 // done takes what became of a request of this server's own.
@@ -297,8 +305,8 @@ func (s *server) done(o diampeer.Done) {
 	case Push:
 		fields["nai"] = s.naiOf(x.Profile.IMSI)
 		s.lab.Event("profile-told", fields)
-		if err := s.machine.Pushed(x.Server, x.Profile.IMSI, o.Result); err != nil {
-			s.lab.Event("store-failed", map[string]any{"error": err.Error()})
+		if err := s.machine.Pushed(x.Server, x.Profile.IMSI, o.Result); err != nil && s.failed == nil {
+			s.failed = err // within a batch, that says so too
 		}
 	}
 }

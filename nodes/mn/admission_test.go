@@ -13,6 +13,7 @@ import (
 	"s2clab/nodes/session/association"
 	"s2clab/nodes/session/bootstrap"
 	"s2clab/nodes/session/eapaka"
+	"s2clab/nodes/session/ub"
 	"s2clab/nodes/wire/eap"
 	"s2clab/nodes/wire/eapol"
 	"s2clab/nodes/wire/mh"
@@ -53,8 +54,9 @@ type link struct {
 	server    *eapaka.Server // of the present conversation; nil: none
 	sqn       *keys.SQN
 	decide    func(eapaka.Authenticated) eapaka.Input
-	spoiled   bool // the HSS has another key
-	lose      int  // frames to the mobile that do not come
+	spoiled   bool                // the HSS has another key
+	heard     func(octets []byte) // what the mobile is told; nil: nobody listens
+	lose      int                 // frames to the mobile that do not come
 	vectors   int
 	succeeded []eapaka.Succeeded
 	failed    []string
@@ -69,20 +71,25 @@ func newPolicy() *eapaka.Policy {
 	return &eapaka.Policy{Aliases: eapaka.NewAliasTable(10), Pseudonyms: true, Reauths: 3, Authorize: true, Rand: rand.NewChaCha8([32]byte{4})}
 }
 
-// serve answers what the mobile has said on the link, until it says no more.
+// serve answers what the mobile has said on the link, until it says no more. All that
+// came out besides is what came out of the last step then.
 func (l *link) serve() {
 	l.t.Helper()
+	var rest []Output
 	for range 20 {
 		var frames []SendEAPOL
 		for _, o := range l.out {
 			if f, ok := o.(SendEAPOL); ok && f.Dev == l.dev {
 				frames = append(frames, f)
+			} else {
+				rest = append(rest, o)
 			}
 		}
+		l.out = nil
 		if len(frames) == 0 {
+			l.out = rest
 			return
 		}
-		l.out = nil
 		for _, f := range frames {
 			l.hear(f.Octets)
 		}
@@ -146,6 +153,9 @@ func (l *link) tells(packet []byte) {
 	octets, err := eapol.Append(nil, &eapol.Frame{Type: eapol.EAPPacket, Body: packet})
 	if err != nil {
 		l.t.Fatal(err)
+	}
+	if l.heard != nil {
+		l.heard(octets)
 	}
 	before := l.out
 	l.step(EAPOLReceived{Dev: l.dev, From: l.mac, Octets: octets})
@@ -459,4 +469,82 @@ func TestWhatIsMissingIsToldBeforeItBegins(t *testing.T) {
 	if _, err := New(cfg); err == nil {
 		t.Error("another method: made")
 	}
+}
+
+// An AAA server that was restarted has lost what accesses have left: the mobile is told so
+// by status 146, and has its access authenticate it again, once.
+func TestKeysThatTheNetworkHasLostAreMadeAgainOnce(t *testing.T) {
+	for _, how := range [][2]string{{"partial-gba", ""}, {"mip-options", "emsk"}} {
+		s := begin(t, carded(how[0], how[1]))
+		var sqn keys.SQN
+		l := s.link("wlan", &sqn, newPolicy())
+		l.attaches(wlanPrefix)
+		first := *s.m.security.held.Access
+		if len(s.sent) != 1 {
+			t.Fatal("not sent")
+		}
+		l.policy = newPolicy()
+		s.answer(mh.AuthFail, func(a *answer) { a.key = nil })
+		if len(s.sent) != 1 || s.m.security.held.Access != nil || !s.opened("wlan") {
+			t.Fatalf("%d sent, held %v", len(s.sent), s.m.security.held.Access != nil)
+		}
+		l.serve()
+		if len(s.sent) != 2 || len(l.succeeded) != 2 || l.succeeded[1].Fast || s.m.security.held.Access.RAND == first.RAND || s.count("access-shut") > 0 {
+			t.Fatalf("%v: %d sent, %d authentications; %v", how, len(s.sent), len(l.succeeded), l.failed)
+		}
+		s.answer(mh.AuthFail, func(a *answer) { a.key = nil })
+		l.serve()
+		s.until(10 * time.Minute)
+		l.serve()
+		if len(s.sent) != 2 || len(l.succeeded) != 2 {
+			t.Errorf("%v: and again: %d sent, %d authentications", how, len(s.sent), len(l.succeeded))
+		}
+	}
+}
+
+// FuzzAdmission gives frames of 802.1X to a mobile node in the middle of an
+// authentication, and responses of whoever is where it looks for its BSF: no port opens
+// and no key is taken over, for nobody there has the card's key.
+func FuzzAdmission(f *testing.F) {
+	var sqn keys.SQN
+	s := begin(&testing.T{}, carded("mip-options", "emsk"))
+	l := s.link("wlan", &sqn, newPolicy())
+	s.carrier("wlan", true)
+	l.heard = func(octets []byte) {
+		f.Add(octets, uint16(401), "Digest realm=\""+bsfHost+"\", nonce=\"AAAA\", algorithm=AKAv1-MD5, qop=\"auth-int\"", "")
+	}
+	l.spoiled = true
+	l.serve()
+	for _, packet := range [][]byte{{3, 7, 0, 4}, {4, 7, 0, 4}, {1, 7, 0, 5, 1}} {
+		octets, err := eapol.Append(nil, &eapol.Frame{Type: eapol.EAPPacket, Body: packet})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(octets, uint16(200), "", "<BootstrappingInfo/>")
+	}
+	f.Fuzz(func(t *testing.T, octets []byte, status uint16, challenge, info string) {
+		s := begin(t, carded("mip-options", "emsk"))
+		var sqn keys.SQN
+		l := s.link("wlan", &sqn, newPolicy())
+		s.carrier("wlan", true)
+		l.spoiled = true
+		l.asks()
+		for range 3 {
+			s.step(EAPOLReceived{Dev: "wlan", From: l.mac, Octets: octets})
+		}
+		s.until(20 * time.Second)
+		if s.opened("wlan") || s.m.security.held.Access != nil {
+			t.Fatal("let on by a stranger")
+		}
+
+		s = begin(t, withBSF("gba", ""))
+		s.visit("wlan", wlanPrefix)
+		for id := range uint64(5) {
+			s.step(UbAnswered{ub.Responded{ID: id, Response: ub.Response{Status: int(status), Challenges: []string{challenge}, AuthenticationInfo: info, ContentType: "application/vnd.3gpp.bsf+xml", Body: []byte(info)}}})
+		}
+		s.until(time.Minute)
+		if s.m.security.held.GBA != nil || len(s.sent) > 0 {
+			t.Fatal("bootstrapped by a stranger")
+		}
+	})
 }

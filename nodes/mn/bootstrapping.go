@@ -73,6 +73,10 @@ func (m *Machine) lacking(now time.Time) bool {
 		m.event("bootstrap-failed", map[string]any{"reason": "no access has authenticated this node"})
 		r.retryAt = now.Add(maxAckTimeout)
 		return true
+	case m.here.home: // and the home agent still defends the only address
+		m.event("bootstrap-failed", map[string]any{"reason": "there is no address of its own to bootstrap from"})
+		r.retryAt = now.Add(maxAckTimeout)
+		return true
 	}
 	m.bootstrap(now)
 	return true

@@ -52,7 +52,6 @@ type registration struct {
 	corrections int
 	fellBack    bool // to a new association, because the home agent did not know our key
 	startedOver bool // what associations are made of, because nobody knew that
-	forAccess   bool // the next Binding Update waits for keys of access authentication
 	duplicate   bool // another has the home address: it must not be used again
 
 	recent [maxUpdateRate]time.Time // when the last ones were sent, the oldest first
@@ -140,7 +139,7 @@ func (m *Machine) abandon() {
 func (m *Machine) register(now time.Time) {
 	r := &m.registration
 	r.abandon()
-	r.attempt, r.corrections, r.fellBack, r.startedOver, r.forAccess = 0, 0, false, false, false
+	r.attempt, r.corrections, r.fellBack, r.startedOver = 0, 0, false, false
 	r.interval = initialAckTimeout
 	if !r.bound {
 		r.interval = firstAckTimeout // the home agent runs DAD first: section 11.8
@@ -445,7 +444,7 @@ func (m *Machine) authFailed(now time.Time, u *update) {
 			m.transmit(now)
 			return
 		case m.authenticateAgain(now):
-			r.waiting, r.earlier, r.forAccess = nil, nil, true
+			r.waiting, r.earlier = nil, nil
 			r.retryAt, r.held = now.Add(maxAckTimeout), false
 			return
 		}

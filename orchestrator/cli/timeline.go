@@ -74,6 +74,7 @@ var told = map[string]string{
 	"vector-refused":             "is given no vector for {nai}: {reason}",
 	"bootstrapping-done":         "shares a key with {nai}",
 	"bootstrapping-refused":      "refuses {nai}: {reason}",
+	"access-keys-forgotten":      "has {link} authenticate it again, for its keys are not known any more",
 	"bootstrap-started":          "asks the BSF for keys",
 	"bootstrapped":               "shares a key with the BSF",
 	"bootstrap-postponed":        "cannot ask the BSF: {reason}, tries again in {retry} s",
