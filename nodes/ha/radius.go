@@ -31,6 +31,10 @@ type radiusAsker struct {
 // of the time-out, so that the third and last leaves it a quarter too.
 const radiusTries = 3
 
+// ignoredRate is how many datagrams that were ignored are told of: anybody can send
+// them, and of more there is nothing more to learn.
+var ignoredRate = rate{perSecond: 10, burst: 20}
+
 // connectRADIUS makes the RADIUS client.
 func (k *kernel) connectRADIUS(cfg *control.Config, t teller) (err error) {
 	h := cfg.HomeAgent
@@ -43,7 +47,11 @@ func (k *kernel) connectRADIUS(cfg *control.Config, t teller) (err error) {
 		o.Servers = append(o.Servers, radpeer.Remote{Address: p.Address, Secret: p.Secret, Guarded: true})
 		a.hosts[p.Address] = p.Host
 	}
+	var ignored bucket
 	a.client, err = host.NewRADIUSClient(o, netip.Addr{}, func(o radpeer.Output) {
+		if _, anybody := o.(radpeer.Ignored); anybody && !ignored.take(time.Now(), ignoredRate) {
+			return
+		}
 		if name, fields := a.event(o); name != "" {
 			t.Event(name, fields)
 		}

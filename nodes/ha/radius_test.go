@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -166,13 +167,13 @@ func TestAHomeAgentOf3GPP2AsksByRADIUS(t *testing.T) { // RFC 5419, section 6.2
 
 func TestAHomeAgentOfWiMAXAsksForTheKeyByRADIUS(t *testing.T) {
 	key := bytes.Repeat([]byte{9}, 20)
-	var off uint32
+	var off atomic.Uint32
 	at := radiusServer(t, radiusSecret, func(d radpeer.Deliver) (radius.Code, []radius.Attribute, error) {
 		r, err := radius.ParseKeyRequest(d.Packet.Attributes)
 		if err != nil {
 			return 0, nil, err
 		}
-		as, err := (&radius.KeyAccept{User: r.User, Key: key, SPI: r.SPI + off}).AppendTo(nil, d.Cover)
+		as, err := (&radius.KeyAccept{User: r.User, Key: key, SPI: r.SPI + off.Load()}).AppendTo(nil, d.Cover)
 		return radius.AccessAccept, as, err
 	})
 	a := newRADIUSAgent(t, at)
@@ -181,7 +182,7 @@ func TestAHomeAgentOfWiMAXAsksForTheKeyByRADIUS(t *testing.T) {
 	if !ok || in.Result != resultSuccess || in.NAI != naiA || !bytes.Equal(in.Session.Key, key) || in.Session.SPI != 4098 || in.Session.Lifetime != longestKey {
 		t.Errorf("%+v", in)
 	}
-	off = 1
+	off.Store(1)
 	if in := a.ask(q); in != Input(AAAFailed{ID: 8, Reason: "malformed-answer"}) {
 		t.Errorf("the key of another SPI: %+v", in)
 	}

@@ -1,12 +1,15 @@
 package mn
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
 	"time"
 
 	"s2clab/nodes/control"
+	"s2clab/nodes/keys"
 	"s2clab/nodes/session/association"
+	"s2clab/nodes/session/bootstrap"
 	"s2clab/nodes/wire/mh"
 )
 
@@ -70,6 +73,36 @@ func TestTheFirstBindingIsProvenByMNAAAAndLaterOnesByMNHA(t *testing.T) {
 	}
 	s.answer(0)
 	s.mustHappen("returned-home")
+}
+
+func TestTheAssociationOf3GPP2EndsAtHome(t *testing.T) { // RFC 5419, section 6.2
+	cfg := bootstrapped()
+	cfg.MobileNode.Security.Profile = "3gpp2"
+	s := begin(t, cfg)
+	spi5 := func(u sent) *association.Association {
+		r, _ := mh.Find[mh.ReplayProtection](u.Options)
+		key := keys.ThreeGPP2SessionKey(cfg.MobileNode.MNAAAKey, cfg.MobileNode.NAI, [8]byte(binary.BigEndian.AppendUint64(nil, r.Timestamp)))
+		return association.New(bootstrap.ThreeGPP2SPI, key[:])
+	}
+	for range 2 {
+		s.visit("wlan", wlanPrefix)
+		if a := authOf(s.last()); a.Subtype != mh.MNAAA {
+			t.Fatalf("proven by %+v", a)
+		}
+		s.key = spi5(s.last())
+		s.answer(0)
+		if !s.m.registration.bound {
+			t.Fatal("the session key did not verify the acknowledgement")
+		}
+		s.until(s.now.Add(5 * time.Second).Sub(start))
+		s.visit("lte", homePrefix)
+		if a := authOf(s.last()); a.Subtype != mh.MNHA || a.SPI != bootstrap.ThreeGPP2SPI {
+			t.Fatalf("de-registration: %+v", a)
+		}
+		s.answer(0)
+		s.mustHappen("returned-home")
+		s.until(s.now.Add(5 * time.Second).Sub(start))
+	}
 }
 
 func TestAfterTwoSilencesTheKindsOfProofTakeTurns(t *testing.T) {
