@@ -11,4 +11,5 @@ var (
 		return out
 	}
 	Messages = func() []string { return wordNames(false, true) }
+	Events   = func() []string { return wordNames(true, false) }
 )

@@ -39,7 +39,7 @@ type word struct {
 
 // fields is every field that a scenario may speak of.
 var fields = sync.OnceValue(func() []field {
-	return append([]field{
+	return []field{
 		{"link", ofLink, "the link it is about, or crosses"},
 		{"from", ofNode, "the node that sent it into the link"},
 		{"to", ofNode, "a node that it was meant for, on the link"},
@@ -82,6 +82,7 @@ var fields = sync.OnceValue(func() []field {
 		{"name", ofText, "the name of the status or result"},
 		{"peer", ofText, "the Diameter peer"},
 		{"result", ofNumber, "the Diameter result code"},
+		{"application", ofText, "the Diameter application: MIP6A, STa, SWx, Zh, Zn and so on"},
 		{"command", ofText, "the Diameter command"},
 		{"engine", ofText, "the tunnel engine: user or kernel"},
 		{"local", ofAddress, "the tunnel's own end"},
@@ -92,7 +93,7 @@ var fields = sync.OnceValue(func() []field {
 		{"exit", ofText, "how the process ended"},
 		{"target", ofAddress, "the address that neighbour discovery asks about"},
 		{"dad", ofBoolean, "true where it is of duplicate address detection"},
-		{"code", ofNumber, "the ICMPv6 code"},
+		{"code", ofNumber, "the ICMPv6 code; the status of HTTP; the AT_CLIENT_ERROR_CODE of EAP-AKA"},
 		{"mtu", ofNumber, "the MTU"},
 		{"service", ofText, "the service selected (APN)"},
 		{"session", ofText, "the Diameter session"},
@@ -132,13 +133,55 @@ var fields = sync.OnceValue(func() []field {
 		{"home-agent-4", ofAddress, "its IPv4 address"},
 		{"home-agents", ofNumber, "how many home agents are known"},
 		{"preference", ofNumber, "how much a home agent is preferred"},
-		{"method", ofText, "the way in which a home agent is looked for: static, dhaad, dns, dns-srv or dhcp"},
+		{"method", ofText, "the way in which a home agent is looked for: static, dhaad, dns, dns-srv or dhcp; the EAP method"},
 		{"retry", ofSeconds, "until it is tried again"},
 		{"query", ofText, "the name that is asked for"},
 		{"record", ofText, "the type of record that is asked for: A, AAAA or SRV"},
 		{"answers", ofNumber, "how many records answer"},
+		{"eap", ofText, "the EAP packet inside: request, response, success or failure"},
+		{"eap-id", ofNumber, "the identifier of an EAP packet"},
+		{"eap-type", ofText, "the type of an EAP packet: Identity, Nak, EAP-AKA, EAP-AKA' and so on"},
+		{"eap-subtype", ofText, "the subtype of EAP-AKA: AKA-Challenge, AKA-Identity and so on"},
+		{"attributes", ofWords, "attributes of EAP-AKA that are there: AT_RAND and so on"},
+		{"wanted", ofWords, "types that a Nak asks for"},
+		{"identity", ofText, "the identity as it was told; in events, its kind: permanent, pseudonym, reauthentication"},
+		{"notification", ofNumber, "the code of AT_NOTIFICATION"},
+		{"network", ofText, "the access network that keys are bound to"},
+		{"access-network", ofText, "the same, over Diameter (ANID)"},
+		{"rand", ofText, "RAND of a challenge, in hexadecimal digits"},
+		{"auts", ofBoolean, "true where a card has told its sequence number"},
+		{"scheme", ofText, "the authentication scheme"},
+		{"assignment", ofText, "why a server is assigned: registration, pgw-update and so on"},
+		{"b-tid", ofText, "the name of a bootstrapping"},
+		{"naf", ofText, "who wants a key of a bootstrapping"},
+		{"key-material", ofWords, "what is said of keys: nonce-request, nonce, aka-request, aka-challenge, aka-response, aka-resynchronisation"},
+		{"radius-id", ofNumber, "the identifier of a RADIUS packet"},
+		{"nas", ofText, "the client of RADIUS"},
+		{"station", ofText, "the link-layer address of a mobile"},
+		{"request", ofText, "the method of HTTP and what it is about"},
+		{"host", ofText, "the host that is asked, or that asks"},
+		{"authorization", ofText, "what Authorization has: identity, response or auts"},
+		{"algorithm", ofText, "the algorithm of HTTP Digest"},
+		{"fast", ofBoolean, "whether it was a fast re-authentication"},
+		{"exchanges", ofNumber, "how many EAP Requests were answered"},
+		{"round", ofNumber, "1 for the first question of a conversation"},
+		{"rounds", ofNumber, "how many questions a conversation took"},
+		{"again", ofBoolean, "whether the mobile was on the link already"},
+		{"about", ofText, "what the HSS was asked for: vectors, profile, pgw-update or gba"},
+		{"barred", ofBoolean, "whether the subscriber may not use the access any more"},
+		{"vectors", ofNumber, "how many vectors were given"},
+		{"resync", ofBoolean, "whether the card had told its sequence number"},
+		{"resynchronised", ofBoolean, "whether the card had told its sequence number"},
 		{"trigger", ofText, "why a binding is revoked: administrative, out-of-sync and so on"},
-	}, bootstrapFields()...)
+		{"subscribers", ofNumber, "with how many mobiles a home agent has a security association"},
+		{"questions", ofNumber, "how many questions to AAA servers are not answered"},
+		{"sessions", ofNumber, "how many sessions an AAA server has"},
+		{"conversations", ofNumber, "how many authentications have begun and not ended"},
+		{"stations", ofNumber, "how many mobiles an access router has let on"},
+		{"kept", ofNumber, "how many bootstrappings a BSF keeps"},
+		{"bound", ofBoolean, "whether the home agent has acknowledged a binding"},
+		{"waiting", ofBoolean, "whether a Binding Update is not answered yet"},
+	}
 })
 
 // everyMessage is the fields that all messages have.
@@ -146,18 +189,21 @@ var everyMessage = []string{"link", "from", "to", "fate", "reason", "src", "dst"
 
 // words is every event and message that a scenario may speak of.
 var words = sync.OnceValue(func() []word {
-	mh := []string{"home-address", "care-of", "options", "auth", "nai", "spi", "service"}
+	mh := []string{"home-address", "care-of", "options", "auth", "nai", "spi", "service", "key-material", "rand"}
 	dhcp := []string{"address", "client", "lifetime"}
-	diameter := []string{"flags", "nai", "result", "name", "error", "origin-host", "session"}
+	eap := []string{"eap-id", "eap-type", "eap-subtype", "attributes", "identity", "rand", "notification", "network", "code", "wanted"}
+	inside := append([]string{"eap"}, eap...)
+	diameter := []string{"application", "flags", "nai", "result", "name", "error", "origin-host", "session"}
 	with := func(own ...string) []string { return append(own, mh...) }
-	mn, ha, aaa := []string{"mn"}, []string{"ha"}, []string{"aaa"}
+	mn, ha, aaa, hss, bsf, router := []string{"mn"}, []string{"ha"}, []string{"aaa"}, []string{"hss"}, []string{"bsf"}, []string{"router"}
+	peers := []string{"aaa", "ha", "hss", "bsf", "router"}
 	message := func(name, doc string, fields ...string) word {
 		return word{name: name, message: true, doc: doc, fields: append(slices.Clone(fields), everyMessage...)}
 	}
 	event := func(name string, roles []string, doc string, fields ...string) word {
 		return word{name: name, roles: roles, doc: doc, fields: fields}
 	}
-	return append([]word{
+	return []word{
 		message("binding-update", "a mobile node tells where it is", with("seq", "flags", "lifetime", "ipv4-home-address", "bids", "fids")...),
 		message("binding-acknowledgement", "the home agent answers", with("seq", "flags", "lifetime", "status", "name", "ipv4-home-address", "ipv4-status", "force-udp", "nat-keepalive", "bids", "fids")...),
 		message("binding-error", "a Home Address option without a binding", with("status", "name")...),
@@ -214,12 +260,44 @@ var words = sync.OnceValue(func() []word {
 		message("device-watchdog-answer", "it does", diameter...),
 		message("disconnect-peer-request", "a Diameter peer goes", append([]string{"cause"}, diameter...)...),
 		message("disconnect-peer-answer", "the other peer has heard so", diameter...),
-		message("mip6a-request", "MIR: the home agent asks the AAA server about a mobile", append([]string{"home-address", "care-of", "spi", "service"}, diameter...)...),
-		message("mip6a-answer", "MIA: the AAA server answers", append([]string{"home-address"}, diameter...)...),
+		message("mip6a-request", "MIR: the home agent asks the AAA server about a mobile", append([]string{"home-address", "care-of", "spi", "service", "rand", "auts"}, diameter...)...),
+		message("mip6a-answer", "MIA: the AAA server answers", append([]string{"home-address", "service", "rand"}, diameter...)...),
+		message("diameter-eap-request", "DER: an access network brings the AAA server what a mobile said", append(append([]string{"access-network"}, diameter...), inside...)...),
+		message("diameter-eap-answer", "DEA: the AAA server answers", append(slices.Clone(diameter), inside...)...),
+		message("multimedia-auth-request", "MAR: an AAA server (SWx) or a BSF (Zh) asks the HSS for vectors", append([]string{"scheme", "access-network", "rand", "auts"}, diameter...)...),
+		message("multimedia-auth-answer", "MAA: the HSS gives them", append([]string{"scheme", "rand"}, diameter...)...),
+		message("server-assignment-request", "SAR: an AAA server asks the HSS for a profile, or tells it of a mobile", append([]string{"assignment", "service"}, diameter...)...),
+		message("server-assignment-answer", "SAA: the HSS answers", diameter...),
+		message("registration-termination-request", "RTR: the HSS ends the registration of a subscriber", diameter...),
+		message("registration-termination-answer", "RTA: the AAA server has done so", diameter...),
+		message("push-profile-request", "PPR: the HSS tells of a changed profile", diameter...),
+		message("push-profile-answer", "PPA: the AAA server has it", diameter...),
+		message("bootstrapping-info-request", "BIR: a home agent or an AAA server asks the BSF for a key (Zn)", append([]string{"b-tid", "naf"}, diameter...)...),
+		message("bootstrapping-info-answer", "BIA: the BSF gives it", diameter...),
+		message("re-auth-request", "RAR: the AAA server has a mobile authenticated again", diameter...),
+		message("re-auth-answer", "RAA: that will be done", diameter...),
+		message("aa-request", "AAR: a home agent or an access network asks for authorisation alone", append([]string{"service"}, diameter...)...),
+		message("aa-answer", "AAA: the AAA server answers", diameter...),
 		message("abort-session-request", "ASR: the AAA server has a session ended", diameter...),
 		message("abort-session-answer", "ASA: the home agent will end it", diameter...),
 		message("session-termination-request", "STR: the home agent ends a session", append([]string{"cause"}, diameter...)...),
 		message("session-termination-answer", "STA: the AAA server has heard so", diameter...),
+		message("eapol-start", "a mobile wants to be authenticated on a link"),
+		message("eapol-logoff", "a mobile leaves a link that has authenticated it"),
+		message("eapol-key", "a key of a link, which is not read"),
+		message("eapol-malformed", "a frame of 802.1X that cannot be read"),
+		message("eap-request", "the access asks a mobile", eap...),
+		message("eap-response", "the mobile answers", eap...),
+		message("eap-success", "the access lets the mobile in", "eap-id"),
+		message("eap-failure", "it does not", "eap-id"),
+		message("eap-malformed", "an EAP packet that cannot be read"),
+		message("radius-access-request", "a client of RADIUS asks about a mobile", append([]string{"radius-id", "nai", "nas", "station", "home-address", "care-of", "home-agent", "spi"}, inside...)...),
+		message("radius-access-challenge", "the server wants to know more", append([]string{"radius-id", "lifetime"}, inside...)...),
+		message("radius-access-accept", "the server lets the mobile in", append([]string{"radius-id", "nai", "lifetime", "home-address", "home-agent", "spi"}, inside...)...),
+		message("radius-access-reject", "the server does not", append([]string{"radius-id", "error"}, inside...)...),
+		message("radius-malformed", "a RADIUS packet that cannot be read"),
+		message("ub-request", "a mobile node asks the BSF over Ub", "request", "host", "nai", "authorization", "rand"),
+		message("ub-response", "the BSF answers", "code", "name", "algorithm", "rand", "b-tid"),
 		message("diameter-malformed", "a Diameter message that cannot be read"),
 
 		event("ready", nil, "a node can be used"),
@@ -236,6 +314,17 @@ var words = sync.OnceValue(func() []word {
 		event("home-address-refused", mn, "the home agent gives no IPv4 home address", "status", "name", "reason"),
 		event("signal-changed", mn, "the radio hears an access better or worse", "link", "signal"),
 		event("access-chosen", mn, "the policy has decided", "link", "instead-of", "reason", "signal"),
+		event("access-authenticated", mn, "an access has let the mobile in", "link", "method", "identity", "fast", "exchanges"),
+		event("access-refused", mn, "an access does not let the mobile in", "link", "reason"),
+		event("access-shut", mn, "an access that had let the mobile in does not any more", "link", "reason"),
+		event("bootstrap-started", mn, "the mobile asks the BSF for keys (Ub)", "link", "care-of"),
+		event("bootstrapped", mn, "it shares a key with the BSF", "b-tid", "lifetime"),
+		event("bootstrap-postponed", mn, "the BSF cannot be asked now", "reason", "retry"),
+		event("bootstrap-failed", mn, "there is no key to prove a Binding Update with", "reason"),
+		event("challenge-refused", mn, "a challenge in a Binding Acknowledgement is not to be believed", "reason"),
+		event("station-admitted", router, "a mobile may use a link", "link", "station", "nai", "method", "rounds", "latency", "again"),
+		event("station-refused", router, "a mobile may not", "link", "station", "reason"),
+		event("station-barred", router, "a mobile that might use a link may not any more", "link", "station", "nai", "reason"),
 		event("attached", mn, "the mobile has taken to a link", "link", "care-of", "home"),
 		event("binding-update-sent", mn, "", "seq", "care-of", "home-address", "lifetime", "auth", "attempt", "peer", "bids"),
 		event("binding-acknowledged", mn, "", "seq", "status", "lifetime", "latency", "bids"),
@@ -276,6 +365,7 @@ var words = sync.OnceValue(func() []word {
 		event("revocation-answered", ha, "", "nai", "home-address", "seq", "status", "name"),
 		event("session-aborted", []string{"ha", "router"}, "an AAA server wants a session ended", "nai", "session", "peer", "result"),
 		event("session-terminated", []string{"ha", "router"}, "an AAA server has been told that a session is over", "nai", "session", "result", "reason"),
+		event("reauthentication-asked", router, "an AAA server wants a mobile authenticated again", "nai", "session", "peer", "result"),
 		event("session-opened", aaa, "", "nai", "session", "peer"),
 		event("session-closed", aaa, "", "nai", "session", "peer", "reason", "cause"),
 		event("abort-sent", aaa, "", "nai", "session", "peer", "attempt"),
@@ -293,20 +383,35 @@ var words = sync.OnceValue(func() []word {
 		event("binding-expired", []string{"mn", "ha"}, "", "home-address"),
 		event("update-discarded", ha, "a Binding Update was not answered", "reason", "source"),
 		event("binding-error-sent", ha, "", "status", "name", "source", "home-address"),
-		event("aaa-asked", []string{"ha", "router"}, "", "nai", "home-address", "care-of", "link", "round"),
-		event("aaa-answered", []string{"ha", "router"}, "", "nai", "result", "peer", "link"),
-		event("aaa-failed", []string{"ha", "router"}, "no AAA server answered", "nai", "reason", "link"),
+		event("aaa-asked", []string{"ha", "router"}, "an AAA server is asked, or of a home agent the BSF", "nai", "home-address", "care-of", "link", "station", "round"),
+		event("aaa-answered", []string{"ha", "router"}, "it has answered", "nai", "result", "name", "peer", "link", "station"),
+		event("aaa-failed", []string{"ha", "router"}, "nobody answered", "nai", "reason", "link", "station"),
+		event("eap-authenticated", aaa, "a mobile is who it says, by EAP", "nai", "peer", "method", "identity", "fast"),
+		event("eap-refused", aaa, "a mobile is not", "nai", "peer", "reason"),
+		event("challenge-sent", aaa, "a Binding Update is answered with a challenge", "nai", "resynchronised"),
+		event("key-fetched", aaa, "the BSF has given the key of a mobile", "nai", "peer"),
+		event("hss-failed", aaa, "the HSS, or the BSF where it is about gba, has not given what it was asked for", "nai", "about", "reason"),
+		event("subscriber-deregistered", aaa, "the HSS has ended the registration of a subscriber", "nai", "reason"),
+		event("profile-changed", aaa, "the HSS has told of a changed profile", "nai", "barred"),
+		event("deregistration-told", hss, "an AAA server was told that a subscriber is none any more", "nai", "result", "peer", "reason"),
+		event("profile-told", hss, "an AAA server was told of a changed profile", "nai", "result", "peer", "reason"),
+		event("store-failed", hss, "what was changed could not be kept", "error"),
+		event("vector-fetched", bsf, "the HSS has given a vector", "nai", "resync", "host"),
+		event("vector-refused", bsf, "it has not", "nai", "resync", "host", "reason"),
+		event("bootstrapping-done", bsf, "a mobile has proven itself, and shares a key", "nai", "b-tid", "lifetime"),
+		event("bootstrapping-refused", bsf, "a mobile has not", "nai", "reason"),
+		event("bootstrapping-ended", bsf, "such a key may not be used any more", "nai", "b-tid"),
 		event("key-made", nil, "a node has made a key, or was given one, and uses it from now on", "nai", "key", "octets", "print", "how", "of", "of-prints", "lifetime"),
 		event("association-made", ha, "there is a key with a mobile", "nai", "spi", "lifetime"),
 		event("association-expired", ha, "", "nai", "spi"),
 		event("duplicate-address-detected", ha, "", "home-address"),
-		event("peer-up", nil, "a Diameter peer is there", "peer"),
-		event("peer-down", nil, "a Diameter peer is gone", "peer", "reason"),
+		event("peer-up", peers, "a Diameter peer is there", "peer"),
+		event("peer-down", peers, "a Diameter peer is gone", "peer", "reason"),
 		event("peer-rejected", []string{"ha", "router"}, "a peer is not the one it should be", "peer", "reason"),
-		event("peer-suspected", nil, "a Diameter peer does not answer", "peer"),
-		event("peer-restored", nil, "it answers again", "peer"),
-		event("connection-rejected", []string{"aaa", "bsf", "hss"}, "", "peer", "reason"),
-		event("request-answered", []string{"aaa", "bsf", "hss"}, "", "command", "nai", "result", "name", "peer", "reason", "b-tid", "host"),
+		event("peer-suspected", peers, "a Diameter peer does not answer", "peer"),
+		event("peer-restored", peers, "it answers again", "peer"),
+		event("connection-rejected", []string{"aaa", "hss", "bsf"}, "", "peer", "reason"),
+		event("request-answered", []string{"aaa", "hss", "bsf"}, "", "command", "nai", "result", "name", "peer", "host", "b-tid", "vectors", "reason"),
 		event("events-suppressed", nil, "events were too many to be told one by one", "event"),
 		event("lease-granted", []string{"router", "nat", "ha"}, "a node was given an address by DHCP", "link", "address", "client", "lifetime"),
 		event("lease-ended", []string{"router", "nat", "ha"}, "it was released, or has expired", "link", "address", "reason"),
@@ -326,13 +431,12 @@ var words = sync.OnceValue(func() []word {
 		event("node-started", nil, ""),
 		event("node-stopped", nil, ""),
 		event("aim-hit", nil, "a drop, hold, duplicate or replay has met its message", "action", "link", "message"),
+		event("state-told", nil, "a node has said what it holds: the answer to a look", "bindings", "subscribers", "questions", "sessions", "conversations", "stations", "kept", "bound", "waiting"),
 		event("command-ended", nil, "a command of exec has ended", "command", "exit"),
 		event("flood-ended", nil, "", "protocol", "sent", "refused"),
 		event("capture-ended", nil, "", "packets", "lost"),
 		event("node-died", nil, "a node process ended and was not asked to", "exit"),
-	}, bootstrapWords(
-		func(name, doc string, _, fields []string) word { return message(name, doc, fields...) },
-		func(name, doc string, roles, fields []string) word { return event(name, roles, doc, fields...) })...)
+	}
 })
 
 func wordNamed(name string) *word {
@@ -383,6 +487,7 @@ var measures = sync.OnceValue(func() []measure {
 		{"access-authentication", "seconds", phase, "the part of it until the access let the mobile in"},
 		{"movement-detection", "seconds", phase, "the part of it until a router was found"},
 		{"address-configuration", "seconds", phase, "the part of it until a care-of address could be used"},
+		{"bootstrapping", "seconds", phase, "the part of it until the BSF had given keys"},
 		{"signalling", "seconds", phase, "the part of it from the Binding Update to its acknowledgement"},
 		{"first-packet", "seconds", phase, "the part of it until data came again"},
 		{"latency", "seconds", phase, "from the first Binding Update of a handover to the acknowledgement that ends it"},

@@ -266,7 +266,7 @@ func (m *Machine) answered(now time.Time, in *AAAAnswered) {
 		return // too late
 	}
 	if m.tells(now, aaaAnswered) {
-		m.tell(aaaAnswered, map[string]any{"nai": q.nai, "result": in.Result, "peer": in.Peer})
+		m.tell(aaaAnswered, map[string]any{"nai": q.nai, "result": in.Result, "name": in.Name, "peer": in.Peer})
 	}
 	if in.Result != resultSuccess {
 		status, reason := verdict(in.Result, q.ask.Service != "")

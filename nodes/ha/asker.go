@@ -47,7 +47,7 @@ func outcome(id uint64, o diampeer.Outcome) Input {
 	if o.Result == 0 {
 		return AAAFailed{ID: id, Reason: o.Reason}
 	}
-	in := &AAAAnswered{ID: id, Peer: o.Host, Result: uint32(o.Result)}
+	in := &AAAAnswered{ID: id, Peer: o.Host, Result: uint32(o.Result), Name: o.Result.String()}
 	answer, err := diameter.ParseMIP6Answer(o.Message)
 	if err != nil { // with the E bit, it says no more than its result
 		if o.Result == diameter.Success {
@@ -85,7 +85,7 @@ func (k *asker) bootstrappingInfo(a *AskAAA) (diampeer.Request, func(o diampeer.
 		if o.Result == 0 {
 			return AAAFailed{ID: a.ID, Reason: o.Reason}
 		}
-		in := &AAAAnswered{ID: a.ID, Peer: o.Host, Result: uint32(o.Result)}
+		in := &AAAAnswered{ID: a.ID, Peer: o.Host, Result: uint32(o.Result), Name: o.Result.String()}
 		answer, err := diameter.ParseBootstrappingInfoAnswer(o.Message)
 		switch {
 		case err != nil && o.Result == diameter.Success:

@@ -39,6 +39,7 @@ type AAAAnswered struct {
 	ID     uint64 // of the AskAAA
 	Peer   string // that answered: its Diameter identity
 	Result uint32 // Result-Code
+	Name   string // of that; empty: not told
 
 	NAI         string           // User-Name: who it is; empty: who was asked about
 	HomeAddress netip.Addr       // MIP-Mobile-Node-Address; not valid: there is none

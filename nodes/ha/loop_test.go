@@ -203,10 +203,10 @@ func TestOutcomesOfTheClientAreAnswersOrFailures(t *testing.T) {
 	}{
 		"nobody": {diampeer.Outcome{Reason: "no-peer"}, AAAFailed{ID: 7, Reason: "no-peer"}},
 		"rejected": {diampeer.Outcome{Reason: "authentication-rejected", Result: 4001, Peer: "relay", Host: "p",
-			Message: message(t, &diameter.MIP6Answer{Outcome: diameter.Outcome{Result: 4001}})}, &AAAAnswered{ID: 7, Peer: "p", Result: 4001}},
+			Message: message(t, &diameter.MIP6Answer{Outcome: diameter.Outcome{Result: 4001}})}, &AAAAnswered{ID: 7, Peer: "p", Result: 4001, Name: "authentication-rejected"}},
 		"no answer": {diampeer.Outcome{Result: 2001, Message: message(t, &diameter.MIP6Answer{Outcome: diameter.Outcome{Result: 2001}})}, AAAFailed{ID: 7, Reason: "malformed-answer"}},
 		"another algorithm": {diampeer.Outcome{Result: 2001, Message: message(t, &diameter.MIP6Answer{Outcome: diameter.Outcome{Result: 2001}, MSA: &diameter.MSA{Algorithm: 9}, Homes: []netip.Addr{homeB}})},
-			&AAAAnswered{ID: 7, Result: 2001, HomeAddress: homeB}},
+			&AAAAnswered{ID: 7, Result: 2001, Name: "success", HomeAddress: homeB}},
 	} {
 		if diff := cmp.Diff(c.want, outcome(7, c.outcome), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 			t.Errorf("%s: %s", name, diff)

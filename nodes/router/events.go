@@ -72,7 +72,7 @@ func (m *Machine) tellAnswer(now time.Time, q *question, in AAAAnswered, answer 
 	if answer == nil {
 		name, where["reason"] = "aaa-failed", strings.TrimPrefix(reason, "aaa-")
 	} else {
-		where["result"], where["peer"] = answer.Result.Number(), answer.Host
+		where["result"], where["name"], where["peer"] = answer.Result.Number(), answer.Result.String(), answer.Host
 	}
 	if m.tells(now, name) {
 		m.tell(name, where)

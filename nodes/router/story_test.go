@@ -41,11 +41,11 @@ func TestAStationIsAdmittedWhenTheServerSaysSo(t *testing.T) {
 		"0s Identity -> alice",
 		"0s diameter-eap-request of 1 to any",
 		"0s aaa-asked round=1 alice",
-		"100ms aaa-answered result=1001 alice",
+		"100ms aaa-answered name=multi-round-auth result=1001 alice",
 		"100ms EAP-AKA' -> alice",
 		"100ms diameter-eap-request of 1 to aaa.example",
 		"100ms aaa-asked round=2 alice",
-		"100ms aaa-answered result=2001 alice",
+		"100ms aaa-answered name=success result=2001 alice",
 		"100ms admit alice",
 		"100ms key-made how=from aaa.example key=MSK",
 		"100ms station-admitted again=false latency=0.1 method=eap-aka-prime rounds=2 alice",
@@ -105,7 +105,7 @@ func TestARefusedStationGetsTheServersPacketAndStaysOut(t *testing.T) {
 	s.told = nil
 	failure := packet(eap.Failure, s.id[alice])
 	s.answers(s.refusal(diameter.AuthenticationRejected, failure))
-	s.want("0s aaa-answered result=4001 alice", "0s Failure -> alice", "0s station-refused reason=authentication-rejected alice")
+	s.want("0s aaa-answered name=authentication-rejected result=4001 alice", "0s Failure -> alice", "0s station-refused reason=authentication-rejected alice")
 	s.begins(alice) // in the quiet period
 	s.want("0s message-ignored reason=quiet-period alice", "0s message-ignored reason=quiet-period alice")
 	if len(s.m.sessions)+len(s.m.questions)+len(s.m.links[0].stations) != 0 {
@@ -118,7 +118,7 @@ func TestAResultOfTheThreeGPPAndWithoutAPacketIsARefusalToo(t *testing.T) {
 	s.begins(alice)
 	s.told = nil
 	s.answers(s.refusal(diameter.ResultCode(diameter.TGPP)<<32|5001, nil))
-	s.want("0s aaa-answered result=5001 alice", "0s Failure -> alice", "0s station-refused reason=user-unknown alice")
+	s.want("0s aaa-answered name=user-unknown result=5001 alice", "0s Failure -> alice", "0s station-refused reason=user-unknown alice")
 }
 
 func TestSuccessWithAnEAPFailureAdmitsNobody(t *testing.T) {
@@ -128,7 +128,7 @@ func TestSuccessWithAnEAPFailureAdmitsNobody(t *testing.T) {
 	a := s.success(s.id[alice])
 	a.EAP = packet(eap.Failure, s.id[alice])
 	s.answers(a)
-	s.want("0s aaa-answered result=2001 alice", "0s Failure -> alice", "0s station-refused reason=contradictory-answer-of-server alice",
+	s.want("0s aaa-answered name=success result=2001 alice", "0s Failure -> alice", "0s station-refused reason=contradictory-answer-of-server alice",
 		"0s session-termination-request of 1 to aaa.example administrative")
 	s.ends()
 	s.want("0s session-terminated result=2001")
@@ -142,7 +142,7 @@ func TestSuccessWithoutAKeyAdmitsNobody(t *testing.T) {
 		a := s.success(s.id[alice])
 		a.MSK = short
 		s.answers(a)
-		s.want("0s aaa-answered result=2001 alice", "0s Failure -> alice", "0s station-refused reason=no-master-session-key alice",
+		s.want("0s aaa-answered name=success result=2001 alice", "0s Failure -> alice", "0s station-refused reason=no-master-session-key alice",
 			"0s session-termination-request of 1 to aaa.example administrative")
 	}
 }
@@ -209,7 +209,7 @@ func TestAServerThatWasRestartedMeanwhileHasToBeginAnew(t *testing.T) {
 	s.told = nil
 	s.responds(alice, eap.TypeAKAPrime, "\x01\x00\x00")
 	s.answers(s.refusal(diameter.UnknownSessionID, nil))
-	s.want("0s diameter-eap-request of 1 to aaa.example", "0s aaa-asked round=2 alice", "0s aaa-answered result=5002 alice",
+	s.want("0s diameter-eap-request of 1 to aaa.example", "0s aaa-asked round=2 alice", "0s aaa-answered name=unknown-session-id result=5002 alice",
 		"0s Failure -> alice", "0s station-refused reason=unknown-session-id alice")
 	s.until(6 * time.Second)
 	s.responds(alice, eap.TypeIdentity, nai)
@@ -221,7 +221,7 @@ func TestAPacketThatTheServerDiscardsIsAskedForAgain(t *testing.T) {
 	s.begins(alice)
 	s.told = nil
 	s.answers(&diameter.DiameterEAPAnswer{Outcome: diameter.Outcome{Result: diameter.MultiRoundAuth}, Reissued: packet(eap.Request, 50, byte(eap.TypeAKA), 5, 0, 0)})
-	s.want("0s aaa-answered result=1001 alice", "0s EAP-AKA -> alice")
+	s.want("0s aaa-answered name=multi-round-auth result=1001 alice", "0s EAP-AKA -> alice")
 }
 
 func TestLogoffEndsTheSession(t *testing.T) {
@@ -255,12 +255,12 @@ func TestStationsAreAuthenticatedIndependently(t *testing.T) {
 	s.answersTo(toBob, s.success(s.id[bob]))
 	s.answersTo(toAlice, s.refusal(diameter.AuthorizationRejected, nil))
 	s.want(
-		"0s aaa-answered result=2001 bob",
+		"0s aaa-answered name=success result=2001 bob",
 		"0s admit bob",
 		"0s key-made how=from aaa.example key=MSK",
 		"0s station-admitted again=false latency=0 method=unknown rounds=1 bob",
 		"0s Success -> bob",
-		"0s aaa-answered result=5003 alice",
+		"0s aaa-answered name=authorization-rejected result=5003 alice",
 		"0s Failure -> alice",
 		"0s station-refused reason=authorization-rejected alice",
 	)
@@ -316,11 +316,11 @@ func TestAServerHasAStationAuthenticatedAgain(t *testing.T) {
 		"0s Identity -> alice",
 		"0s diameter-eap-request of 1 to aaa.example",
 		"0s aaa-asked round=1 alice",
-		"0s aaa-answered result=1001 alice",
+		"0s aaa-answered name=multi-round-auth result=1001 alice",
 		"0s EAP-AKA' -> alice",
 		"0s diameter-eap-request of 1 to aaa.example",
 		"0s aaa-asked round=2 alice",
-		"0s aaa-answered result=2001 alice",
+		"0s aaa-answered name=success result=2001 alice",
 		"0s station-admitted again=true latency=0 method=eap-aka-prime rounds=2 alice",
 		"0s Success -> alice",
 	)
@@ -339,7 +339,7 @@ func TestAStationThatFailsWhenAuthenticatedAgainIsBarred(t *testing.T) {
 	s.begins(alice)
 	s.told = nil
 	s.answers(s.refusal(diameter.AuthenticationRejected, nil))
-	s.want("0s aaa-answered result=4001 alice", "0s bar alice", "0s station-barred reason=authentication-rejected alice",
+	s.want("0s aaa-answered name=authentication-rejected result=4001 alice", "0s bar alice", "0s station-barred reason=authentication-rejected alice",
 		"0s session-termination-request of 1 to aaa.example administrative", "0s Failure -> alice")
 	if len(s.m.sessions)+len(s.m.links[0].stations) != 0 {
 		t.Error("something is left")
@@ -354,7 +354,7 @@ func TestAContradictionWhenAuthenticatedAgainIsToldTheServerOnce(t *testing.T) {
 	a := s.success(s.id[alice])
 	a.MSK = nil
 	s.answers(a)
-	s.want("0s aaa-answered result=2001 alice", "0s bar alice", "0s station-barred reason=no-master-session-key alice",
+	s.want("0s aaa-answered name=success result=2001 alice", "0s bar alice", "0s station-barred reason=no-master-session-key alice",
 		"0s session-termination-request of 1 to aaa.example administrative", "0s Failure -> alice")
 }
 
@@ -434,7 +434,7 @@ func TestAnAnswerForAStationThatHasLeftEndsWhatItBegan(t *testing.T) {
 	s.told = nil
 	q := s.pop()
 	s.answersTo(q, s.success(1))
-	s.want("0s aaa-answered result=2001 alice", "0s session-termination-request of 1 to aaa.example administrative")
+	s.want("0s aaa-answered name=success result=2001 alice", "0s session-termination-request of 1 to aaa.example administrative")
 	s.answersTo(q, s.success(1)) // and once more
 	s.want("0s message-ignored reason=answer-to-nothing")
 }
@@ -461,7 +461,7 @@ func TestAnAnswerToAConversationThatWasBegunAnewIsLate(t *testing.T) {
 	s.begins(alice)
 	s.told = nil
 	s.answersTo(old, s.challenge(100))
-	s.want("0s aaa-answered result=1001 alice")
+	s.want("0s aaa-answered name=multi-round-auth result=1001 alice")
 	s.answers(s.success(s.id[alice]))
 	if !s.on[alice] {
 		t.Error("the new conversation was not heard")

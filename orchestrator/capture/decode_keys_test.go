@@ -123,8 +123,7 @@ func authAnswer(tb testing.TB) []byte {
 
 func authRefusal(tb testing.TB) []byte {
 	tb.Helper()
-	b, err := (&diameter.MultimediaAuthAnswer{Session: "aaa;1", Outcome: diameter.Outcome{Result: diameter.UserUnknown}, Identity: diameter.Identity{Host: "hss.lab.test", Realm: "lab.test"}, User: "001",
-	}).AppendTo(nil, diameter.Header{Application: diameter.SWx, Command: diameter.MultimediaAuth, HopByHop: 1, EndToEnd: 2})
+	b, err := (&diameter.MultimediaAuthAnswer{Session: "aaa;1", Outcome: diameter.Outcome{Result: diameter.UserUnknown}, Identity: diameter.Identity{Host: "hss.lab.test", Realm: "lab.test"}, User: "001"}).AppendTo(nil, diameter.Header{Application: diameter.SWx, Command: diameter.MultimediaAuth, HopByHop: 1, EndToEnd: 2})
 	return appended(tb, b, err)
 }
 

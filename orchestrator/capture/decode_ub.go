@@ -19,7 +19,7 @@ var (
 	httpResponses = protocol{httpLength, ubResponse}
 )
 
-// speaksUb is what both sides say to tell the other so: TS 24.109, section 4.2.
+// speaksUb is what both sides say to tell the other so: TS 24.109, section 4.
 const speaksUb = "3gpp-gba"
 
 const maxHeader = 16 << 10 // octets of an HTTP header

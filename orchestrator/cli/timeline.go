@@ -52,9 +52,34 @@ var told = map[string]string{
 	"returned-home":              "is home",
 	"tunnel-set":                 "tunnels from {local} to {remote} ({engine} engine)",
 	"access-chosen":              "takes to {link}[ at {signal} dBm][ instead of {instead-of}]: {reason}",
-	"aaa-asked":                  "asks the AAA server about {nai}",
-	"aaa-answered":               "has the answer of {peer}: {result}",
+	"aaa-asked":                  "asks about {nai}[, round {round}]",
+	"aaa-answered":               "has the answer of {peer}: {name}",
 	"aaa-failed":                 "has no answer about {nai}: {reason}",
+	"access-authenticated":       "is let onto {link} by {method}, {fast}",
+	"access-refused":             "is not let onto {link}: {reason}",
+	"access-shut":                "may not use {link} any more: {reason}",
+	"station-admitted":           "lets {nai} onto {link}",
+	"station-refused":            "does not let {station} onto {link}: {reason}",
+	"station-barred":             "does not let {nai} use {link} any more: {reason}",
+	"eap-authenticated":          "finds that {nai} is who it says, by {method}",
+	"eap-refused":                "refuses {nai}: {reason}",
+	"hss-failed":                 "is not told {about} of {nai}: {reason}",
+	"subscriber-deregistered":    "ends all of {nai}: {reason}",
+	"profile-changed":            "has a new profile of {nai}",
+	"key-fetched":                "has a key of {nai} from the BSF",
+	"challenge-sent":             "answers {nai} with a challenge",
+	"deregistration-told":        "tells {peer} that {nai} is no subscriber any more[: {reason}]",
+	"profile-told":               "tells {peer} of the new profile of {nai}[: {reason}]",
+	"store-failed":               "cannot keep what was changed: {error}",
+	"vector-refused":             "is given no vector for {nai}: {reason}",
+	"bootstrapping-done":         "shares a key with {nai}",
+	"bootstrapping-refused":      "refuses {nai}: {reason}",
+	"bootstrap-started":          "asks the BSF for keys",
+	"bootstrapped":               "shares a key with the BSF",
+	"bootstrap-postponed":        "cannot ask the BSF: {reason}, tries again in {retry} s",
+	"bootstrap-failed":           "has no key to prove itself with: {reason}",
+	"challenge-refused":          "does not believe a challenge: {reason}",
+	"reauthentication-asked":     "is to authenticate {nai} again",
 	"association-made":           "has a key for {nai}, SPI {spi}",
 	"binding-accepted":           "binds {home-address} to {care-of}, sequence {seq}, {lifetime} s",
 	"binding-deleted":            "unbinds {home-address} ({reason})",
@@ -104,7 +129,8 @@ var acted = map[string]string{"drop": "is dropped", "hold": "is held back", "dup
 var headings = []string{"step-started"}
 
 // alarms are events that should not pass unseen.
-var alarms = []string{"node-died", "binding-refused", "aaa-failed", "update-discarded", "capture-failed", "peer-down", "flow-broken", "address-failed", "duplicate-address-detected", "binding-revoked", "abort-failed"}
+var alarms = []string{"node-died", "binding-refused", "aaa-failed", "update-discarded", "capture-failed", "peer-down", "flow-broken", "address-failed", "duplicate-address-detected", "binding-revoked", "abort-failed",
+	"access-refused", "access-shut", "station-refused", "station-barred", "eap-refused", "hss-failed", "store-failed", "vector-refused", "bootstrapping-refused", "bootstrap-failed", "challenge-refused"}
 
 // settle is how long an event waits for earlier ones, which come from other
 // processes and may come later.
@@ -223,10 +249,14 @@ func spoken(name string, v any) string {
 		v, _, _ = strings.Cut(text, ".")
 	case name == "action" && acted[text] != "":
 		return acted[text]
+	case name == "name" && text == "multi-round-auth": // RFC 6733, section 7.1.1
+		return "asks for another round"
+	case name == "fast" && v == true:
+		return "fast re-authentication"
+	case name == "fast" && v == false:
+		return "full authentication"
 	case name == "status" && v == 0.0:
 		return "accepted"
-	case name == "result" && v == 2001.0: // RFC 6733, section 7.1.2
-		return "success"
 	}
 	return value(v)
 }

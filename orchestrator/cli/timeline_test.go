@@ -46,8 +46,12 @@ func TestEventsReadAsAPersonWouldSayThem(t *testing.T) {
 		fields map[string]any
 		want   string
 	}{
-		{"aaa-answered", map[string]any{"peer": "aaa.epc.mnc001.mcc001.3gppnetwork.org", "result": 2001.0}, "has the answer of aaa: success"},
-		{"aaa-answered", map[string]any{"peer": "aaa", "result": 4001.0}, "has the answer of aaa: 4001"},
+		{"aaa-answered", map[string]any{"peer": "aaa.epc.mnc001.mcc001.3gppnetwork.org", "result": 2001.0, "name": "success"}, "has the answer of aaa: success"},
+		{"aaa-answered", map[string]any{"peer": "aaa", "result": 4001.0, "name": "authentication-rejected"}, "has the answer of aaa: authentication-rejected"},
+		{"aaa-answered", map[string]any{"peer": "aaa", "result": 1001.0, "name": "multi-round-auth"}, "has the answer of aaa: asks for another round"},
+		{"aaa-asked", map[string]any{"nai": "001@nai.epc", "round": 2.0}, "asks about 001, round 2"},
+		{"access-authenticated", map[string]any{"link": "wlan", "method": "EAP-AKA'", "fast": false}, "is let onto wlan by EAP-AKA', full authentication"},
+		{"access-authenticated", map[string]any{"link": "wlan", "method": "EAP-AKA", "fast": true}, "is let onto wlan by EAP-AKA, fast re-authentication"},
 		{"association-made", map[string]any{"nai": "001@nai.epc", "spi": 300.0}, "has a key for 001, SPI 300"},
 		{"binding-acknowledged", map[string]any{"seq": 7.0, "status": 0.0}, "has Binding Acknowledgement 7: accepted"},
 		{"binding-update-sent", map[string]any{"seq": 7.0, "care-of": "::1", "attempt": 1.0}, "sends Binding Update 7 for ::1"},

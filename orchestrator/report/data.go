@@ -208,7 +208,7 @@ func inMicros(d time.Duration) float64 {
 
 // fieldPlace puts the fields that tell most first.
 func fieldPlace(name string) int {
-	first := []string{"seq", "status", "flags", "lifetime", "home-address", "care-of", "nai", "user-name", "auth", "spi", "timestamp", "options", "result"}
+	first := []string{"seq", "status", "flags", "lifetime", "home-address", "care-of", "nai", "user-name", "auth", "spi", "timestamp", "options", "eap", "eap-type", "eap-subtype", "attributes", "identity", "key-material", "rand", "request", "authorization", "code", "application", "result", "name"}
 	if i := slices.Index(first, name); i >= 0 {
 		return i
 	}
@@ -241,6 +241,11 @@ func (r *Report) marks(d *pageData, index map[string]int) {
 			return "goes directly to " + analysis.Show(f["home-address"])
 		},
 		"route-optimization-ended": func(map[string]any) string { return "does not go directly any more" },
+		"access-authenticated":     func(f map[string]any) string { return "is let in by " + analysis.Show(f["method"]) },
+		"access-refused":           func(f map[string]any) string { return "is not let in: " + analysis.Show(f["reason"]) },
+		"station-admitted":         func(map[string]any) string { return "opens the link" },
+		"bootstrapped":             func(map[string]any) string { return "shares a key with the BSF" },
+		"bootstrap-failed":         func(f map[string]any) string { return "has no key: " + analysis.Show(f["reason"]) },
 		"association-made":         func(f map[string]any) string { return "has a key, SPI " + analysis.Show(f["spi"]) },
 		"aaa-failed":               func(f map[string]any) string { return "has no answer from the AAA server" },
 		"update-discarded":         func(f map[string]any) string { return "discards a Binding Update: " + analysis.Show(f["reason"]) },

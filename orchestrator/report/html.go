@@ -61,6 +61,7 @@ type page struct {
 	Ticks                 []tick
 	HasBounds, HasOverlap bool
 	HasAuthentication     bool
+	HasBootstrapping      bool
 	Rows                  []handoverRow
 	Spacing               string
 	Bounds                []boundRow
@@ -279,6 +280,7 @@ func one(n int, one, more string) string {
 func (p *page) handovers(r *Report) {
 	var spacing time.Duration
 	p.HasAuthentication = slices.Contains(r.Phases(), analysis.AccessAuthentication)
+	p.HasBootstrapping = slices.Contains(r.Phases(), analysis.Bootstrapping)
 	for i := range r.Handovers {
 		h := &r.Handovers[i]
 		row := handoverRow{

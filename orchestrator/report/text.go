@@ -125,7 +125,7 @@ func (p *printer) handovers(r *Report) {
 // shortPhases head the columns of the phases.
 var shortPhases = map[string]string{
 	analysis.LinkGap: "gap", analysis.AccessAuthentication: "auth", analysis.MovementDetection: "detect",
-	analysis.AddressConfiguration: "address", analysis.Signalling: "signal", analysis.FirstPacket: "first",
+	analysis.AddressConfiguration: "address", analysis.Bootstrapping: "boot", analysis.Signalling: "signal", analysis.FirstPacket: "first",
 }
 
 // costs adds up what a handover did to all flows.

@@ -113,6 +113,7 @@ func Analyze(events []journal.Event, t *topologies.Topology) *Analysis {
 	r.readFlows()
 	r.readCarries()
 	r.readMessages()
+	r.readNames()
 	r.readHandovers()
 	r.readSignals()
 	r.readKeys()
@@ -124,6 +125,7 @@ type reading struct {
 	*Analysis
 	events []journal.Event // in the order of time
 	net    *netmap
+	byName map[string]string // the mobile that goes by a name, an IMSI, a B-TID or a Session-Id
 	noted  map[string]bool
 }
 

@@ -2,8 +2,9 @@ package analysis
 
 import (
 	"strconv"
-	"strings"
 	"time"
+
+	"s2clab/topologies"
 )
 
 // A Bound is what physics and the protocol's round trips set: no software at the
@@ -84,16 +85,15 @@ func (r *reading) bound(m *move) {
 		*b = Bound{}
 		return
 	}
+	r.boundOfBootstrapping(m, b)
 	b.add("binding update and acknowledgement", there)
 	for i := range m.waits {
 		if w := &m.waits[i]; w.again {
 			w.length = there
 		}
 	}
-	if m.First && len(ha.HomeAgent.AAA) > 0 {
-		if trip, ok := r.net.roundTrip(ha.Name, "", ha.HomeAgent.AAA[0]); ok {
-			b.add("AAA request and answer", trip)
-		}
+	r.boundOfAuthority(m, b, ha)
+	if m.First {
 		if ha.HomeAgent.DAD == "full" {
 			b.add("duplicate address detection of the home address", dadWait)
 		}
@@ -111,33 +111,69 @@ func (r *reading) boundOfAccess(m *move, b *Bound, router string, link time.Dura
 	}
 	b.add("EAPOL start and identity request", link)
 	aaa := n.Router.AAA[0]
+	asked := r.asked(router, m.Node, m.Start, m.admitted)
+	if len(asked) > 0 {
+		aaa = asked[0].server()
+	}
 	if there, ok := r.net.roundTrip(m.Node, m.To, aaa); ok {
 		b.add("EAP by way of the router to the AAA server and back, times "+strconv.Itoa(m.exchanges), time.Duration(m.exchanges)*there)
 	}
-	if asks, hss := r.askedHSS(m, aaa); asks > 0 {
-		if there, ok := r.net.roundTrip(aaa, "", hss); ok {
-			b.add("from there to the HSS and back, times "+strconv.Itoa(asks), time.Duration(asks)*there)
-		}
+	var within []exchange
+	for _, x := range asked {
+		within = append(within, x.within...)
 	}
+	r.addExchanges(b, within, func(server string) string { return "from there to the " + r.roleOf(server) + " and back" })
 }
 
-// askedHSS counts the requests of an AAA server to an HSS about the mobile, while
-// that waited to be let in.
-func (r *reading) askedHSS(m *move, aaa string) (asks int, hss string) {
-	mobile := r.net.nodes[m.Node].MobileNode
-	if mobile == nil || mobile.USIM == nil {
-		return 0, ""
+// leastUb is how many requests a run of Ub takes: one gets a challenge, the other answers
+// it. TS 33.220, section 4.5.2.
+const leastUb = 2
+
+// boundOfBootstrapping adds what a run of Ub needs: a connection of TCP, its requests,
+// and what the BSF asks the HSS meanwhile.
+func (r *reading) boundOfBootstrapping(m *move, b *Bound) {
+	run, ran := m.Phase(Bootstrapping)
+	if !ran {
+		return
 	}
+	requests, bsf := 0, ""
 	for i := range r.Messages {
-		x := &r.Messages[i]
-		if x.Start < m.Start || x.Start > m.admitted || x.From != aaa || len(x.To) != 1 || fields(x.Fields).text("user-name") != mobile.USIM.IMSI {
-			continue
-		}
-		if to := r.net.nodes[x.To[0]]; to != nil && to.HSS != nil && strings.HasSuffix(x.Name, "-request") {
-			asks, hss = asks+1, x.To[0]
+		q := &r.Messages[i]
+		if q.Name == "ub-request" && q.From == m.Node && q.Start >= run.Start && q.Start <= run.End && len(q.To) == 1 && q.Fate != "dropped" {
+			requests, bsf = requests+1, q.To[0]
 		}
 	}
-	return asks, hss
+	for _, name := range r.net.order {
+		if bsf == "" && r.net.nodes[name].BSF != nil {
+			bsf = name
+		}
+	}
+	there, ok := r.net.roundTrip(m.Node, m.To, bsf)
+	if !ok {
+		return
+	}
+	requests = max(requests, leastUb)
+	b.add("connection of TCP with the BSF", there)
+	b.add(times("request and response of Ub", requests), time.Duration(requests)*there)
+	r.addExchanges(b, r.asked(bsf, m.Node, run.Start, run.End), func(server string) string { return "from the BSF to the " + r.roleOf(server) + " and back" })
+}
+
+// boundOfAuthority adds what the home agent has to ask others about the mobile before
+// it answers.
+func (r *reading) boundOfAuthority(m *move, b *Bound, ha *topologies.Node) {
+	name := func(server string) string { return r.roleOf(server) + " request and answer" }
+	if at, ok := m.Phase(Signalling); ok {
+		if asked := r.asked(ha.Name, m.Node, at.Start, at.End); len(asked) > 0 {
+			r.addExchanges(b, asked, name)
+			return
+		}
+	}
+	if !m.First || len(ha.HomeAgent.AAA) == 0 {
+		return
+	}
+	if trip, ok := r.net.roundTrip(ha.Name, "", ha.HomeAgent.AAA[0]); ok { // of a journal without packets
+		b.add(name(ha.HomeAgent.AAA[0]), trip)
+	}
 }
 
 // atLeast raises a bound to what the difference of two ways sets.

@@ -31,7 +31,7 @@ type Handover struct {
 	Bound         Bound   // what no software could have bettered, but for the flow's own last step
 	Interruptions []Interruption
 	Access        Counted // signalling that crossed access links
-	AAA           int     // Diameter messages for it
+	AAA           int     // messages between servers about the mobile: Diameter and RADIUS
 }
 
 // Kind is what sort of move a handover is.
@@ -64,22 +64,23 @@ const (
 	AccessAuthentication = "access-authentication" // carrier gained until the access let the mobile in
 	MovementDetection    = "movement-detection"    // from then until a router was found, or with IPv4 a DHCP server
 	AddressConfiguration = "address-configuration" // from then until the address could be used
+	Bootstrapping        = "bootstrapping"         // Ub: from its start until there were keys
 	Signalling           = "signalling"            // first Binding Update until it was acknowledged
 	FirstPacket          = "first-packet"          // acknowledgement until a packet arrived
 )
 
 // PhaseNames are all phases, in order.
-var PhaseNames = []string{LinkGap, AccessAuthentication, MovementDetection, AddressConfiguration, Signalling, FirstPacket}
+var PhaseNames = []string{LinkGap, AccessAuthentication, MovementDetection, AddressConfiguration, Bootstrapping, Signalling, FirstPacket}
 
-// Phases are those that a table of the handovers needs, in order: the access
-// authentication only where there was one.
+// Phases are those that a table of the handovers needs, in order: access authentication
+// and bootstrapping only where there was one.
 func (a *Analysis) Phases() []string {
-	for i := range a.Handovers {
-		if _, ok := a.Handovers[i].Phase(AccessAuthentication); ok {
-			return PhaseNames
-		}
-	}
-	return slices.DeleteFunc(slices.Clone(PhaseNames), func(name string) bool { return name == AccessAuthentication })
+	return slices.DeleteFunc(slices.Clone(PhaseNames), func(name string) bool {
+		return (name == AccessAuthentication || name == Bootstrapping) && !slices.ContainsFunc(a.Handovers, func(h Handover) bool {
+			_, ok := h.Phase(name)
+			return ok
+		})
+	})
 }
 
 // A Phase is one part of a handover. One of which the journal lacks an end does
@@ -268,7 +269,7 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 	if m.up != nil {
 		begin = m.up.at
 	}
-	var router, offered, admitted, sent, bound time.Duration = -1, -1, -1, -1, -1
+	var router, offered, admitted, began, keyed, sent, bound time.Duration = -1, -1, -1, -1, -1, -1, -1
 	address := map[bool]time.Duration{} // by whether it is of IPv4
 	how := ""                           // the IPv6 one came
 	var tries []try
@@ -310,6 +311,16 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 			if f.text("link") == m.To {
 				failure, reason = Unfinished, fmt.Sprintf("address %s failed", f.text("address"))
 			}
+		case "bootstrap-started":
+			if began < 0 && sent < 0 {
+				began = e.At
+			}
+		case "bootstrapped":
+			if sent < 0 {
+				keyed = e.At
+			}
+		case "bootstrap-failed":
+			failure, reason = Unfinished, fmt.Sprintf("bootstrapping failed: %s", f.text("reason"))
 		case "attached":
 			if f.text("link") == m.To && f.flag("home") {
 				home = true
@@ -378,6 +389,9 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 		if had {
 			m.phase(AddressConfiguration, at, max(configured, at))
 		}
+	}
+	if began >= 0 && keyed >= began {
+		m.phase(Bootstrapping, began, keyed)
 	}
 	if sent >= 0 && bound >= sent {
 		m.phase(Signalling, sent, bound)

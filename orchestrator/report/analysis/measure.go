@@ -49,7 +49,7 @@ func (v Value) String() string {
 func Measures() map[string]string {
 	return map[string]string{
 		"interruption": "seconds", "excess": "seconds", "silence": "seconds",
-		LinkGap: "seconds", AccessAuthentication: "seconds", MovementDetection: "seconds", AddressConfiguration: "seconds", Signalling: "seconds", FirstPacket: "seconds", "latency": "seconds",
+		LinkGap: "seconds", AccessAuthentication: "seconds", MovementDetection: "seconds", AddressConfiguration: "seconds", Bootstrapping: "seconds", Signalling: "seconds", FirstPacket: "seconds", "latency": "seconds",
 		"handovers": "count", "lost": "count", "loss": "share", "duplicates": "count", "reordered": "count", "corrupted": "count",
 		"delay": "seconds", "jitter": "seconds", "throughput": "bit/s", "response": "seconds",
 	}

@@ -48,12 +48,15 @@ const (
 	Neighbour Protocol = "neighbour-discovery"
 	DHCP      Protocol = "dhcp"
 	Diameter  Protocol = "diameter"
+	RADIUS    Protocol = "radius"
+	EAP       Protocol = "eap" // over a LAN: IEEE 802.1X
+	GBA       Protocol = "gba" // Ub
 	ICMP      Protocol = "icmp"
 	Other     Protocol = "other"
 )
 
 // Protocols are all protocols, in the order in which a page shows them.
-var Protocols = []Protocol{Mobility, Diameter, Neighbour, DHCP, ICMP, Other}
+var Protocols = []Protocol{Mobility, EAP, GBA, Diameter, RADIUS, Neighbour, DHCP, ICMP, Other}
 
 // ProtocolOf says what a message of that name is part of.
 func ProtocolOf(message string) Protocol {
@@ -64,7 +67,10 @@ func ProtocolOf(message string) Protocol {
 		{"binding-", Mobility}, {"home-test", Mobility}, {"care-of-test", Mobility}, {"home-agent-switch", Mobility}, {"mobility-", Mobility}, {"heartbeat", Mobility},
 		{"router-", Neighbour}, {"neighbor-", Neighbour}, {"redirect", Neighbour}, {"arp-", Neighbour},
 		{"dhcp", DHCP},
+		{"eap-", EAP}, {"eapol-", EAP}, {"ub-", GBA}, {"radius-", RADIUS},
 		{"mip6a-", Diameter}, {"capabilities-exchange-", Diameter}, {"device-watchdog-", Diameter}, {"disconnect-peer-", Diameter}, {"diameter-", Diameter},
+		{"abort-session-", Diameter}, {"session-termination-", Diameter}, {"re-auth-", Diameter}, {"aa-", Diameter}, {"multimedia-auth-", Diameter},
+		{"server-assignment-", Diameter}, {"registration-termination-", Diameter}, {"push-profile-", Diameter}, {"bootstrapping-info-", Diameter}, {"command-", Diameter},
 		{"icmp6-", ICMP}, {"echo-", ICMP}, {"home-agent-address-discovery-", ICMP}, {"mobile-prefix-", ICMP},
 	} {
 		if strings.HasPrefix(message, p.prefix) {
@@ -208,6 +214,9 @@ var answers = map[string]string{
 	"dhcp4-request":         "dhcp4-ack",
 	"arp-request":           "arp-reply",
 	"dns-query":             "dns-response",
+	"eapol-start":           "eap-request",
+	"eap-request":           "eap-response",
+	"ub-request":            "ub-response",
 
 	"home-agent-address-discovery-request": "home-agent-address-discovery-reply",
 }
@@ -225,11 +234,14 @@ func (r *reading) countMessages() {
 		asked := map[string]int{}
 		for j := from; j < len(r.Messages) && r.Messages[j].Start <= until; j++ {
 			m := &r.Messages[j]
-			if m.Protocol == Diameter {
-				if strings.HasPrefix(m.Name, "mip6a-") && h.First && (m.Handover == 0 || m.Handover == h.Number) && r.about(m, h.Node) {
+			if ofServers(m) {
+				if (m.Handover == 0 || m.Handover == h.Number) && r.mayBeAbout(m, h.Node) {
 					h.AAA++
 					m.Handover = h.Number
 				}
+				continue
+			}
+			if m.Protocol == Diameter {
 				continue
 			}
 			crossed := false
@@ -257,12 +269,4 @@ func (r *reading) countMessages() {
 			}
 		}
 	}
-}
-
-// about says whether a Diameter message may be about a mobile.
-func (r *reading) about(m *Message, node string) bool {
-	f := fields(m.Fields)
-	n := r.net.nodes[node]
-	nai := f.text("nai", "user-name")
-	return nai == "" || n == nil || n.MobileNode == nil || n.MobileNode.NAI == nai
 }

@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"slices"
 	"time"
 
 	"s2clab/orchestrator/journal"
@@ -39,6 +40,8 @@ func (r *reading) waitsOf(m *move, tries []try, accepted float64) (all []wait) {
 		longest := firstAckTimeout << min(i, 16)
 		w := wait{length: min(tries[i+1].at-t.at, longest), toMobile: true, toPeer: m.Kind != Return}
 		switch {
+		case r.challenged(m.Node, t.seq):
+			w.name, w.length, w.again = "binding update that was answered with a challenge", 0, true
 		case t.refused:
 			w.name, w.length, w.again = "binding update that was refused, and its answer", 0, true
 		case r.lost("binding-update", m.Node, t.seq):
@@ -72,6 +75,17 @@ func (r *reading) lost(name, mobile string, seq float64) bool {
 		}
 	}
 	return false
+}
+
+// challenged says whether a mobile was answered with a challenge of AKA, which the next
+// Binding Update answers.
+func (r *reading) challenged(mobile string, seq float64) bool {
+	return slices.ContainsFunc(r.Messages, func(m Message) bool {
+		f := fields(m.Fields)
+		n, ok := f.number("seq")
+		return m.Name == "binding-acknowledgement" && ok && n == seq && slices.Contains(m.To, mobile) && m.Fate != "dropped" &&
+			slices.Contains(f.texts("key-material"), "aka-challenge")
+	})
 }
 
 // lastSeen notes since when, and at which link, the mobile was last reachable when a

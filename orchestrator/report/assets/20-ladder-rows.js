@@ -19,7 +19,7 @@ function touches(m, actor) {
 // layOut makes ladder.rows: messages, marks and, where time jumps, waits.
 function layOut() {
   const move = data.moves.find((m) => m.n === ladder.part);
-  const wanted = (x) => !ladder.part || x.h === ladder.part || (move && x.p === "diameter" && x.s >= move.s && x.s <= move.e);
+  const wanted = (x) => !ladder.part || x.h === ladder.part || (move && (x.p === "diameter" || x.p === "radius") && x.s >= move.s && x.s <= move.e);
   const rows = data.messages
     .map((m, i) => ({ m, i, s: m.s, e: m.e }))
     .filter((r) => !ladder.off.has(r.m.p) && wanted(r.m) && (ladder.whose < 0 || touches(r.m, ladder.whose)));

@@ -56,6 +56,11 @@ function labelOf(m) {
   if (status !== undefined && status !== "0") parts.push("status " + status);
   if (field("lifetime") === "0" && m.p === "mobility") parts.push("lifetime 0");
   if (m.n === "binding-update" && field("auth")) parts.push(field("auth").toUpperCase());
+  if (m.p === "eap" && field("eap-type")) parts.push(field("eap-subtype") || field("eap-type"));
+  if (m.p === "diameter" && field("result") && field("result") !== "2001") parts.push(field("name"));
+  if (m.n === "ub-request" && field("authorization")) parts.push(field("authorization"));
+  if (m.n === "ub-response" && field("code")) parts.push(field("code"));
+  if (field("key-material")) parts.push(field("key-material"));
   if (m.x && m.x !== "dropped") parts.push(m.x);
   return parts.join(" · ");
 }
