@@ -3,6 +3,7 @@ package scenarios
 // What tests of the vocabulary see of it.
 var (
 	Statuses = statuses
+	Lies     = lies
 	Measures = func() map[string]string {
 		out := map[string]string{}
 		for _, m := range measures() {

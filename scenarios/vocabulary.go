@@ -434,6 +434,7 @@ var words = sync.OnceValue(func() []word {
 		event("node-started", nil, ""),
 		event("node-stopped", nil, ""),
 		event("aim-hit", nil, "a drop, hold, duplicate or replay has met its message", "action", "link", "message"),
+		event("state-told", nil, "a node has said what it holds: the answer to a look", "bindings", "subscribers", "questions", "sessions", "conversations", "stations", "kept", "bound", "waiting"),
 		event("command-ended", nil, "a command of exec has ended", "command", "exit"),
 		event("flood-ended", nil, "", "protocol", "sent", "refused"),
 		event("capture-ended", nil, "", "packets", "lost"),

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"s2clab/nodes/session/ub"
 	"s2clab/nodes/wire/icmp6"
 	"s2clab/nodes/wire/mh"
 	"s2clab/orchestrator/report/analysis"
@@ -41,6 +42,16 @@ func TestMessagesAreNamedAsOnTheWire(t *testing.T) {
 
 func TestMeasuresAreThoseOfTheReport(t *testing.T) {
 	if diff := cmp.Diff(analysis.Measures(), scenarios.Measures()); diff != "" {
+		t.Errorf("-there +here:\n%s", diff)
+	}
+}
+
+func TestLiesAreThoseOfTheBSF(t *testing.T) {
+	var want []string
+	for _, lie := range ub.Lies {
+		want = append(want, string(lie))
+	}
+	if diff := cmp.Diff(want, scenarios.Lies); diff != "" {
 		t.Errorf("-there +here:\n%s", diff)
 	}
 }
