@@ -15,9 +15,9 @@ import (
 // servers of this realm: TS 29.109, section 6.
 func (m *Machine) fetchNAF(now time.Time, u *update) {
 	naf := bootstrap.NAFID(bootstrap.ServersOf(m.identity.Realm))
-	m.ask(now, &diameter.BootstrappingInfoRequest{Identity: m.identity, Transaction: u.request.User, NAFID: naf}, func(now time.Time, o diampeer.Outcome) {
+	m.ask(now, &diameter.BootstrappingInfoRequest{Identity: m.identity, Transaction: u.user, NAFID: naf}, func(now time.Time, o diampeer.Outcome) {
 		if o.Reason != "" {
-			m.events.tell(hssFailed, map[string]any{"nai": u.request.User, "about": "gba", "reason": o.Reason})
+			m.events.tell(hssFailed, map[string]any{"nai": u.user, "about": "gba", "reason": o.Reason})
 		}
 		switch {
 		case o.Reason != "" && unreachable(o):
@@ -85,7 +85,7 @@ func (all *challenges) take(now time.Time, rand [16]byte, nai string) *challenge
 // Updates: it is answered with a challenge, unless it answers one.
 func (m *Machine) challenged(now time.Time, u *update) {
 	var resync *eapaka.Resync
-	switch answer := u.request.Answer; len(answer) {
+	switch answer := u.answer; len(answer) {
 	case 0:
 	default:
 		c := m.authority.challenges.take(now, [16]byte(answer), u.nai)
@@ -105,9 +105,8 @@ func (m *Machine) challenged(now time.Time, u *update) {
 		case v != nil:
 			m.authority.challenges.add(&challenge{nai: u.nai, vector: *v, sent: now})
 			m.events.tell(challengeSent, map[string]any{"nai": u.nai, "resynchronised": resync != nil})
-			u.answer.Challenge = &diameter.Challenge{RAND: v.RAND, AUTN: v.AUTN}
-			u.answer.Outcome = diameter.Outcome{Result: diameter.MultiRoundAuth}
-			m.reply(now, u.q, u.answer, diameter.MultiRoundAuth)
+			u.verdict.challenged(&diameter.Challenge{RAND: v.RAND, AUTN: v.AUTN})
+			m.reply(now, u.q, u.verdict, diameter.MultiRoundAuth)
 		case result == 0 || result.ProtocolError():
 			m.refuse(now, u, diameter.UnableToDeliver, "the HSS: "+reason)
 		default:

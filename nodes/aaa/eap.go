@@ -280,7 +280,7 @@ func (m *Machine) granted(now time.Time, c *conversation, done *eapaka.Succeeded
 		answer.SessionTimeout = r.profile.SessionTimeout
 		answer.DefaultContext, answer.APNs, answer.AMBR = r.profile.DefaultContext, r.profile.APNs, r.profile.AMBR
 	}
-	m.startAs(now, c.request.Application, c.request.Session, c.request.Identity, r.nai)
+	m.start(now, c.request.Application, c.request.Session, c.request.Identity, r.nai)
 	m.events.tell(eapAuthenticated, map[string]any{"nai": r.nai, "peer": c.request.Host, "method": shared.Method,
 		"identity": eapaka.ParseIdentity(done.Identity).Kind.String(), "fast": done.Fast})
 }

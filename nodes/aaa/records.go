@@ -126,16 +126,16 @@ func (r *record) hasAPN(apn string) bool {
 
 // servedBy tells the HSS which home agent serves a subscriber: TS 29.273, section
 // 8.1.2.2.2 (PGW_UPDATE).
-func (m *Machine) servedBy(now time.Time, r *record, request *diameter.MIP6Request) {
-	apn := request.Service
+func (m *Machine) servedBy(now time.Time, r *record, q *question) {
+	apn := q.service
 	if apn == "" && len(r.profile.APNs) > 0 {
 		apn = r.profile.APNs[0].Service
 	}
 	if apn == "" || apn == "*" {
 		return
 	}
-	agent := &diameter.AgentInfo{Host: request.Host, Realm: request.Realm}
-	agent.Addresses = append(agent.Addresses, request.HomeAgent)
+	agent := &diameter.AgentInfo{Host: q.from.Host, Realm: q.from.Realm}
+	agent.Addresses = append(agent.Addresses, q.homeAgent)
 	m.ask(now, &diameter.ServerAssignmentRequest{Identity: m.identity, User: r.imsi, Type: diameter.PGWUpdate, Service: apn, Agent: agent}, func(now time.Time, o diampeer.Outcome) {
 		if o.Reason != "" {
 			m.events.tell(hssFailed, map[string]any{"nai": r.nai, "about": "pgw-update", "reason": o.Reason})
