@@ -226,6 +226,22 @@ func TestAnMNAAAExtensionBesideOneOfMNHAIsAskedAboutToo(t *testing.T) {
 	}
 }
 
+func TestAKeyIsNotMadeForAReservedSPIOrAForeignAgent(t *testing.T) { // RFC 5944, section 1.6
+	for _, e := range []wire.KeyGenerationRequest{{SPI: FirstSPI - 1}, {SPI: 500, Foreign: true}} {
+		w := newWorld(t, MobileOptions{})
+		r := plain(w.now)
+		r.Extensions = append(r.Extensions, e)
+		b, err := seal(r, wire.MobileAAA, aaaSPI, keys.HMACMD5, aaaKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := said(t, w.a.Step(w.now, RequestReceived{From: netip.AddrPortFrom(careOf, 5000), To: agent, Octets: b}), static)
+		if got != "key-request" {
+			t.Errorf("%+v: %s", e, got)
+		}
+	}
+}
+
 func TestAnAnswerWithoutAKeyGrantsNothing(t *testing.T) {
 	w := newWorld(t, MobileOptions{})
 	w.vouch = func(Ask) (Answer, bool) { return Answer{}, true }

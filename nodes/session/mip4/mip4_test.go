@@ -104,6 +104,9 @@ func (w *world) doMobile(out []MobileOutput) {
 				w.t.Fatal(err)
 			}
 			w.sent = append(w.sent, o.Octets)
+			if r := m.(*wire.RegistrationRequest); o.From != r.CareOf || o.To != netip.AddrPortFrom(agent, wire.Port) { // RFC 5944, section 3.6.1.1
+				w.t.Errorf("sent from %v to %v, with care-of address %v", o.From, o.To, r.CareOf)
+			}
 			if w.lose == nil || !w.lose(m) {
 				w.agent(RequestReceived{From: netip.AddrPortFrom(o.From, 5000), To: o.To.Addr(), Octets: o.Octets})
 			}
@@ -200,6 +203,19 @@ func last[M wire.Message](w *world) M {
 	panic("unreachable")
 }
 
+// held names extensions in their order.
+func held(all []wire.Extension) string {
+	var names []string
+	for _, e := range all {
+		if a, ok := e.(wire.Authentication); ok {
+			names = append(names, a.Kind.String())
+		} else {
+			names = append(names, strings.TrimPrefix(fmt.Sprintf("%T", e), "mip4."))
+		}
+	}
+	return strings.Join(names, " ")
+}
+
 func proofOf(r *wire.RegistrationRequest) wire.AuthenticationKind {
 	a, _ := wire.Find[wire.Authentication](r.Extensions)
 	return a.Kind
@@ -216,8 +232,15 @@ func TestTheFirstRegistrationMakesTheKeyThatLaterOnesAreProvenBy(t *testing.T) {
 	if proofOf(r) != wire.MobileAAA || r.Flags != wire.CoLocated|wire.ReverseTunnel || !r.Home.IsUnspecified() {
 		t.Errorf("first request %+v", r)
 	}
-	if reply := last[*wire.RegistrationReply](w); reply.Identification != r.Identification || reply.Code != wire.AcceptedNoSimultaneous {
+	if got := held(r.Extensions); got != "Identifier KeyGenerationRequest mn-aaa" {
+		t.Errorf("the first request holds %s", got)
+	}
+	reply := last[*wire.RegistrationReply](w)
+	if reply.Identification != r.Identification || reply.Code != wire.AcceptedNoSimultaneous {
 		t.Errorf("first reply %+v", reply)
+	}
+	if got := held(reply.Extensions); got != "Identifier KeyGenerationReply mn-ha" {
+		t.Errorf("the first reply holds %s", got)
 	}
 	// It moves.
 	w.now = w.now.Add(20 * time.Second)
