@@ -269,3 +269,39 @@ func TestAnAssociationIsNotPrinted(t *testing.T) {
 		}
 	}
 }
+
+// No octets make a home agent or a mobile node panic, and none that were not proven
+// bind anything.
+func FuzzOctets(f *testing.F) {
+	for _, k := range []wire.AuthenticationKind{wire.MobileHome, wire.MobileAAA} {
+		r := plain(start)
+		r.Extensions = append(r.Extensions, wire.KeyGenerationRequest{SPI: 500})
+		b, err := seal(r, k, aaaSPI, keys.HMACMD5, []byte("nobody's key...."))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	reply := &wire.RegistrationReply{Home: home, HomeAgent: agent, Identification: keys.NTP(start), Lifetime: time.Minute, Extensions: []wire.Extension{
+		wire.KeyGenerationReply{Lifetime: time.Hour, AAASPI: aaaSPI, SPI: 1000, Transform: 2, Replay: wire.Timestamps, Nonce: make([]byte, 16)}}}
+	b, err := seal(reply, wire.MobileHome, 1000, keys.HMACSHA1, []byte("nobody's key...."))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		w := newWorld(t, MobileOptions{}, Subscriber{NAI: nai, Association: static})
+		w.lose = func(wire.Message) bool { return true }
+		w.mobile(Attached{careOf})
+		for _, o := range w.m.Step(w.now, ReplyReceived{From: netip.AddrPortFrom(agent, wire.Port), Octets: b}) {
+			if _, ok := o.(Ignored); !ok {
+				t.Errorf("the mobile node does %T", o)
+			}
+		}
+		for _, o := range w.a.Step(w.now, RequestReceived{From: netip.AddrPortFrom(careOf, 5000), To: agent, Octets: b}) {
+			if _, ok := o.(Bound); ok {
+				t.Errorf("%+v", o)
+			}
+		}
+	})
+}
