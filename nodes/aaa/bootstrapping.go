@@ -15,9 +15,9 @@ import (
 // servers of this realm: TS 29.109, section 6.
 func (m *Machine) fetchNAF(now time.Time, u *update) {
 	naf := bootstrap.NAFID(bootstrap.ServersOf(m.identity.Realm))
-	m.ask(now, &diameter.BootstrappingInfoRequest{Identity: m.identity, Transaction: u.request.User, NAFID: naf}, func(now time.Time, o diampeer.Outcome) {
+	m.ask(now, &diameter.BootstrappingInfoRequest{Identity: m.identity, Transaction: u.user, NAFID: naf}, func(now time.Time, o diampeer.Outcome) {
 		if o.Reason != "" {
-			m.events.tell(hssFailed, map[string]any{"nai": shown(u.request.User), "about": "gba", "reason": o.Reason})
+			m.events.tell(hssFailed, map[string]any{"nai": shown(u.user), "about": "gba", "reason": o.Reason})
 		}
 		switch {
 		case o.Reason != "" && unreachable(o):
@@ -99,7 +99,7 @@ func (m *Machine) challenged(now time.Time, u *update) {
 		m.refuse(now, u, diameter.AuthenticationRejected, "the identifier is not that of a card")
 		return
 	}
-	switch answer := u.request.Answer; len(answer) {
+	switch answer := u.answer; len(answer) {
 	case 0:
 	default:
 		c := m.authority.challenges.take(now, [16]byte(answer), u.nai)
@@ -119,8 +119,7 @@ func (m *Machine) challenged(now time.Time, u *update) {
 		case v != nil:
 			m.authority.challenges.add(&challenge{nai: u.nai, vector: *v, sent: now})
 			m.events.tell(challengeSent, map[string]any{"nai": shown(u.nai), "resynchronised": resync != nil})
-			u.answer.Challenge = &diameter.Challenge{RAND: v.RAND, AUTN: v.AUTN}
-			u.answer.Outcome = diameter.Outcome{Result: diameter.MultiRoundAuth}
+			u.verdict.challenged(&diameter.Challenge{RAND: v.RAND, AUTN: v.AUTN})
 			u.reply(now)
 		case result == 0 || result.ProtocolError():
 			m.refuse(now, u, diameter.UnableToDeliver, "the HSS: "+reason)

@@ -309,7 +309,7 @@ func (m *Machine) granted(now time.Time, c *conversation, done *eapaka.Succeeded
 		answer.DefaultContext, answer.APNs, answer.AMBR = r.profile.DefaultContext, r.profile.APNs, r.profile.AMBR
 	}
 	if c.request.Session != "" {
-		m.startAs(now, c.request.Application, c.request.Session, c.request.Identity, r.nai, answer.SessionTimeout)
+		m.start(now, c.request.Application, c.request.Session, c.request.Identity, r.nai, answer.SessionTimeout)
 	}
 	m.events.tell(eapAuthenticated, map[string]any{"nai": r.nai, "peer": c.request.Host, "method": shared.Method,
 		"identity": eapaka.ParseIdentity(done.Identity).Kind.String(), "fast": done.Fast})

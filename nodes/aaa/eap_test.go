@@ -458,7 +458,7 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 		t.Errorf("%d challenges", len(c.open))
 	}
 	for i := range mostLasting + 10 {
-		n.m.startAs(n.now, diameter.STa, strconv.Itoa(i), diameter.Identity{Host: "h" + strconv.Itoa(i), State: uint32(i + 1)}, nai0, 0)
+		n.m.start(n.now, diameter.STa, strconv.Itoa(i), diameter.Identity{Host: "h" + strconv.Itoa(i), State: uint32(i + 1)}, nai0, 0)
 	}
 	if s := &n.m.sessions; len(s.open) != mostLasting || len(s.lasting) > 2*mostLasting || len(s.states) > mostStates {
 		t.Errorf("%d sessions, %d in line, %d states", len(s.open), len(s.lasting), len(s.states))

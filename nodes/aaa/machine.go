@@ -1,7 +1,8 @@
 // Package aaa is the role of an AAA server. It speaks Diameter with home agents,
-// access routers and ePDGs, and with the HSS and the BSF behind it, and RADIUS with
-// home agents of the profiles 3GPP2 and WiMAX and with other accesses: it decides on
-// MIP6-Requests (RFC 5778) and hands out MN-HA keys, authenticates mobile nodes by
+// access routers and ePDGs, and with the HSS and the BSF behind it, and RADIUS with home
+// agents of the profiles 3GPP2 and WiMAX and with other accesses: it decides on
+// MIP6-Requests (RFC 5778) or, of Mobile IPv4, on AA-Mobile-Node-Requests (RFC 4004) and
+// hands out MN-HA keys, authenticates mobile nodes by
 // EAP-AKA and EAP-AKA' (RFC 4187, RFC 9048) on accesses (TS 29.273: STa, SWm, S6b),
 // and keeps what that leaves for methods of bootstrapping that are made of it.
 //
@@ -68,6 +69,8 @@ func services() []diampeer.Service {
 		{Application: diameter.MIP6A, Command: diameter.SessionTermination},
 		{Application: diameter.Zn, Command: diameter.BootstrappingInfo},
 		{Application: diameter.S6b, Command: diameter.AA},
+		{Application: diameter.MIP4, Command: diameter.AAMobileNode},
+		{Application: diameter.MIP4, Command: diameter.SessionTermination},
 	}
 	for _, a := range eapApplications {
 		all = append(all, diampeer.Service{Application: a, Command: diameter.DiameterEAP}, diampeer.Service{Application: a, Command: diameter.SessionTermination})
@@ -91,6 +94,9 @@ func New(cfg *control.Config, now time.Time) (*Machine, error) {
 	}
 	local := diampeer.Local{Identity: identity, Product: "s2clab", Watchdog: own.Watchdog, Rand: rng,
 		Applications: append([]diameter.Application{diameter.MIP6A}, eapApplications...), Serves: services()}
+	if authority.registers {
+		local.Applications = append(local.Applications, diameter.MIP4)
+	}
 	if authority.keeps() {
 		local.Applications = append(local.Applications, diameter.Zn)
 	}
@@ -281,6 +287,8 @@ func (m *Machine) serve(now, at time.Time, q *query) {
 		m.deregistered(now, q)
 	case diameter.PushProfile:
 		m.pushed(now, q)
+	case diameter.AAMobileNode:
+		m.mip4(now, q)
 	default:
 		m.mip6(now, q)
 	}

@@ -171,22 +171,18 @@ func (m *Machine) bindingAsked(now time.Time, q *datagram) {
 		return
 	}
 	answer := &diameter.MIP6Answer{Outcome: diameter.Outcome{Result: diameter.Success}}
-	m.decide(now, &update{
-		request: &diameter.MIP6Request{
-			Identity: diameter.Identity{Host: q.client.Host}, User: r.User, Mode: diameter.AuthMNAAA, SPI: mh.HMACSHA1SPI, NoState: true,
-			Home: r.Home, HomeAgent: r.HomeAgent, CareOf: r.CareOf.Unmap(), Authenticator: r.Authenticator, MobilityData: r.MobilityData, Timestamp: r.Timestamp,
-		},
-		answer: answer, nai: r.User,
-		reply: func(now time.Time) bool {
-			if !answer.Result.Succeeded() {
-				m.refused(now, q, answer.Outcome)
-				return true
-			}
-			accept := &radius.BindingAccept{User: answer.User, SessionKey: answer.MSA.Key, Lifetime: answer.MSA.Lifetime, Home: answer.Homes[0], HomeAgent: answer.Agent}
-			as, err := accept.AppendTo(nil, q.Cover)
-			m.answer(now, q, radius.AccessAccept, as, err)
+	m.decide(now, &diameter.MIP6Request{
+		Identity: diameter.Identity{Host: q.client.Host}, User: r.User, Mode: diameter.AuthMNAAA, SPI: mh.HMACSHA1SPI, NoState: true,
+		Home: r.Home, HomeAgent: r.HomeAgent, CareOf: r.CareOf.Unmap(), Authenticator: r.Authenticator, MobilityData: r.MobilityData, Timestamp: r.Timestamp,
+	}, answer, func(now time.Time) bool {
+		if !answer.Result.Succeeded() {
+			m.refused(now, q, answer.Outcome)
 			return true
-		},
+		}
+		accept := &radius.BindingAccept{User: answer.User, SessionKey: answer.MSA.Key, Lifetime: answer.MSA.Lifetime, Home: answer.Homes[0], HomeAgent: answer.Agent}
+		as, err := accept.AppendTo(nil, q.Cover)
+		m.answer(now, q, radius.AccessAccept, as, err)
+		return true
 	})
 }
 

@@ -41,7 +41,7 @@ func (m *Machine) authorizeOnly(now time.Time, q *query) {
 			return
 		}
 		answer.SessionTimeout, answer.APNs = known.profile.SessionTimeout, known.profile.APNs
-		m.startAs(now, diameter.S6b, r.Session, r.Identity, r.User, answer.SessionTimeout)
+		m.start(now, diameter.S6b, r.Session, r.Identity, r.User, answer.SessionTimeout)
 		m.reply(now, q, answer, diameter.Success)
 		if r.Agent != nil {
 			m.servedBy(now, known, r.Service, r.Agent)

@@ -64,15 +64,9 @@ func (all *sessions) isOpen(s *session) bool { return s != nil && all.open[keyOf
 
 func keyOf(host, id string) sessionKey { return sessionKey{strings.ToLower(host), id} }
 
-// start keeps the session that a MIP6-Request of a mobile node was granted; false:
-// there is no room.
-func (m *Machine) start(now time.Time, r *diameter.MIP6Request, nai string) bool {
-	return m.startAs(now, diameter.MIP6A, r.Session, r.Identity, nai, m.authority.keyLifetime)
-}
-
-// startAs is start, for a session of any application, which ends after a time; 0: not
-// before it is ended.
-func (m *Machine) startAs(now time.Time, application diameter.Application, id string, from diameter.Identity, nai string, lasts time.Duration) bool {
+// start keeps the session that a request of a mobile node was granted, which ends after
+// a time; 0: not before it is ended. False: there is no room.
+func (m *Machine) start(now time.Time, application diameter.Application, id string, from diameter.Identity, nai string, lasts time.Duration) bool {
 	m.expire(now)
 	m.forgetFormer(from.Host, from.State)
 	key := keyOf(from.Host, id)

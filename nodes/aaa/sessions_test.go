@@ -290,12 +290,12 @@ func TestSessionsAreBounded(t *testing.T) {
 	r := request()
 	for i := range mostSessions {
 		r.Session = fmt.Sprint(i)
-		if !s.m.start(s.now, r, r.User) {
+		if !s.m.start(s.now, diameter.MIP6A, r.Session, r.Identity, r.User, time.Hour) {
 			t.Fatalf("no room for session %d", i)
 		}
 	}
 	r.Session = "one more"
-	if s.m.start(s.now, r, r.User) {
+	if s.m.start(s.now, diameter.MIP6A, r.Session, r.Identity, r.User, time.Hour) {
 		t.Error("there was room for one more")
 	}
 	_, a, _ := s.ask(of("one more"))

@@ -53,7 +53,7 @@ func each(t *testing.T, test func(t *testing.T, m Method)) {
 			t.Run(name, func(t *testing.T) { test(t, m) })
 		}
 	}
-	if ran < 9 {
+	if ran < 10 {
 		t.Errorf("%d methods", ran)
 	}
 }
@@ -179,16 +179,36 @@ func TestNothingIsMadeOfWhatIsNotThere(t *testing.T) {
 }
 
 func TestANonceThatIsMissingOrShortMakesNoKey(t *testing.T) {
-	m, err := Of("", "gba-rfc3957", "")
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"gba-rfc3957", "mipv4"} {
+		m := methods[name]
+		t.Run(name, func(t *testing.T) { makesNoKey(t, m) })
 	}
+}
+
+func makesNoKey(t *testing.T, m Method) {
 	h, _ := shared()
 	p := m.Mobile.Prove(h, homeAgent)
 	for _, options := range [][]mh.Option{nil, {mh.KeyMaterial{Kind: mh.Nonce, Data: make([]byte, 19)}}, {mh.KeyMaterial{Kind: mh.AKAChallenge, Data: make([]byte, 32)}}} {
 		if key, err := m.Mobile.Conclude(h, &p, Acknowledgement{HomeAgent: homeAgent, Options: options}); err == nil {
 			t.Errorf("%v: %v", options, key)
 		}
+	}
+}
+
+// RFC 3957, section 5: the key is not truncated, unlike one of Mobile IPv6.
+func TestAKeyOfMobileIPv4IsAllOfHMACSHA1(t *testing.T) {
+	m := methods["mipv4"]
+	h, f := shared()
+	p := m.Mobile.Prove(h, homeAgent)
+	root, _ := m.Server.MNAAA(f)
+	theirs, told := m.Server.Associate(root, Request{Identifier: p.Identifier, HomeAgent: homeAgent, Lifetime: time.Hour, Nonce: nonce})
+	want, err := keys.GeneratedKey(h.MNAAAKey, nonce, []byte(nai))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := m.Mobile.Conclude(h, &p, Acknowledgement{HomeAgent: homeAgent, Options: []mh.Option{told[0]}})
+	if err != nil || !bytes.Equal(ours.Value, want[:]) || !bytes.Equal(theirs.Value, want[:]) || ours.Lifetime != time.Hour {
+		t.Errorf("%v for %v, %v, want all of HMAC-SHA1 for an hour", ours, ours.Lifetime, err)
 	}
 }
 
@@ -241,7 +261,7 @@ func TestAMethodThatIsNotKnownIsToldWithThoseThatAre(t *testing.T) {
 			t.Errorf("%v: %v", c, err)
 		}
 	}
-	for profile, want := range map[string]string{"": "gba", "3gpp": "gba", "wimax": "wimax", "3gpp2": "3gpp2"} {
+	for profile, want := range map[string]string{"": "gba", "3gpp": "gba", "wimax": "wimax", "3gpp2": "3gpp2", "mipv4": "mipv4"} {
 		if m, err := Of(profile, "gba", ""); err != nil || m.Name != want {
 			t.Errorf("profile %q: %v, %v", profile, m.Name, err)
 		}

@@ -25,14 +25,13 @@ func (m gbaRFC3957) Prove(h *Held, _ Agent) Proof {
 var errNoNonce = errors.New("there is no nonce in the acknowledgement")
 
 func (m gbaRFC3957) Conclude(_ *Held, p *Proof, a Acknowledgement) (keys.Derived, error) {
-	for _, o := range a.Options {
-		if k, ok := o.(mh.KeyMaterial); ok && k.Kind == mh.Nonce && len(k.Data) >= 4+keys.KeyGenerationNonceSize {
-			d, err := generated(p.Key, k.Data[4:], p.Identifier)
-			d.Lifetime = time.Duration(binary.BigEndian.Uint32(k.Data)) * time.Second
-			return d, err
-		}
+	lifetime, nonce, err := nonceOf(a.Options)
+	if err != nil {
+		return keys.Derived{}, err
 	}
-	return keys.Derived{}, errNoNonce
+	d, err := generated(p.Key, nonce, p.Identifier)
+	d.Lifetime = lifetime
+	return d, err
 }
 
 func (m gbaRFC3957) Associate(root keys.Derived, r Request) (keys.Derived, []mh.KeyMaterial) {
@@ -47,6 +46,16 @@ func (m gbaRFC3957) Associate(root keys.Derived, r Request) (keys.Derived, []mh.
 func NonceMaterial(lifetime time.Duration, nonce []byte) mh.KeyMaterial {
 	data := binary.BigEndian.AppendUint32(nil, uint32(lifetime/time.Second))
 	return mh.KeyMaterial{Kind: mh.Nonce, Data: append(data, nonce...)}
+}
+
+// nonceOf is what a mobile node was told by NonceMaterial.
+func nonceOf(options []mh.Option) (lifetime time.Duration, nonce []byte, err error) {
+	for _, o := range options {
+		if k, ok := o.(mh.KeyMaterial); ok && k.Kind == mh.Nonce && len(k.Data) >= 4+keys.KeyGenerationNonceSize {
+			return time.Duration(binary.BigEndian.Uint32(k.Data)) * time.Second, k.Data[4:], nil
+		}
+	}
+	return 0, nil, errNoNonce
 }
 
 func generated(root keys.Derived, nonce []byte, identifier string) (keys.Derived, error) {

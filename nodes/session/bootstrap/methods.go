@@ -20,6 +20,7 @@ var methods = map[string]Method{
 	"partial-gba":        fetched(partialGBA{}),
 	"3gpp2":              perBinding(vouched(threeGPP2{mipOptions{provisioned{}}})),
 	"wimax":              fetched(wimax{}),
+	"mipv4":              vouched(mipv4{provisioned{}}),
 }
 
 // vouched is for methods in which a server vouches for an MN-AAA option.
@@ -48,7 +49,7 @@ func perBinding(m Method) Method {
 func Of(profile, bootstrap, source string) (Method, error) {
 	name := bootstrap
 	switch {
-	case profile == "3gpp2" || profile == "wimax":
+	case profile == "3gpp2" || profile == "wimax" || profile == "mipv4":
 		name = profile
 	case bootstrap == "mip-options" && source == "":
 		name += "/static"

@@ -83,7 +83,7 @@ func TestEachRequestIsRefusedInTheFormOfItsAnswer(t *testing.T) {
 		}
 	}
 	for _, want := range []grammarKey{
-		{MIP6, MIP6A}, {MultimediaAuth, SWx}, {MultimediaAuth, Zh}, {ServerAssignment, SWx}, {RegistrationTermination, SWx}, {PushProfile, SWx},
+		{MIP6, MIP6A}, {AAMobileNode, MIP4}, {MultimediaAuth, SWx}, {MultimediaAuth, Zh}, {ServerAssignment, SWx}, {RegistrationTermination, SWx}, {PushProfile, SWx},
 		{BootstrappingInfo, Zn}, {DiameterEAP, S6b}, {DiameterEAP, STa}, {DiameterEAP, EAP}, {AA, S6b}, {ReAuth, S6b}, {AbortSession, S6b}, {SessionTermination, SWm},
 	} {
 		if !forms[want] {

@@ -1,7 +1,8 @@
 // Package diameter reads and writes Diameter messages: the base protocol of RFC
 // 6733 as far as two peers need it (capabilities exchange, watchdog,
 // disconnection, errors), the MIP6A application of RFC 5778, by which a home
-// agent has a Binding Update of RFC 4285 authorised, EAP (RFC 4072) as access
+// agent has a Binding Update of RFC 4285 authorised, as much of RFC 4004 as it needs
+// to have a registration of Mobile IPv4 authorised, EAP (RFC 4072) as access
 // networks and gateways use it (STa, SWm and S6b of TS 29.273), and what asks an
 // HSS or a bootstrapping server for keys (SWx; Zh and Zn of TS 29.109).
 //
@@ -46,6 +47,7 @@ type Command uint32
 const (
 	CapabilitiesExchange    Command = 257 // CER, CEA: RFC 6733, section 5.3
 	ReAuth                  Command = 258 // RAR, RAA: RFC 6733, section 8.3
+	AAMobileNode            Command = 260 // AMR, AMA: RFC 4004, sections 5.1 and 5.2
 	AA                      Command = 265 // AAR, AAA: RFC 7155, section 3.1; TS 29.273, section 9.2.2
 	DiameterEAP             Command = 268 // DER, DEA: RFC 4072, section 3
 	AbortSession            Command = 274 // ASR, ASA: RFC 6733, section 8.5
@@ -65,6 +67,7 @@ type Application uint32
 
 const (
 	Base  Application = 0
+	MIP4  Application = 2          // RFC 4004: agents of Mobile IPv4
 	EAP   Application = 5          // RFC 4072
 	MIP6I Application = 7          // RFC 5778: home agents that use IKEv2 and EAP
 	MIP6A Application = 8          // RFC 5778: home agents that use RFC 4285
@@ -87,6 +90,8 @@ func (a Application) String() string {
 	switch a {
 	case Base:
 		return "base"
+	case MIP4:
+		return "MIP4"
 	case EAP:
 		return "EAP"
 	case MIP6I:
@@ -226,6 +231,8 @@ func (c Command) String() string {
 		return "capabilities-exchange"
 	case ReAuth:
 		return "re-auth"
+	case AAMobileNode:
+		return "aa-mobile-node"
 	case AA:
 		return "aa"
 	case DiameterEAP:

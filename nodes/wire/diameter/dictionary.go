@@ -78,9 +78,17 @@ const (
 	ExperimentalResult          Code = 297
 	ExperimentalResultCode      Code = 298
 	InbandSecurityID            Code = 299
+	MIPRegRequest               Code = 320
+	MIPMNAAAAuth                Code = 322
+	MIPMNToHAMSA                Code = 331
+	MIPHAToMNMSA                Code = 332
 	MIPMobileNodeAddress        Code = 333
 	MIPHomeAgentAddress         Code = 334
 	MIPNonce                    Code = 335
+	MIPFeatureVector            Code = 337
+	MIPAuthInputDataLength      Code = 338
+	MIPAuthenticatorLength      Code = 339
+	MIPAuthenticatorOffset      Code = 340
 	MIPMNAAASPI                 Code = 341
 	MIPSessionKey               Code = 343
 	MIPAlgorithmType            Code = 345
@@ -197,7 +205,7 @@ type definition struct {
 // dictionary holds the AVPs that this package understands, by code. It is laid
 // out by the compiler: there is nothing to do when the program starts. Where
 // the M bit MUST be set is in RFC 6733, section 4.5, RFC 5778, section 6, RFC
-// 5447, section 8, RFC 4072, section 4.1, RFC 4004, section 9, and RFC 8506, section
+// 5447, section 8, RFC 4072, section 4.1, RFC 4004, sections 7 and 9, and RFC 8506, section
 // 8; Mobile-Node-Identifier has it in TS 29.273, table 5.2.3.1.
 //
 // A value whose M bit is not as here is accepted: the bit asks the receiver to
@@ -260,9 +268,17 @@ var dictionary = [...]definition{
 	{code: ExperimentalResult, name: "Experimental-Result", kind: grouped, flags: Mandatory, group: experimentalResultRules[:]},
 	{code: ExperimentalResultCode, name: "Experimental-Result-Code", kind: unsigned32, flags: Mandatory},
 	{code: InbandSecurityID, name: "Inband-Security-Id", kind: unsigned32, flags: Mandatory},
+	{code: MIPRegRequest, name: "MIP-Reg-Request", kind: octetString, flags: Mandatory},
+	{code: MIPMNAAAAuth, name: "MIP-MN-AAA-Auth", kind: grouped, flags: Mandatory, group: authenticationRules[:]},
+	{code: MIPMNToHAMSA, name: "MIP-MN-to-HA-MSA", kind: grouped, flags: Mandatory, group: mobileAssociationRules[:]},
+	{code: MIPHAToMNMSA, name: "MIP-HA-to-MN-MSA", kind: grouped, flags: Mandatory, group: agentAssociationRules[:]},
 	{code: MIPMobileNodeAddress, name: "MIP-Mobile-Node-Address", kind: address, flags: Mandatory},
 	{code: MIPHomeAgentAddress, name: "MIP-Home-Agent-Address", kind: address, flags: Mandatory},
 	{code: MIPNonce, name: "MIP-Nonce", kind: octetString, flags: Mandatory},
+	{code: MIPFeatureVector, name: "MIP-Feature-Vector", kind: unsigned32, flags: Mandatory},
+	{code: MIPAuthInputDataLength, name: "MIP-Auth-Input-Data-Length", kind: unsigned32, flags: Mandatory},
+	{code: MIPAuthenticatorLength, name: "MIP-Authenticator-Length", kind: unsigned32, flags: Mandatory},
+	{code: MIPAuthenticatorOffset, name: "MIP-Authenticator-Offset", kind: unsigned32, flags: Mandatory},
 	{code: MIPMNAAASPI, name: "MIP-MN-AAA-SPI", kind: unsigned32, flags: Mandatory},
 	{code: MIPSessionKey, name: "MIP-Session-Key", kind: octetString, flags: Mandatory},
 	{code: MIPAlgorithmType, name: "MIP-Algorithm-Type", kind: unsigned32, flags: Mandatory},

@@ -78,7 +78,7 @@ func reading[T command](parse func(*Message) (T, error)) func(*Message) (any, er
 }
 
 // samples are all of them.
-func samples() []sample { return slices.Concat(typed, tgppTyped, eapTyped, gbaTyped) }
+func samples() []sample { return slices.Concat(typed, tgppTyped, eapTyped, gbaTyped, mip4Typed) }
 
 var typed = []sample{
 	{"capabilities-exchange-request", Header{HopByHop: 1, EndToEnd: 2},

@@ -34,6 +34,7 @@ const (
 	AuthenticationRejected ResultCode = 4001
 	OutOfSpace             ResultCode = 4002
 	ElectionLost           ResultCode = 4003
+	HomeAgentNotAvailable  ResultCode = 4006 // RFC 4004, section 6.1
 
 	AVPUnsupported        ResultCode = 5001
 	UnknownSessionID      ResultCode = 5002
@@ -100,6 +101,8 @@ func (r ResultCode) String() string {
 		return "out-of-space"
 	case ElectionLost:
 		return "election-lost"
+	case HomeAgentNotAvailable:
+		return "error-ha-not-available"
 	case AVPUnsupported:
 		return "avp-unsupported"
 	case UnknownSessionID:

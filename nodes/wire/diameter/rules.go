@@ -28,7 +28,8 @@ type grammar struct {
 var (
 	baseOnly  = []Application{Base}
 	mip6aOnly = []Application{MIP6A}
-	sessions  = []Application{EAP, MIP6A, STa, SWm, S6b} // have commands to end one
+	mip4Only  = []Application{MIP4}
+	sessions  = []Application{MIP4, EAP, MIP6A, STa, SWm, S6b} // have commands to end one
 	eapUsers  = []Application{EAP, STa, SWm, S6b}
 	gateways  = []Application{STa, SWm, S6b}
 	swxOnly   = []Application{SWx}
@@ -121,6 +122,21 @@ var grammars = [...]grammar{
 		{DestinationHost, 0, 0}, {DestinationRealm, 0, 0}, // RFC 6733, section 6.2
 		{MIPMNAAASPI, 0, 0}, {MIPMNHASPI, 0, 0}, {MIPCareofAddress, 0, 0}, {MIPAuthenticator, 0, 0}, {MIPMACMobilityData, 0, 0},
 		{QoSCapability, 0, 0}, {MIP6AuthMode, 0, 0},
+	}},
+	{AAMobileNode, mip4Only, Request | Proxiable, []rule{ // RFC 4004, sections 5.1 and 11.1
+		{SessionID, 1, 1}, {AuthApplicationID, 1, 1}, {UserName, 1, 1}, {DestinationRealm, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1},
+		{MIPRegRequest, 1, 1}, {MIPMNAAAAuth, 1, 1}, {DestinationHost, 0, 1}, {OriginStateID, 0, 1}, {MIPMobileNodeAddress, 0, 1},
+		{MIPHomeAgentAddress, 0, 1}, {MIPFeatureVector, 0, 1}, {AuthorizationLifetime, 0, 1}, {AuthSessionState, 0, 1},
+		{MIPHomeAgentHost, 0, 1}, {ProxyInfo, 0, many}, {RouteRecord, 0, many},
+		{ResultCodeAVP, 0, 0}, {MIPMNToHAMSA, 0, 0}, {MIPHAToMNMSA, 0, 0}, {MIPMSALifetime, 0, 0}, {ErrorMessage, 0, 0},
+	}},
+	{AAMobileNode, mip4Only, Proxiable, []rule{ // sections 5.2 and 11.1
+		{SessionID, 1, 1}, {AuthApplicationID, 1, 1}, {ResultCodeAVP, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {UserName, 0, 1},
+		{AuthorizationLifetime, 0, 1}, {AuthSessionState, 0, 1}, {ErrorMessage, 0, 1}, {ErrorReportingHost, 0, 1}, {ReAuthRequestType, 0, 1},
+		{MIPFeatureVector, 0, 1}, {MIPMNToHAMSA, 0, 1}, {MIPHAToMNMSA, 0, 1}, {MIPMSALifetime, 0, 1}, {MIPHomeAgentAddress, 0, 1},
+		{MIPMobileNodeAddress, 0, 1}, {OriginStateID, 0, 1}, {FailedAVP, 0, many}, {ProxyInfo, 0, many}, {RouteRecord, 0, many},
+		{RedirectHost, 0, many}, {RedirectHostUsage, 0, 1}, {RedirectMaxCacheTime, 0, 1},
+		{DestinationHost, 0, 0}, {DestinationRealm, 0, 0}, {MIPRegRequest, 0, 0}, {MIPMNAAAAuth, 0, 0}, {MIPHomeAgentHost, 0, 0},
 	}},
 	{DiameterEAP, eapUsers, Request | Proxiable, []rule{
 		{SessionID, 1, 1}, {AuthApplicationID, 1, 1}, {OriginHost, 1, 1}, {OriginRealm, 1, 1}, {DestinationRealm, 1, 1},
@@ -258,6 +274,9 @@ var (
 	homeAgentHostRules      = [...]rule{{DestinationRealm, 1, 1}, {DestinationHost, 1, 1}}                                                                                    // RFC 4004, section 7.11
 	agentInfoRules          = [...]rule{{MIPHomeAgentAddress, 0, 2}, {MIPHomeAgentHost, 0, 1}, {MIP6HomeLinkPrefix, 0, 1}}                                                    // RFC 5447, section 4.2.1
 	associationRules        = [...]rule{{MIPSessionKey, 1, 1}, {MIPMSALifetime, 1, 1}, {MIPMNHASPI, 0, 1}, {MIPAlgorithmType, 0, 1}, {MIPReplayMode, 0, 1}, {MIPNonce, 0, 1}} // RFC 5778, section 6.12; the nonce as in RFC 4004, section 9.6
+	authenticationRules     = [...]rule{{MIPMNAAASPI, 1, 1}, {MIPAuthInputDataLength, 1, 1}, {MIPAuthenticatorLength, 1, 1}, {MIPAuthenticatorOffset, 1, 1}}                  // RFC 4004, section 7.6
+	mobileAssociationRules  = [...]rule{{MIPMNHASPI, 1, 1}, {MIPAlgorithmType, 1, 1}, {MIPReplayMode, 1, 1}, {MIPNonce, 1, 1}}                                                // RFC 4004, section 9.6; the SPI has no code there, and that of RFC 5778 here
+	agentAssociationRules   = [...]rule{{MIPMNHASPI, 0, 1}, {MIPAlgorithmType, 1, 1}, {MIPReplayMode, 1, 1}, {MIPSessionKey, 1, 1}}                                           // RFC 4004, section 9.4; the SPI is a must and has no code there: it is left out
 	subscriptionRules       = [...]rule{{SubscriptionIDType, 1, 1}, {SubscriptionIDData, 1, 1}}                                                                               // RFC 8506, section 8.46
 
 	authItemRules       = [...]rule{{SIPItemNumber, 0, 1}, {SIPAuthenticationScheme, 0, 1}, {SIPAuthenticate, 0, 1}, {SIPAuthorization, 0, 1}, {ConfidentialityKey, 0, 1}, {IntegrityKey, 0, 1}} // TS 29.229, section 6.3.13

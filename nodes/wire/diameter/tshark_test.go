@@ -91,6 +91,10 @@ func TestTsharkDecodesEveryAVP(t *testing.T) {
 		if strings.Contains(line, "MIP6-Auth-Mode") && strings.Contains(line, "Unknown (-65535)") {
 			continue
 		}
+		// It knows names of the bits alone, and not of some at a time.
+		if strings.Contains(line, "MIP-Feature-Vector") && strings.Contains(line, "Unknown (273)") {
+			continue
+		}
 		if strings.Contains(line, "Malformed") || strings.Contains(line, "Unknown") {
 			t.Errorf("tshark says %s", strings.TrimSpace(line))
 		}
@@ -135,7 +139,15 @@ func TestTsharkDecodesEveryAVP(t *testing.T) {
 			"EAP-Payload", "03080004", "Session-Timeout", "86400", "AN-Trusted", "0", "Mobile-Node-Identifier", nai, "applicationId", "16777250",
 		},
 		"diameter-eap-answer-refused": {"Experimental-Result-Code", "5450", "EAP-Payload", "04080004"},
-		"aa-request":                  {"MIP-Home-Agent-Address.IPv6", "2001:db8:100::1", "Auth-Request-Type", "2"},
+		"aa-mobile-node-request": {
+			"cmd.code", "260", "applicationId", "2", "MIP-MN-AAA-SPI", "256", "MIP-Auth-Input-Data-Length", "95", "MIP-Authenticator-Length", "16",
+			"MIP-Authenticator-Offset", "95", "MIP-Feature-Vector", "273", "MIP-Home-Agent-Address.IPv4", "192.0.2.1",
+		},
+		"aa-mobile-node-answer": {
+			"MIP-Mobile-Node-Address.IPv4", "192.0.2.10", "MIP-MN-HA-SPI", "131074", "MIP-Nonce", "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf",
+			"MIP-Session-Key", "b311dd07203288883d1eb79939311c26039e7655", "MIP-MSA-Lifetime", "3600", "MIP-Algorithm-Type", "2,2",
+		},
+		"aa-request": {"MIP-Home-Agent-Address.IPv6", "2001:db8:100::1", "Auth-Request-Type", "2"},
 		"bootstrapping-info-answer": {
 			"ME-Key-Material", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "Key-ExpiryTime", "Feb  7, 2036 06:28:16.000000000 UTC",
 			"BootstrapInfoCreationTime", "Oct 26, 2007 13:20:00.000000000 UTC", "GBA-Type", "1",
