@@ -424,7 +424,6 @@ var words = sync.OnceValue(func() []word {
 		event("nat-babbles", []string{"nat"}, "a NAT answers with nonsense from now on"),
 		event("nat-behaves", []string{"nat"}, "a NAT no longer answers with nonsense", "sent"),
 		event("nat-renumbered", []string{"nat"}, "a NAT has lost its mappings and has other ports in use", "mappings", "ports"),
-		event("state-told", nil, "a node has said what it holds: the answer to a look", "bindings", "subscribers", "questions", "sessions", "conversations", "stations", "kept", "bound", "waiting"),
 		event("flow-started", nil, "", "flow"),
 		event("flow-stopped", nil, "", "flow"),
 		event("flow-broken", nil, "a connection has ended before it was stopped", "flow", "error"),
