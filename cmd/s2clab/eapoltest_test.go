@@ -225,7 +225,7 @@ func eapolTest(t *testing.T, at netip.AddrPort, method, identity string, card us
 
 // eapMethods are those of wpa_supplicant, by its names, with the identities that ask
 // for them: TS 23.003, section 19.3.2.
-var eapMethods = []struct{ wpa, ours, identity string }{{"AKA", "EAP-AKA", "0" + permanentNAI}, {"AKA'", "EAP-AKA'", "6" + permanentNAI}}
+var eapMethods = []struct{ wpa, ours, identity string }{{"AKA", "eap-aka", "0" + permanentNAI}, {"AKA'", "eap-aka-prime", "6" + permanentNAI}}
 
 // TestEapolTestIsAuthenticatedByOurServers has a NAS and a peer that are not ours go
 // through EAP over RADIUS (RFC 3579) with our AAA server and our HSS: by a full
