@@ -13,5 +13,12 @@ func TestSubscriptionsAreInTheStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Log(s.IMSIs())
+	defer s.Close()
+	sub, err := s.Subscriber("001010000000001")
+	if err != nil || sub.DefaultAPN != "internet" || !sub.GBA.Allowed {
+		t.Errorf("%+v, %v", sub, err)
+	}
+	if sqn, err := s.SQN("001010000000001"); err != nil || sqn != 64 {
+		t.Errorf("SQN %d, %v", sqn, err)
+	}
 }
