@@ -19,7 +19,7 @@ function drawActors(box, width) {
 }
 
 function roleName(role) {
-  return { mn: "mobile node", ha: "home agent", aaa: "AAA server", router: "router", cn: "correspondent" }[role] || role;
+  return { mn: "mobile node", ha: "home agent", aaa: "AAA server", hss: "subscribers", bsf: "bootstrapping", router: "router", cn: "correspondent" }[role] || role;
 }
 
 // arrow draws one crossing: a line, and a head at each of its ends or a cross
