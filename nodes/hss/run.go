@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -301,7 +302,9 @@ func (s *server) command(now time.Time, c control.Command) (value any, out []dia
 	}
 	switch c.Name {
 	case "state":
-		return s.counts, nil, nil
+		counts := s.counts
+		counts.Results = maps.Clone(counts.Results)
+		return counts, nil, nil
 	case "bar":
 		if err := json.Unmarshal(c.Args, &args); err != nil || args.IMSI == "" || args.Barred == nil {
 			return nil, nil, errors.New("bar: want {imsi: ..., barred: true} or {imsi: ..., barred: false}")
