@@ -84,6 +84,13 @@ func (r *resolver) bootstrappers() {
 	if s.needsHSS() && any("hss") == nil {
 		r.complain(at, "add nodes: {hss: {role: hss}}", "with %s the keys come from a home subscriber server, and no node has the role hss", s.method())
 	}
+	if s.needsAccessKeys() && any("hss") != nil {
+		for _, d := range r.order {
+			if d.node.MobileNode != nil && d.index == 0 && !r.isAuthenticated(d) {
+				r.complain(d.value, "write access-auth: eap-aka-prime for a link of it, or leave access-auth out there", "with %s the keys of %s come from access authentication, and no link of it has any", s.method(), r.written(d))
+			}
+		}
+	}
 	if !s.needsBSF() {
 		return
 	}
@@ -102,6 +109,11 @@ func (r *resolver) bootstrappers() {
 			n.AAA.BSF = r.bsfOf(d)
 		}
 	}
+}
+
+// isAuthenticated says whether one of a node's links authenticates mobile nodes.
+func (r *resolver) isAuthenticated(d *draft) bool {
+	return slices.ContainsFunc(d.node.Interfaces, func(in Interface) bool { return r.link(in.Link).link.Auth != "none" })
 }
 
 // bsfOf is the BSF that a node asks; empty: that has been told.

@@ -69,7 +69,7 @@ func (r *resolver) homeServers() {
 		case n.AAA != nil:
 			n.AAA.HSSTimeout = choice(r, n.Line, d.value, path, "hss-timeout", defaultHSSTimeout)
 			n.AAA.HSS = r.serversOf(d, "hss", "HSS")
-		case n.Router != nil && r.authenticates(d):
+		case n.Router != nil && r.isAuthenticated(d):
 			n.Router.Realm, n.Router.Host = r.identity(d)
 			n.Router.Watchdog = choice(r, n.Line, d.value, path, "watchdog", defaultWatchdog)
 			n.Router.AAATimeout = choice(r, n.Line, d.value, path, "aaa-timeout", defaultAAATimeout)
@@ -121,11 +121,6 @@ func (r *resolver) serversOf(d *draft, role, what string) (out []string) {
 		}
 	}
 	return out
-}
-
-// authenticates says whether a router does that on one of its links.
-func (r *resolver) authenticates(d *draft) bool {
-	return slices.ContainsFunc(d.node.Interfaces, func(in Interface) bool { return r.link(in.Link).link.Auth != "none" })
 }
 
 // accessAuth says how mobile nodes are authenticated on each link.

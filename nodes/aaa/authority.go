@@ -94,8 +94,12 @@ func (m *Machine) mip6(now time.Time, q *query) {
 	switch m.authority.method.Root() {
 	case bootstrap.OfAccess:
 		known := m.records.byNAI[r.User]
-		if known == nil || known.access == nil { // also of a former life of this server: an access has to authenticate the mobile node anew
-			m.refuse(now, u, diameter.UnknownSessionID, "no access has authenticated that user")
+		if known == nil || known.access == nil {
+			// Of a former life of this server, or taken back: the mobile node is to be
+			// authenticated by its access again. A stranger who asks learns of an NAI
+			// whether it is on an access: lab decision, for else the mobile node would
+			// not learn why it waits.
+			m.refuse(now, u, diameter.UnknownSessionID, "no access has authenticated the user")
 			return
 		}
 		u.found.Access = known.access

@@ -281,6 +281,7 @@ func (m *Machine) answered(now time.Time, in *AAAAnswered) {
 		}
 		return
 	}
+	q, in = q.proven(in)
 	a, why := m.establish(now, q, in)
 	if a == nil {
 		if in.SessionID != "" { // RFC 6733, section 8.1: the service is not provided
@@ -293,6 +294,10 @@ func (m *Machine) answered(now time.Time, in *AAAAnswered) {
 		switch why {
 		case "too-many-subscribers":
 			status = mh.InsufficientResources
+		case expiredKey:
+			if q.octets != nil { // that is what the mobile node has bootstrapped
+				status, why = mh.AuthFail, bootstrapAgain
+			}
 		case wrongAuthenticator: // RFC 4285, section 5.1.1: told under the association, which does not come to be
 			r := *q.last()
 			r.association = &mobilitySA{Association: association.New(in.Session.SPI, in.Session.Key)}
@@ -304,7 +309,8 @@ func (m *Machine) answered(now time.Time, in *AAAAnswered) {
 	}
 	r := q.request
 	r.association, r.material = a, in.Material
-	r.subscriber, r.aliased = m.called(q.nai)
+	r.subscriber = m.subscribers[cmp.Or(in.NAI, q.nai)]
+	r.aliased = r.subscriber.nai != q.nai
 	if granted := in.granted(); !r.asks && !granted.allows(r.home) || m.isTaken(granted.home, r.subscriber) {
 		m.refuse(now, &r, mh.Prohibited, "home-address-of-another")
 	} else {
@@ -337,6 +343,32 @@ const bootstrapAgain = "bootstrapping-unknown"
 // said to be proven by.
 const wrongAuthenticator = "wrong-authenticator"
 
+// expiredKey says that a key is of no use any more.
+const expiredKey = "session-key-expired"
+
+// proven chooses the Binding Update that an answer is about: the first that was asked
+// about, or the latest where the key proves that and not the first, which anybody may
+// have sent. An SPI that is the mobile node's own choice is that of the one chosen.
+func (q *question) proven(in *AAAAnswered) (*question, *AAAAnswered) {
+	if q.octets == nil || q.later == nil || q.later.octets == nil || in.Session == nil || q.isProvenBy(in.Session) {
+		return q, in
+	}
+	session := *in.Session
+	if session.SPI == q.ask.SPI {
+		session.SPI = q.later.ask.SPI
+	}
+	if !q.later.isProvenBy(&session) {
+		return q, in
+	}
+	about := *in
+	about.Session = &session
+	return q.later, &about
+}
+
+func (q *question) isProvenBy(s *Session) bool {
+	return len(s.Key) == keyLen && association.Verify(q.octets, association.New(s.SPI, s.Key), q.careOf, q.home) == nil
+}
+
 // establish makes the security association that the AAA hands out; nil and why:
 // it cannot.
 func (m *Machine) establish(now time.Time, q *question, in *AAAAnswered) (a *mobilitySA, why string) {
@@ -347,7 +379,7 @@ func (m *Machine) establish(now time.Time, q *question, in *AAAAnswered) (a *mob
 	case len(session.Key) != keyLen:
 		return nil, "session-key-length"
 	case session.Lifetime <= 0:
-		return nil, "session-key-expired"
+		return nil, expiredKey
 	}
 	made := association.New(session.SPI, session.Key)
 	if q.octets != nil && association.Verify(q.octets, made, q.careOf, q.home) != nil {

@@ -13,7 +13,7 @@ import (
 func FuzzReceive(f *testing.F) {
 	s := tell(f, configuration())
 	for _, a := range []announcement{
-		s.of(1), s.ofB(2), s.asking(3), s.homecoming(4), s.bare(homeA, 5), s.without(6), s.bare(none, 7),
+		s.of(1), s.ofB(2), s.asking(3), s.homecoming(4), s.fetching(11), s.bare(homeA, 5), s.without(6), s.bare(none, 7),
 		requesting(over(s.of(8), private), anyHome4),
 		overwriting(at(s.of(9), bid(1, 1, wlanA), bid(2, 2, wimaxA), flow(1, 10, 17, 1), mh.FlowSummary{FIDs: []uint16{2}})),
 		lasting(at(s.of(10), bid(2, 2, none), mh.RawOption{Kind: mh.OptionFlowIdentification, Data: []byte{0, 1}}), 0),
@@ -30,7 +30,7 @@ func FuzzReceive(f *testing.F) {
 	proven := map[string]bool{string(s.packet(s.of(1))): true, string(s.packet(s.ofB(2))): true}
 
 	f.Fuzz(func(t *testing.T, octets []byte) {
-		for i, alter := range []func(*control.HomeAgent){func(*control.HomeAgent) {}, dual, sequenceNumbers, fromAAA, fullDAD, noIntegrity, several} {
+		for i, alter := range []func(*control.HomeAgent){func(*control.HomeAgent) {}, dual, sequenceNumbers, fromAAA, fullDAD, noIntegrity, several, byGBA} {
 			s := tell(t, with(dual, alter))
 			before := string(octets)
 			in := &Received{Octets: octets}

@@ -78,7 +78,7 @@ func (m *Machine) Remembered() []replica.Record {
 }
 
 func (s *subscriber) record() replica.Subscriber {
-	r := replica.Subscriber{NAI: s.nai, Home: s.grant.home}
+	r := replica.Subscriber{NAI: s.nai, Alias: s.alias, Home: s.grant.home}
 	r.Last, r.Stamped = s.guard.Last()
 	for _, a := range s.associations {
 		if s.configured { // its keys are in the configuration
@@ -139,6 +139,9 @@ func (m *Machine) restoreSubscriber(now time.Time, r *replica.Subscriber) {
 	}
 	if s.configured {
 		return
+	}
+	if r.Alias != "" {
+		m.rename(s, r.Alias)
 	}
 	if !m.isTaken(r.Home, s) {
 		m.settle(s, grant{home: r.Home, by: byAAA})

@@ -202,9 +202,14 @@ func (m *Machine) rename(s *subscriber, alias string) {
 	if s.alias != "" && m.aliases[s.alias] == s {
 		delete(m.aliases, s.alias)
 	}
-	if s.alias = alias; alias != "" {
-		m.aliases[alias] = s
+	if s.alias = alias; alias == "" {
+		return
 	}
+	if other := m.aliases[alias]; other != nil && other != s {
+		other.alias = ""
+		m.changedSubscriber(other)
+	}
+	m.aliases[alias] = s
 }
 
 // settle takes in which home addresses s may bind.

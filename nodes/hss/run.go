@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"s2clab/nodes/control"
@@ -109,6 +111,7 @@ type server struct {
 	counts  Counts
 	asks    uint64
 	asked   map[uint64]Output
+	failed  error // why the store does not take what it must; then the server ends
 }
 
 // Counts say what an HSS has done.
@@ -159,10 +162,12 @@ func (s *server) run(ctx context.Context, connections carrier, commands <-chan c
 	leaving := false
 	leave := func() {
 		leaving, over, commands, end = true, nil, nil, time.After(farewell)
-		out, _ := s.take(time.Now(), []diampeer.Input{diampeer.Stop{Cause: diameter.Rebooting}})
-		act(out)
+		act(s.take(time.Now(), []diampeer.Input{diampeer.Stop{Cause: diameter.Rebooting}}))
 	}
 	for !leaving || !s.peers.Quiet() {
+		if s.failed != nil {
+			return s.failed
+		}
 		timer.Stop()
 		if d := s.peers.Deadline(); !d.IsZero() {
 			timer.Reset(time.Until(d))
@@ -178,11 +183,7 @@ func (s *server) run(ctx context.Context, connections carrier, commands <-chan c
 			for len(together) < mostTogether && len(connections.Inputs()) > 0 {
 				together = append(together, <-connections.Inputs())
 			}
-			out, err := s.take(time.Now(), together)
-			if err != nil {
-				return err
-			}
-			act(out)
+			act(s.take(time.Now(), together))
 		case <-timer.C:
 			act(s.did(time.Now(), s.peers.Tick(time.Now()), nil))
 		case command, ok := <-commands:
@@ -201,19 +202,19 @@ func (s *server) run(ctx context.Context, connections carrier, commands <-chan c
 // take takes what happened on connections, as much of it as came together: what it
 // changes is in the store before anything of it is said. A store that does not take
 // it ends the server, for it must not go on from what it cannot keep.
-func (s *server) take(now time.Time, together []diampeer.Input) (out []diampeer.Output, err error) {
+func (s *server) take(now time.Time, together []diampeer.Input) (out []diampeer.Output) {
 	var answers []Answered
-	if err := s.machine.store.Batch(func() {
+	if s.failed = s.machine.store.Batch(func() {
 		for _, in := range together {
 			out = append(out, s.did(now, s.peers.Step(now, in), &answers)...)
 		}
-	}); err != nil {
-		return nil, err
+	}); s.failed != nil {
+		return nil
 	}
 	for i := range answers {
 		s.tell(&answers[i])
 	}
-	return out, nil
+	return out
 }
 
 // did acts on what the peers' side says. Answers are noted, to be told of once they
@@ -244,7 +245,7 @@ func (s *server) did(now time.Time, said []diampeer.Output, answers *[]Answered)
 		case diampeer.Ignored:
 			s.lab.Event("message-ignored", map[string]any{"peer": o.Peer, "reason": o.Reason})
 		case diampeer.Refused:
-			s.tell(&Answered{Result: o.Failure.Result, Peer: o.Peer, Text: o.Failure.What})
+			s.tell(&Answered{Command: o.Message.Name(), Result: o.Failure.Result, Peer: o.Peer, Text: o.Failure.What})
 		default:
 			out = append(out, o)
 		}
@@ -257,12 +258,12 @@ func (s *server) tell(a *Answered) {
 	s.counts.Requests++
 	s.counts.Vectors += a.Count
 	s.counts.Results[a.Result.String()]++
-	fields := map[string]any{"command": a.Command, "result": uint32(a.Result), "name": a.Result.String(), "peer": a.Peer}
+	fields := map[string]any{"command": a.Command, "result": uint32(a.Result), "name": a.Result.String(), "peer": shown(a.Peer)}
 	if a.User != "" {
 		fields["nai"] = s.naiOf(a.User)
 	}
 	if a.Text != "" {
-		fields["reason"] = a.Text
+		fields["reason"] = shown(a.Text)
 	}
 	if a.Count > 0 {
 		fields["vectors"] = a.Count
@@ -280,7 +281,15 @@ func (s *server) naiOf(user string) string {
 	if nai := s.nais[s.machine.imsi(user)]; nai != "" {
 		return nai
 	}
-	return user
+	return shown(user)
+}
+
+// longestName is that of the longest NAI: RFC 4282, section 2.2.
+const longestName = 253
+
+// shown is what a peer has sent as an event may have it.
+func shown(text string) string {
+	return strings.ToValidUTF8(text[:min(len(text), longestName)], "?")
 }
 
 // command does what the lab asks: state tells Counts; bar {imsi, barred} changes
@@ -289,20 +298,26 @@ func (s *server) naiOf(user string) string {
 func (s *server) command(now time.Time, c control.Command) (value any, out []diampeer.Output, err error) {
 	var args struct {
 		IMSI   string `json:"imsi"`
-		Barred bool   `json:"barred"`
+		Barred *bool  `json:"barred"`
 	}
 	switch c.Name {
 	case "state":
-		return s.counts, nil, nil
-	case "bar", "remove":
+		counts := s.counts
+		counts.Results = maps.Clone(counts.Results)
+		return counts, nil, nil
+	case "bar":
+		if err := json.Unmarshal(c.Args, &args); err != nil || args.IMSI == "" || args.Barred == nil {
+			return nil, nil, errors.New("bar: want {imsi: ..., barred: true} or {imsi: ..., barred: false}")
+		}
+	case "remove":
 		if err := json.Unmarshal(c.Args, &args); err != nil || args.IMSI == "" {
-			return nil, nil, fmt.Errorf("%s: want {imsi: ...}", c.Name)
+			return nil, nil, errors.New("remove: want {imsi: ...}")
 		}
 	default:
 		return nil, nil, fmt.Errorf("an HSS has no command %q: want state, bar or remove", c.Name)
 	}
 	var told []Output
-	failed := s.machine.store.Batch(func() {
+	s.failed = s.machine.store.Batch(func() {
 		if c.Name == "remove" {
 			told, err = s.machine.Remove(args.IMSI)
 			return
@@ -310,11 +325,11 @@ func (s *server) command(now time.Time, c control.Command) (value any, out []dia
 		var held *store.Subscriber
 		if held, err = s.machine.store.Subscriber(args.IMSI); err == nil {
 			changed := *held
-			changed.BarredNon3GPP = args.Barred
+			changed.BarredNon3GPP = *args.Barred
 			told, err = s.machine.Put(changed)
 		}
 	})
-	if err = errors.Join(err, failed); err != nil {
+	if err = errors.Join(err, s.failed); err != nil {
 		return nil, nil, err
 	}
 	for _, o := range told {
@@ -340,8 +355,8 @@ func (s *server) done(o diampeer.Done) {
 	case Push:
 		fields["nai"] = s.naiOf(x.Profile.IMSI)
 		s.lab.Event("profile-told", fields)
-		if err := s.machine.Pushed(x.Server, x.Profile.IMSI, o.Result); err != nil {
-			s.lab.Event("store-failed", map[string]any{"error": err.Error()})
+		if err := s.machine.Pushed(x.Server, x.Profile.IMSI, o.Result); err != nil && s.failed == nil {
+			s.failed = err // within a batch, that says so too
 		}
 	}
 }

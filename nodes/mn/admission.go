@@ -204,26 +204,41 @@ func (m *Machine) admitted(now time.Time, a *access, o dot1x.Open) {
 			m.sharedBy(a, &done)
 		}
 	}
-	again := p.open
-	if p.open = true; again {
-		if r := &m.registration; r.forAccess && m.here == a {
-			r.forAccess = false
-			m.transmit(now)
-		}
-		return
+	again, renewed := p.open, m.security.renewing
+	p.open, m.security.renewing = true, false
+	if !again {
+		m.do(OpenPort{Dev: a.dev})
+		m.begin(now, a)
 	}
-	m.do(OpenPort{Dev: a.dev})
-	m.begin(now, a)
+	if renewed && m.here != nil && !m.here.home && (m.absence == present || m.registration.mayBeHeld(now)) {
+		m.transmit(now)
+	}
 }
 
-// authenticateAgain has the access authenticate this node anew, where its keys are
-// made of that and the network does not know them any more; false: they are not.
+// authenticateAgain has an access authenticate this node anew and in full, where Binding
+// Updates are proven by keys of that which the network has lost; false: they are not, or
+// there is no access that could.
 func (m *Machine) authenticateAgain(now time.Time) bool {
-	none := bootstrap.Held{NAI: m.cfg.NAI}
-	if m.here == nil || m.here.port == nil || !m.here.port.open || m.security.method.Lacks(&none, now) != bootstrap.AccessKeys {
+	s := &m.security
+	without := s.held
+	without.Access = nil
+	if s.held.Access == nil || s.method.Lacks(&without, now) != bootstrap.AccessKeys {
 		return false
 	}
-	m.supplicate(now, m.here, dot1x.Logon{})
+	able := func(a *access) bool { return a != nil && a.port != nil && a.open() }
+	at := m.here
+	for _, a := range m.accesses {
+		if !able(at) {
+			at = a
+		}
+	}
+	if !able(at) {
+		return false
+	}
+	s.held.Access, s.renewing = nil, true
+	m.subscriber.identities[at.port.method].Context = nil
+	m.event("access-keys-forgotten", map[string]any{"link": at.link})
+	m.supplicate(now, at, dot1x.Logon{})
 	return true
 }
 
@@ -249,6 +264,7 @@ func (m *Machine) barred(now time.Time, a *access, reason string) {
 	a.port.open = false
 	m.do(ShutPort{Dev: a.dev})
 	if reason != "link-down" {
+		m.stopDHCP(now, a)
 		m.event("access-shut", map[string]any{"link": a.link, "reason": reason})
 		m.end(now, a)
 	}

@@ -1,7 +1,7 @@
 package mn
 
 import (
-	"fmt"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -36,11 +36,20 @@ type bootstrapper struct {
 }
 
 func (m *Machine) newBootstrapper(cfg *control.MobileNode) (err error) {
+	if s := &m.security; s.method != nil {
+		_, asksCard := s.method.(bootstrap.Challenged)
+		switch {
+		case asksCard && m.subscriber == nil:
+			return errors.New("the bootstrapping needs a USIM")
+		case s.method.Lacks(&s.held, time.Time{}) == bootstrap.GBAKeys && cfg.BSF == nil:
+			return errors.New("the bootstrapping needs a BSF")
+		}
+	}
 	if cfg.BSF == nil {
 		return nil
 	}
 	if m.subscriber == nil {
-		return fmt.Errorf("a BSF without a USIM")
+		return errors.New("a BSF without a USIM")
 	}
 	m.bootstrapper.server = cfg.BSF.Address
 	m.bootstrapper.client, err = ub.NewClient(ub.ClientOptions{IMPI: cfg.NAI, BSF: cfg.BSF.Host, Card: m.subscriber, Random: m.subscriber.random})
@@ -62,6 +71,10 @@ func (m *Machine) lacking(now time.Time) bool {
 		return false
 	case need == bootstrap.AccessKeys:
 		m.event("bootstrap-failed", map[string]any{"reason": "no access has authenticated this node"})
+		r.retryAt = now.Add(maxAckTimeout)
+		return true
+	case m.here.home: // and the home agent still defends the only address
+		m.event("bootstrap-failed", map[string]any{"reason": "there is no address of its own to bootstrap from"})
 		r.retryAt = now.Add(maxAckTimeout)
 		return true
 	}
@@ -119,7 +132,7 @@ func (m *Machine) bootstrapped(now time.Time, o *ub.Bootstrapped) {
 		s.keyMade(m, k)
 	}
 	m.event("bootstrapped", map[string]any{"b-tid": o.GBA.BTID, "lifetime": o.GBA.Ends.Sub(now).Seconds()})
-	if m.here != nil && !m.here.home {
+	if m.here != nil && !m.here.home && (m.absence == present || m.registration.mayBeHeld(now)) {
 		m.transmit(now)
 	}
 }
@@ -151,7 +164,10 @@ func (m *Machine) challenged(now time.Time, u *update, ba *mh.BindingAcknowledge
 	}
 	again, err := c.Challenge(&s.held, material)
 	if err != nil { // anybody may have sent it: the network's own may still come
-		m.event("challenge-refused", map[string]any{"reason": err.Error()})
+		if !u.refused {
+			m.event("challenge-refused", map[string]any{"reason": err.Error()})
+		}
+		u.refused = true
 		return true
 	}
 	if again {

@@ -10,6 +10,9 @@ import (
 	"pgregory.net/rapid"
 
 	"s2clab/nodes/control"
+	"s2clab/nodes/keys"
+	"s2clab/nodes/session/ub"
+	"s2clab/nodes/wire/eapol"
 	"s2clab/nodes/wire/mh"
 )
 
@@ -20,6 +23,16 @@ func TestWhateverHappensTheMachineHoldsItsInvariants(t *testing.T) {
 		cfg := config()
 		if rapid.Bool().Draw(r, "bootstrap") {
 			cfg = bootstrapped()
+		}
+		if rapid.Bool().Draw(r, "card") {
+			how := rapid.SampledFrom([][2]string{{"mip-options", "emsk"}, {"mip-options", "gba"}, {"mip-options", "aka"}, {"gba-rfc3957", ""}, {"gba", ""}, {"partial-gba", ""}}).Draw(r, "method")
+			open := [2]bool{rapid.Bool().Draw(r, "open wlan"), rapid.Bool().Draw(r, "open wimax")}
+			cfg = withBSF(how[0], how[1])
+			for i, auth := range []string{"eap-aka-prime", "eap-aka"} {
+				if !open[i] {
+					cfg.Interfaces[1+i].Auth = auth
+				}
+			}
 		}
 		unknown := rapid.Bool().Draw(r, "no home address")
 		if unknown {
@@ -45,6 +58,12 @@ func TestWhateverHappensTheMachineHoldsItsInvariants(t *testing.T) {
 		}
 		s := begin(t, cfg)
 		w := &world{story: s, added: map[string]bool{}}
+		if cfg.MobileNode.USIM != nil {
+			w.bsf, w.links = s.bsf(time.Minute), map[string]*link{}
+			for _, dev := range []string{"wlan", "wimax"} {
+				w.links[dev] = s.link(dev, &w.bsf.sqn, newPolicy())
+			}
+		}
 		for range rapid.IntRange(1, 60).Draw(r, "steps") {
 			w.random(r)
 			w.check(r)
@@ -62,6 +81,10 @@ type world struct {
 	byHome   bool   // applications send through the home link
 	taken    bool   // the home address was assigned
 	checked  int    // of s.sent
+	runs     []AskBSF
+
+	bsf   *bsf // nil: there is no card
+	links map[string]*link
 }
 
 func (w *world) random(r *rapid.T) {
@@ -69,7 +92,38 @@ func (w *world) random(r *rapid.T) {
 	dev := rapid.SampledFrom(devs).Draw(r, "device")
 	prefix := rapid.SampledFrom([]netip.Prefix{homePrefix, wlanPrefix, wimaxPrefix}).Draw(r, "prefix")
 	w.out = nil
-	switch rapid.IntRange(0, 12).Draw(r, "what") {
+	most := 12
+	if w.bsf != nil {
+		most = 17
+	}
+	switch rapid.IntRange(0, most).Draw(r, "what") {
+	case 13, 14: // a whole authentication, or where it ends
+		if l := w.links[dev]; l != nil && w.m.access(dev).port != nil {
+			l.lose = rapid.SampledFrom([]int{0, 0, 0, 1, 3}).Draw(r, "lost")
+			l.spoiled = rapid.IntRange(0, 4).Draw(r, "another key") == 0
+			l.asks()
+			l.serve()
+			l.lose = 0
+		}
+	case 15:
+		octets := rapid.SliceOfN(rapid.Byte(), 0, 60).Draw(r, "octets")
+		if rapid.Bool().Draw(r, "EAP") && len(octets) > 4 {
+			body := append([]byte{uint8(rapid.IntRange(1, 4).Draw(r, "code")), octets[1], 0, byte(len(octets))}, octets[4:]...)
+			octets, _ = eapol.Append(nil, &eapol.Frame{Type: eapol.EAPPacket, Body: body})
+		}
+		w.step(EAPOLReceived{Dev: dev, From: [6]byte{2, 0, 0, 0, 9, byte(len(dev))}, Octets: octets})
+	case 16: // a whole run of Ub, or where it ends
+		if len(w.runs) > 0 {
+			w.out = []Output{w.runs[len(w.runs)-1]}
+			w.runs = nil
+			w.bsf.spoil = rapid.IntRange(0, 4).Draw(r, "another key") == 0
+			w.bsf.serve()
+		}
+	case 17:
+		id := w.bsf.id + uint64(rapid.IntRange(-2, 2).Draw(r, "id"))
+		in := []ub.Input{ub.Failed{ID: id, Reason: "time-out"}, ub.Responded{ID: id, Response: ub.Response{Status: rapid.SampledFrom([]int{0, 200, 401, 403, 503}).Draw(r, "status"),
+			Challenges: []string{rapid.String().Draw(r, "challenge")}, Body: rapid.SliceOfN(rapid.Byte(), 0, 50).Draw(r, "body")}}}
+		w.step(UbAnswered{rapid.SampledFrom(in).Draw(r, "answer")})
 	case 0, 1:
 		w.carrier(dev, rapid.Bool().Draw(r, "up"))
 	case 2, 3:
@@ -107,9 +161,17 @@ func (w *world) random(r *rapid.T) {
 			w.key = w.derive(u)
 		} else if a.Subtype == mh.MNHA {
 			w.key = w.m.security.association
+			if u := w.m.registration.waiting; u != nil {
+				w.key = u.proof.association
+			}
 		}
 		w.answerTo(u, status, func(a *answer) {
 			a.packet.Src = w.m.cfg.HomeAgent
+			if k := rapid.IntRange(0, 5).Draw(r, "material"); k < 2 && w.bsf != nil {
+				v := w.vector(&w.bsf.sqn, nil, false, "")
+				v.AUTN[15] += byte(k)
+				a.ba.Options = append(a.ba.Options, mh.KeyMaterial{Kind: mh.AKAChallenge, Data: append(v.RAND[:], v.AUTN[:]...)})
+			}
 			a.ba.Lifetime = rapid.SampledFrom([]time.Duration{0, 4 * time.Second, time.Minute}).Draw(r, "granted")
 			if n := rapid.SampledFrom([]mh.NATDetection{{}, noNAT, behindNAT}).Draw(r, "NAT"); a.from.IsValid() && status.Accepts() {
 				a.ba.Options = append(a.ba.Options, n)
@@ -151,6 +213,15 @@ func (w *world) random(r *rapid.T) {
 func (w *world) apply(r *rapid.T) {
 	for _, o := range w.out {
 		switch o := o.(type) {
+		case AskBSF:
+			if !w.holds(o.Source) {
+				r.Fatalf("asks the BSF from %v, which no device has", o.Source)
+			}
+			w.runs = append(w.runs, o)
+		case OpenPort:
+			if a := w.m.access(o.Dev); a.port == nil || !a.port.open || w.m.security.held.Access == nil {
+				r.Fatalf("%s is open without an authentication", o.Dev)
+			}
 		case EnterAccess:
 			w.added[o.Dev+" "+o.Address.String()] = true
 			if o.Address.Addr() == homeAddress {
@@ -298,6 +369,12 @@ func (w *world) check(r *rapid.T) {
 	if m.here == nil && (reg.waiting != nil || !reg.retryAt.IsZero()) {
 		r.Fatal("a registration without an attachment")
 	}
+	if m.here != nil && !m.here.open() {
+		r.Fatal("attached by a port that is shut")
+	}
+	if c := m.bootstrapper.client; c != nil && c.Running() && m.here == nil {
+		r.Fatal("bootstraps without an attachment")
+	}
 	if m.here != nil {
 		if reg.waiting != nil && reg.waiting.careOf != m.careOf {
 			r.Fatalf("waits for an answer for %v while at %v", reg.waiting.careOf, m.careOf)
@@ -352,6 +429,15 @@ func FuzzReceived(f *testing.F) {
 		a.ba.Options = append(a.ba.Options, mh.BindingIdentifier{BID: 2}, mh.FlowIdentification{FID: 1, Status: mh.FlowMalformed})
 		a.afterwards = func(b []byte) { f.Add(b) }
 	})
+	var sqn keys.SQN
+	s = begin(&testing.T{}, onlyCard())
+	s.visit("wlan", wlanPrefix)
+	v := s.vector(&sqn, nil, false, "")
+	s.answerTo(s.last(), mh.Unspecified, func(a *answer) {
+		a.key = nil
+		a.ba.Options = append(a.ba.Options, mh.KeyMaterial{Kind: mh.AKAChallenge, Data: append(v.RAND[:], v.AUTN[:]...)})
+		a.afterwards = func(b []byte) { f.Add(b) }
+	})
 	for _, status := range []mh.Status{mh.Accepted, mh.InsufficientResources} {
 		s = begin(&testing.T{}, homeless(config()))
 		s.visit("wlan", wlanPrefix)
@@ -364,7 +450,7 @@ func FuzzReceived(f *testing.F) {
 		a.afterwards = func(b []byte) { f.Add(b) }
 	})
 	f.Fuzz(func(t *testing.T, octets []byte) {
-		for _, cfg := range []*control.Config{config(), bootstrapped(), homeless(config()), homeless(bootstrapped()), everywhere()} {
+		for _, cfg := range []*control.Config{config(), bootstrapped(), homeless(config()), homeless(bootstrapped()), everywhere(), onlyCard()} {
 			s := begin(t, cfg)
 			s.visit("wlan", wlanPrefix)
 			s.step(Received{Dev: "wlan", Octets: octets})

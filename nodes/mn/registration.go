@@ -50,8 +50,8 @@ type registration struct {
 	attempt  int           // Binding Updates of this registration so far
 
 	corrections int
-	fellBack    bool // to MN-AAA, because the home agent did not know our key
-	forAccess   bool // the next Binding Update waits for keys of access authentication
+	fellBack    bool // to a new association, because the home agent did not know our key
+	startedOver bool // what associations are made of, because nobody knew that
 	duplicate   bool // another has the home address: it must not be used again
 
 	recent [maxUpdateRate]time.Time // when the last ones were sent, the oldest first
@@ -139,7 +139,7 @@ func (m *Machine) abandon() {
 func (m *Machine) register(now time.Time) {
 	r := &m.registration
 	r.abandon()
-	r.attempt, r.corrections, r.fellBack, r.forAccess = 0, 0, false, false
+	r.attempt, r.corrections, r.fellBack, r.startedOver = 0, 0, false, false
 	r.interval = initialAckTimeout
 	if !r.bound {
 		r.interval = firstAckTimeout // the home agent runs DAD first: section 11.8
@@ -355,6 +355,9 @@ func (r *registration) unbind() {
 // proven: by the home agent itself.
 func (m *Machine) refused(now time.Time, u *update, ba *mh.BindingAcknowledgement, proven bool) {
 	r := &m.registration
+	if m.challenged(now, u, ba) {
+		return
+	}
 	if !proven {
 		if u.refused {
 			return // said already
@@ -364,9 +367,6 @@ func (m *Machine) refused(now time.Time, u *update, ba *mh.BindingAcknowledgemen
 	name := ba.Status.String()
 	if u.refusesUDP(ba) {
 		name = "force-udp-refused"
-	}
-	if m.challenged(now, u, ba) {
-		return
 	}
 	m.event("binding-refused", map[string]any{"seq": ba.Seq, "status": uint8(ba.Status), "name": name,
 		"authenticated": proven && m.security.integrity})
@@ -436,14 +436,14 @@ func (m *Machine) authFailed(now time.Time, u *update) {
 		m.fallBack(now)
 		return
 	}
-	if u.proof.bootstraps && !r.fellBack && m.security.startOver() {
-		r.fellBack = true
+	if u.proof.bootstraps && !r.startedOver && m.security.startOver() {
+		r.startedOver = true
 		r.waiting, r.earlier = nil, nil
 		m.transmit(now)
 		return
 	}
-	if u.proof.bootstraps && !r.fellBack && m.authenticateAgain(now) {
-		r.fellBack, r.forAccess = true, true
+	if u.proof.bootstraps && !r.startedOver && m.authenticateAgain(now) {
+		r.startedOver = true
 		r.waiting, r.earlier = nil, nil
 		r.retryAt, r.held = now.Add(maxAckTimeout), false
 		return

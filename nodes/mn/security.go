@@ -26,6 +26,7 @@ type security struct {
 	association *association.Association // with the home agent; nil: none yet
 	identifier  string                   // that the home agent knows that by: a NAI
 	granted     time.Duration            // the longest binding under it
+	renewing    bool                     // an access authenticates this node again, for the keys of before are not known any more
 	ending      bool                     // the home agent no longer has it, or will soon not
 
 	offset   time.Duration // added to our clock in timestamps

@@ -1,6 +1,9 @@
 package diameter
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // An Outcome is what every answer says of its request: RFC 6733, section 7.
 type Outcome struct {
@@ -35,10 +38,10 @@ func (o *Outcome) plain(c Command) error {
 	return nil
 }
 
+// appendRest appends what else there is. The text is for people, may quote what a
+// peer has sent, and is put right where that was none.
 func (o *Outcome) appendRest(b []byte) []byte {
-	if o.Text != "" {
-		b = appendOctets(b, ErrorMessage, o.Text)
-	}
+	b = appendText(b, ErrorMessage, strings.ToValidUTF8(o.Text, "?"))
 	if len(o.Failed) > 0 {
 		b = appendGroup(b, FailedAVP, func(b []byte) []byte { return appendAll(b, o.Failed) })
 	}

@@ -22,7 +22,7 @@ import (
 )
 
 // Version is that of the format. Another one is not read.
-const Version = 2
+const Version = 3
 
 // Bounds of what a record may hold.
 const (
@@ -54,6 +54,7 @@ type Origin struct {
 // A Subscriber is what is known of one NAI.
 type Subscriber struct {
 	NAI          string
+	Alias        string     // another name that it calls itself by; empty: none
 	Home         netip.Addr // the only home address it may bind; not valid: any
 	Stamped      bool       // it has been believed with a timestamp, the last of which is Last
 	Last         uint64     // NTP format
@@ -142,6 +143,9 @@ func (r *Subscriber) append(b []byte) ([]byte, error) {
 		return nil, fmt.Errorf("replica: %d associations of %s, want %d at most", len(r.Associations), r.NAI, MaxAssociations)
 	}
 	b, err := appendText(b, r.NAI)
+	if err == nil {
+		b, err = appendText(b, r.Alias)
+	}
 	b = appendAddr(b, r.Home)
 	b = append(b, flags(r.Stamped))
 	b = binary.BigEndian.AppendUint64(b, r.Last)
@@ -311,7 +315,7 @@ func (p *parser) flags(n int) (set [8]bool) {
 }
 
 func (p *parser) subscriber() Subscriber {
-	s := Subscriber{NAI: p.text(), Home: p.addr(), Stamped: p.flags(1)[0], Last: p.uint64()}
+	s := Subscriber{NAI: p.text(), Alias: p.text(), Home: p.addr(), Stamped: p.flags(1)[0], Last: p.uint64()}
 	n := int(p.uint8())
 	if n > MaxAssociations {
 		p.bad = true

@@ -17,7 +17,7 @@ func examples() []Record {
 	at := time.Unix(1790000000, 5)
 	return []Record{
 		Origin{State: 7},
-		Subscriber{NAI: "a@example.org", Home: netip.MustParseAddr("2001:db8::1"), Stamped: true, Last: 1 << 63, Associations: []Association{
+		Subscriber{NAI: "a@example.org", Alias: "AAAA@bsf.example.org", Home: netip.MustParseAddr("2001:db8::1"), Stamped: true, Last: 1 << 63, Associations: []Association{
 			{SPI: 256, Key: []byte("0123456789abcdef"), Expires: at, Timestamp: true, Session: "ha;1;2", Server: "aaa"},
 			{SPI: 257, Key: []byte("0123456789abcdef"), Ended: true},
 		}},
