@@ -317,7 +317,7 @@ var words = sync.OnceValue(func() []word {
 		event("access-authenticated", mn, "an access has let the mobile in", "link", "method", "identity", "fast", "exchanges"),
 		event("access-refused", mn, "an access does not let the mobile in", "link", "reason"),
 		event("access-shut", mn, "an access that had let the mobile in does not any more", "link", "reason"),
-		event("access-keys-forgotten", mn, "an access is to authenticate the mobile anew, for the network has lost the keys of it", "link"),
+		event("access-keys-forgotten", mn, "the network has lost the keys of access authentication: an access is to authenticate the mobile again", "link"),
 		event("bootstrap-started", mn, "the mobile asks the BSF for keys (Ub)", "link", "care-of"),
 		event("bootstrapped", mn, "it shares a key with the BSF", "b-tid", "lifetime"),
 		event("bootstrap-postponed", mn, "the BSF cannot be asked now", "reason", "retry"),

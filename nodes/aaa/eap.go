@@ -38,7 +38,21 @@ type conversation struct {
 // conversations are those that are not over.
 type conversations struct {
 	open   map[sessionKey]*conversation
+	look   time.Time // when to look for those that have been silent for long; zero: there are none
 	policy eapaka.Policy
+}
+
+// forgetSilent ends the conversations that nobody goes on with: an access gives a
+// mobile node up without a word to this server.
+func (all *conversations) forgetSilent(now time.Time) {
+	for k, c := range all.open {
+		if now.Sub(c.heard) >= conversationLasts {
+			delete(all.open, k)
+		}
+	}
+	if all.look = now.Add(conversationLasts); len(all.open) == 0 {
+		all.look = time.Time{}
+	}
 }
 
 func newConversations(rng *rand.Rand, known *records) conversations {
@@ -82,11 +96,7 @@ var _ io.Reader = octetsOf{}
 // for long make room.
 func (all *conversations) begin(now time.Time, key sessionKey, r *diameter.DiameterEAPRequest) *conversation {
 	if len(all.open) >= mostConversations {
-		for k, c := range all.open {
-			if now.Sub(c.heard) > conversationLasts {
-				delete(all.open, k)
-			}
-		}
+		all.forgetSilent(now)
 		if len(all.open) >= mostConversations {
 			return nil
 		}
@@ -98,6 +108,9 @@ func (all *conversations) begin(now time.Time, key sessionKey, r *diameter.Diame
 	}
 	c := &conversation{server: eapaka.NewServer(&policy, r.AccessNetwork), user: shown(r.User)}
 	all.open[key] = c
+	if all.look.IsZero() {
+		all.look = now.Add(conversationLasts)
+	}
 	return c
 }
 

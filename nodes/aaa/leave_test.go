@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"s2clab/nodes/wire/diameter"
+	"s2clab/nodes/wire/eap"
 )
 
 // aborts are the sessions that were to be aborted since it was asked last.
@@ -55,5 +56,16 @@ func TestAnAccessIsShutAtOnceWhereNoHomeAgentServes(t *testing.T) {
 	n.deregister()
 	if got := n.aborts(); !slices.Equal(got, []string{twan + ";1;1"}) {
 		t.Errorf("aborts %q, want that of the access", got)
+	}
+}
+
+func TestAConversationThatNobodyGoesOnWithIsForgotten(t *testing.T) {
+	n := newNetwork(t, "mip-options", "emsk")
+	if a := n.attach(newMobile(t), "1", eap.TypeAKAPrime); !a.turn() || n.m.Counts().Conversations != 1 {
+		t.Fatalf("%d conversations", n.m.Counts().Conversations)
+	}
+	n.pass(2 * conversationLasts)
+	if got := n.m.Counts().Conversations; got != 0 || !n.m.eap.look.IsZero() {
+		t.Errorf("%d conversations after %v, next look at %v", got, 2*conversationLasts, n.m.eap.look)
 	}
 }

@@ -126,7 +126,7 @@ func (m *Machine) keyMade(nai string, k keys.Derived) {
 // Deadline is when Tick has something to do; zero: never.
 func (m *Machine) Deadline() time.Time {
 	first := m.server.Deadline()
-	due := []time.Time{m.events.deadline(), m.sessions.deadline()}
+	due := []time.Time{m.events.deadline(), m.sessions.deadline(), m.eap.look}
 	if m.client != nil {
 		due = append(due, m.client.Deadline())
 	}
@@ -175,6 +175,9 @@ func (m *Machine) Tick(now time.Time) ([]diampeer.Output, []Event) {
 		m.heardRADIUS(now, m.radius.server.Tick(now))
 	}
 	m.abortAgain(now)
+	if !m.eap.look.IsZero() && !now.Before(m.eap.look) {
+		m.eap.forgetSilent(now)
+	}
 	return m.out, m.events.take(now)
 }
 

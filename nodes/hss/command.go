@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"s2clab/nodes/control"
@@ -37,7 +38,9 @@ func (s *server) command(now time.Time, c control.Command) (value any, out []dia
 	var told []Output
 	switch c.Name {
 	case "state":
-		return s.counts, nil, nil
+		counts := s.counts
+		counts.Results = maps.Clone(counts.Results)
+		return counts, nil, nil
 	case "export":
 		return string(s.machine.store.Export(store.ExportOptions{ShowKeys: args.Keys})), nil, nil
 	case "import":

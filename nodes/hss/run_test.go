@@ -153,8 +153,9 @@ func run(t *testing.T, show bool) *running {
 	s := newServer(cfg, New(kept, rand.NewChaCha8([32]byte{1})), r.lab, time.Now())
 	var ctx context.Context
 	ctx, r.cancel = context.WithCancel(context.Background())
-	go func() { r.ended <- s.run(ctx, r.network, r.commands) }()
-	t.Cleanup(func() { r.cancel(); kept.Close() })
+	var done sync.WaitGroup
+	done.Go(func() { r.ended <- s.run(ctx, r.network, r.commands) })
+	t.Cleanup(func() { r.cancel(); done.Wait(); kept.Close() })
 	r.inputs <- diampeer.Accepted{Conn: 1, Local: netip.IPv6Loopback(), Remote: netip.AddrPortFrom(netip.IPv6Loopback(), 1)}
 	r.ask(&diameter.CapabilitiesExchangeRequest{Capabilities: diameter.Capabilities{Identity: aaaHere, Addresses: []netip.Addr{netip.IPv6Loopback()}, Product: "test", VendorAuth: []diameter.Application{diameter.SWx}}})
 	return r
