@@ -416,7 +416,7 @@ func (m *Machine) establish(now time.Time, q *question, in *AAAAnswered) (a *mob
 	if m.tells(now, associationMade) {
 		m.tell(associationMade, map[string]any{"nai": nai, "spi": session.SPI, "lifetime": session.Lifetime.Seconds()})
 	}
-	m.keyMade(now, q.nai, keys.Derived{Name: keys.NameMNHA, How: "from " + cmp.Or(in.Server, in.Peer, "the AAA server"), Value: session.Key, Lifetime: session.Lifetime})
+	m.keyMade(now, nai, keys.Derived{Name: keys.NameMNHA, How: "from " + cmp.Or(in.Server, in.Peer, "the AAA server"), Value: session.Key, Lifetime: session.Lifetime})
 	return a, ""
 }
 

@@ -109,18 +109,25 @@ func (f *Front) bootstrap(m *diameter.Message) Answered {
 	return f.finish(m, told, answer)
 }
 
-// made are the keys of a vector, for who looks at keys.
+// made are the keys of a vector, for who looks at keys; bound: CK and IK in it are
+// those of an access network.
 func (m *Machine) made(imsi string, v *keys.Vector, bound bool) []keys.Derived {
 	s, err := m.store.Subscriber(imsi)
 	if err != nil {
 		return nil
 	}
-	k := keys.Provisioned(keys.NameK, s.K)
-	if bound { // CK and IK are not kept
-		return []keys.Derived{k, {Name: keys.NameCKPrime, Value: v.CK[:]}, {Name: keys.NameIKPrime, Value: v.IK[:]}}
+	a, err := m.algorithm(s)
+	if err != nil {
+		return nil
 	}
-	of := []keys.Ancestor{keys.Of(keys.NameK, s.K)}
-	return []keys.Derived{k, {Name: keys.NameCK, Of: of, How: "f3 of K, RAND", Value: v.CK[:]}, {Name: keys.NameIK, Of: of, How: "f4 of K, RAND", Value: v.IK[:]}}
+	free := a.F2345(v.RAND)
+	all := keys.FromCard(s.K, free.CK[:], free.IK[:])
+	if !bound {
+		return all
+	}
+	of := []keys.Ancestor{keys.Of(keys.NameCK, free.CK[:]), keys.Of(keys.NameIK, free.IK[:])}
+	return append(all, keys.Derived{Name: keys.NameCKPrime, Of: of, How: keys.ToNetwork, Value: v.CK[:]},
+		keys.Derived{Name: keys.NameIKPrime, Of: of, How: keys.ToNetwork, Value: v.IK[:]})
 }
 
 // settings are GBA user security settings with a lifetime of the key and nothing

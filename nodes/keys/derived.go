@@ -25,6 +25,9 @@ const (
 	NameMNHA    = "MN-HA key"
 )
 
+// ToNetwork is how CK' and IK' are made: TS 33.402, annex A.2.
+const ToNetwork = "HMAC-SHA-256(CK | IK, 20 | network name | its length | SQN xor AK | 0006)"
+
 // A Derived key is one that a node has made or was given, with what there is to tell
 // of it.
 type Derived struct {

@@ -5,6 +5,13 @@ func Provisioned(name string, value []byte) Derived {
 	return Derived{Name: name, How: "provisioned", Value: value}
 }
 
+// FromCard are the keys that a card and an HSS make of K and a challenge: TS 33.102,
+// section 6.3.
+func FromCard(k, ck, ik []byte) []Derived {
+	of := []Ancestor{Of(NameK, k)}
+	return []Derived{Provisioned(NameK, k), {Name: NameCK, Of: of, How: "f3 of K, RAND", Value: ck}, {Name: NameIK, Of: of, How: "f4 of K, RAND", Value: ik}}
+}
+
 // mostTold is how many keys Told remembers. A node that has told of more tells of
 // some of them again.
 const mostTold = 4096

@@ -193,9 +193,7 @@ func (s *security) startOver() bool {
 // tellCard tells of the keys that the card has made last.
 func (m *Machine) tellCard() {
 	c := m.subscriber
-	k := keys.Provisioned(keys.NameK, c.k)
-	of := []keys.Ancestor{keys.Of(keys.NameK, c.k)}
-	for _, d := range []keys.Derived{k, {Name: keys.NameCK, Of: of, How: "f3 of K, RAND", Value: c.last.CK[:]}, {Name: keys.NameIK, Of: of, How: "f4 of K, RAND", Value: c.last.IK[:]}} {
+	for _, d := range keys.FromCard(c.k, c.last.CK[:], c.last.IK[:]) {
 		m.security.keyMade(m, d)
 	}
 }

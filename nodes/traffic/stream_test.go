@@ -127,8 +127,9 @@ func TestRequestsAreAnsweredOneByOne(t *testing.T) {
 		}
 		last = one[2]
 	}
-	if s := stopped(t, far, farTold, "ask"); s["received"] != sent || s["corrupted"] != nil {
-		t.Errorf("the far end: %v, and %.0f were sent", s, sent)
+	s = stopped(t, far, farTold, "ask")
+	if heard := s["received"].(float64); heard < received || heard > sent || s["corrupted"] != nil { // the last may have been on its way
+		t.Errorf("the far end: %v, and %.0f were sent, %.0f answered", s, sent, received)
 	}
 }
 

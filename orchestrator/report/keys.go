@@ -246,8 +246,9 @@ func holders(k *analysis.Key) []string {
 	return all
 }
 
-// lasting prints a lifetime: 1 h, 90 s.
+// lasting prints a lifetime, to the millisecond: 1 h, 90 s.
 func lasting(d time.Duration) string {
+	d = d.Round(time.Millisecond)
 	switch {
 	case d >= time.Hour && d%time.Hour == 0:
 		return fmt.Sprintf("%d h", d/time.Hour)

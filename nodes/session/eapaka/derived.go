@@ -51,9 +51,8 @@ func (k *Keys) Derived() []keys.Derived {
 	case k.fast:
 		return last(keys.Of(name, root))
 	case prime:
-		const bound = "HMAC-SHA-256(CK | IK, 20 | network name | its length | SQN xor AK | 0006)"
 		ck, ik := keys.Of(keys.NameCKPrime, k.CK[:]), keys.Of(keys.NameIKPrime, k.IK[:])
-		return append([]keys.Derived{made(keys.NameCKPrime, k.CK[:], bound), made(keys.NameIKPrime, k.IK[:], bound),
+		return append([]keys.Derived{made(keys.NameCKPrime, k.CK[:], keys.ToNetwork), made(keys.NameIKPrime, k.IK[:], keys.ToNetwork),
 			made("K_encr", k.encr[:], stream, ik, ck), made("K_aut", k.aut[:], stream, ik, ck), made(name, root, stream, ik, ck)}, last(ik, ck)...)
 	}
 	ck, ik, mk := keys.Of(keys.NameCK, k.CK[:]), keys.Of(keys.NameIK, k.IK[:]), keys.Of(name, root)
