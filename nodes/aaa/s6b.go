@@ -41,8 +41,13 @@ func (m *Machine) authorizeOnly(now time.Time, q *query) {
 			return
 		}
 		answer.SessionTimeout, answer.APNs = known.profile.SessionTimeout, known.profile.APNs
-		m.start(now, diameter.S6b, r.Session, r.Identity, r.User, answer.SessionTimeout)
-		m.reply(now, q, answer, diameter.Success)
+		started := m.start(now, diameter.S6b, r.Session, r.Identity, r.User, answer.SessionTimeout)
+		if !m.reply(now, q, answer, diameter.Success) {
+			if started {
+				m.close(m.sessions.open[keyOf(r.Host, r.Session)], "unanswered", nil)
+			}
+			return
+		}
 		if r.Agent != nil {
 			m.servedBy(now, known, r.Service, r.Agent)
 		}
