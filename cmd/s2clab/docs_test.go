@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"bufio"
 	"bytes"
 	"encoding/json"
@@ -161,9 +162,12 @@ func enter(t *testing.T, dir string, c typed) {
 		if i > 0 {
 			t.Logf("%s:%d: %s: once more, after %v and\n%s", c.page, c.line, first, err, out)
 		}
-		cmd := exec.Command("sh", "-c", c.command)
-		cmd.Dir = dir
-		if out, err = cmd.CombinedOutput(); err == nil && (c.shown == nil || agree(c.shown, string(out))) {
+		within, cancel := context.WithTimeout(t.Context(), longestCommand)
+		cmd := exec.CommandContext(within, "sh", "-c", c.command)
+		cmd.Dir, cmd.WaitDelay = dir, time.Second
+		out, err = cmd.CombinedOutput()
+		cancel()
+		if err == nil && (c.shown == nil || agree(c.shown, string(out))) {
 			break
 		}
 	}
@@ -175,6 +179,9 @@ func enter(t *testing.T, dir string, c typed) {
 		t.Errorf("%s:%d: %s\nprints\n%s\nand the page shows\n%s", c.page, c.line, first, out, strings.Join(c.shown, "\n"))
 	}
 }
+
+// longestCommand is how long a command of a page may take. ./scripts/run builds first.
+const longestCommand = 5 * time.Minute
 
 // treeCopy is a copy of the tree as a clean clone has it.
 func treeCopy(t *testing.T) string {
