@@ -24,7 +24,7 @@ var noEvents = []string{"force-udp-refused"} // a status
 var kebab = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)+$`)
 
 // tellers are the functions that are given the name of an event.
-var tellers = []string{"Event", "EventAt", "event", "tell", "tells", "clientEvent"}
+var tellers = []string{"Event", "Tell", "EventAt", "event", "tell", "tells", "clientEvent"}
 
 // eventsOf finds the names of events in the source of roles: what is told by a teller, in a table of
 // names, as the Name of an Event, the first of an order, or

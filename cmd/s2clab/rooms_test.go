@@ -47,6 +47,7 @@ var arrows = []struct {
 	{"nodes/hss/store", []string{"nodes/keys", "nodes/session/usim"}, "what an HSS keeps knows no message, but how sequence numbers follow one another"},
 	{"nodes/session/...", []string{"nodes/session/...", "nodes/keys", "nodes/wire/..."}, "exchanges are pure: no sockets, no kernel"},
 	{"nodes/host", []string{"nodes/rtnetlink", "nodes/control", "nodes/wire/...", "nodes/session/..."}, "the node's hands know formats and run machines, but no role"},
+	{"nodes/serve", []string{"nodes/session/...", "nodes/control", "nodes/wire/..."}, "servers are run alike, whatever their machine decides"},
 	{"nodes/rtnetlink", nil, "the frame of the kernel's messages means nothing by itself"},
 	{"nodes/netns", []string{"nodes/rtnetlink"}, "a place for a node knows nothing of nodes"},
 	{"orchestrator/door", nil, "the door does not know what is asked"},
@@ -54,7 +55,7 @@ var arrows = []struct {
 	{"nodes/wire/...", []string{"nodes/wire/..."}, "a format may carry another"},
 }
 
-var roleMay = []string{"nodes/session/...", "nodes/host", "nodes/control", "nodes/keys", "nodes/wire/..."}
+var roleMay = []string{"nodes/session/...", "nodes/serve", "nodes/host", "nodes/control", "nodes/keys", "nodes/wire/..."}
 
 func within(room, pattern string) bool {
 	if base, ok := strings.CutSuffix(pattern, "/..."); ok {

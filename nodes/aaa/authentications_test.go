@@ -18,6 +18,7 @@ import (
 	"s2clab/nodes/keys"
 	"s2clab/nodes/session/diampeer"
 	"s2clab/nodes/session/eapaka"
+	"s2clab/nodes/session/telling"
 	"s2clab/nodes/session/usim"
 	"s2clab/nodes/wire/diameter"
 	"s2clab/nodes/wire/eap"
@@ -177,7 +178,7 @@ func newHome(t testing.TB, users int) *home {
 }
 
 // did takes what the AAA server writes.
-func (w *home) did(out []diampeer.Output, _ []aaa.Event) {
+func (w *home) did(out []diampeer.Output, _ []telling.Event) {
 	for _, o := range slices.Clone(out) {
 		switch o := o.(type) {
 		case diampeer.Connect:

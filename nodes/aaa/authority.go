@@ -249,7 +249,7 @@ func (m *Machine) authenticate(now time.Time, u *update) {
 		case reason == "":
 			m.authorize(now, u, a.subscribers[u.nai], known2)
 		case result == 0 || result.ProtocolError():
-			m.events.tell(hssFailed, map[string]any{"nai": u.nai, "about": "profile", "reason": reason})
+			m.events.Tell("hss-failed", map[string]any{"nai": u.nai, "about": "profile", "reason": reason})
 			m.refuse(now, u, diameter.UnableToDeliver, "the HSS: "+reason)
 		default:
 			m.refuse(now, u, diameter.AuthorizationRejected, "the HSS: "+reason)

@@ -17,7 +17,7 @@ func (m *Machine) fetchNAF(now time.Time, u *update) {
 	naf := bootstrap.NAFID(bootstrap.ServersOf(m.identity.Realm))
 	m.ask(now, &diameter.BootstrappingInfoRequest{Identity: m.identity, Transaction: u.user, NAFID: naf}, func(now time.Time, o diampeer.Outcome) {
 		if o.Reason != "" {
-			m.events.tell(hssFailed, map[string]any{"nai": shown(u.user), "about": "gba", "reason": o.Reason})
+			m.events.Tell("hss-failed", map[string]any{"nai": shown(u.user), "about": "gba", "reason": o.Reason})
 		}
 		switch {
 		case o.Reason != "" && unreachable(o):
@@ -118,7 +118,7 @@ func (m *Machine) challenged(now time.Time, u *update) {
 		switch {
 		case v != nil:
 			m.authority.challenges.add(&challenge{nai: u.nai, vector: *v, sent: now})
-			m.events.tell(challengeSent, map[string]any{"nai": shown(u.nai), "resynchronised": resync != nil})
+			m.events.Tell("challenge-sent", map[string]any{"nai": shown(u.nai), "resynchronised": resync != nil})
 			u.verdict.challenged(&diameter.Challenge{RAND: v.RAND, AUTN: v.AUTN})
 			u.reply(now)
 		case result == 0 || result.ProtocolError():
@@ -159,7 +159,7 @@ func (m *Machine) bootstrapped(now time.Time, q *query) {
 	m.withProfile(now, known, func(now time.Time, result diameter.ResultCode, reason string) {
 		switch {
 		case reason != "" && (result == 0 || result.ProtocolError()):
-			m.events.tell(hssFailed, map[string]any{"nai": known.nai, "about": "profile", "reason": reason})
+			m.events.Tell("hss-failed", map[string]any{"nai": known.nai, "about": "profile", "reason": reason})
 			refuse(diameter.UnableToDeliver, "the HSS: "+reason)
 			return
 		case reason != "":
@@ -176,7 +176,7 @@ func (m *Machine) bootstrapped(now time.Time, q *query) {
 			return
 		}
 		answer.User, answer.Key, answer.Expires = known.nai, key[:], now.Add(m.authority.keyLifetime).Truncate(time.Second)
-		m.events.tell(keyFetched, map[string]any{"nai": known.nai, "peer": r.Host})
+		m.events.Tell("key-fetched", map[string]any{"nai": known.nai, "peer": r.Host})
 		m.keyMade(known.nai, bootstrap.Delivered(partial, fqdn))
 		m.reply(now, q, answer, diameter.Success)
 	})

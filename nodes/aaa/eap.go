@@ -181,9 +181,9 @@ func (m *Machine) eapStep(now time.Time, key sessionKey, c *conversation, in eap
 			if c.result != 0 {
 				answer.Result, answer.Text = c.result, c.err
 			}
-			m.events.tell(eapRefused, map[string]any{"nai": c.user, "peer": shown(c.request.Host), "reason": o.Reason})
+			m.events.Tell("eap-refused", map[string]any{"nai": c.user, "peer": shown(c.request.Host), "reason": o.Reason})
 		case eapaka.Ignored:
-			m.events.tell(messageIgnored, map[string]any{"peer": shown(c.request.Host), "reason": "eap-" + o.Reason})
+			m.events.Tell("message-ignored", map[string]any{"peer": shown(c.request.Host), "reason": "eap-" + o.Reason})
 		}
 	}
 	if !ready { // RFC 4072, section 2.4: what was said last is to be said again
@@ -243,13 +243,13 @@ func (m *Machine) vector(now time.Time, imsi, scheme, network string, resync *ea
 	}
 	m.ask(now, request, func(now time.Time, o diampeer.Outcome) {
 		if o.Reason != "" {
-			m.events.tell(hssFailed, map[string]any{"nai": imsi, "about": "vectors", "reason": o.Reason})
+			m.events.Tell("hss-failed", map[string]any{"nai": imsi, "about": "vectors", "reason": o.Reason})
 			then(now, nil, o.Result, hssReason(o))
 			return
 		}
 		a, err := diameter.ParseMultimediaAuthAnswer(o.Message)
 		if err != nil || len(a.Items) == 0 || a.Items[0].Scheme != scheme {
-			m.events.tell(hssFailed, map[string]any{"nai": imsi, "about": "vectors", "reason": "malformed-answer"})
+			m.events.Tell("hss-failed", map[string]any{"nai": imsi, "about": "vectors", "reason": "malformed-answer"})
 			then(now, nil, 0, "hss-malformed-answer")
 			return
 		}
@@ -274,7 +274,7 @@ func (m *Machine) admit(now time.Time, key sessionKey, c *conversation, a eapaka
 		case m.eap.open[key] != c:
 			return
 		case reason != "":
-			m.events.tell(hssFailed, map[string]any{"nai": r.nai, "about": "profile", "reason": reason})
+			m.events.Tell("hss-failed", map[string]any{"nai": r.nai, "about": "profile", "reason": reason})
 			c.refuse(result, reason)
 			m.eapStep(now, key, c, eapaka.Denied{Notification: eap.GeneralFailureAfter, Reason: reason})
 		case r.barred():
@@ -324,6 +324,6 @@ func (m *Machine) granted(now time.Time, c *conversation, done *eapaka.Succeeded
 	if c.request.Session != "" {
 		m.start(now, c.request.Application, c.request.Session, c.request.Identity, r.nai, answer.SessionTimeout)
 	}
-	m.events.tell(eapAuthenticated, map[string]any{"nai": r.nai, "peer": c.request.Host, "method": shared.Method,
+	m.events.Tell("eap-authenticated", map[string]any{"nai": r.nai, "peer": c.request.Host, "method": shared.Method,
 		"identity": eapaka.ParseIdentity(done.Identity).Kind.String(), "fast": done.Fast})
 }

@@ -25,6 +25,7 @@ import (
 	"s2clab/nodes/control"
 	"s2clab/nodes/keys"
 	"s2clab/nodes/session/diampeer"
+	"s2clab/nodes/session/telling"
 	"s2clab/nodes/wire/diameter"
 )
 
@@ -41,7 +42,7 @@ type Machine struct {
 	records   records
 	sessions  sessions
 	busy      bool // SetBusy
-	events    events
+	events    telling.Events
 	told      keys.Told
 	counts    Counts
 	out       []diampeer.Output
@@ -119,14 +120,14 @@ func New(cfg *control.Config, now time.Time) (*Machine, error) {
 // keyMade tells of a key that is used from now on, once.
 func (m *Machine) keyMade(nai string, k keys.Derived) {
 	if m.told.News(nai, k) {
-		m.events.tell(keyMade, k.Fields(nai, m.told.Show))
+		m.events.Tell("key-made", k.Fields(nai, m.told.Show))
 	}
 }
 
 // Deadline is when Tick has something to do; zero: never.
 func (m *Machine) Deadline() time.Time {
 	first := m.server.Deadline()
-	due := []time.Time{m.events.deadline(), m.sessions.deadline(), m.eap.look}
+	due := []time.Time{m.events.Deadline(), m.sessions.deadline(), m.eap.look}
 	if m.client != nil {
 		due = append(due, m.client.Deadline())
 	}
@@ -142,16 +143,16 @@ func (m *Machine) Deadline() time.Time {
 }
 
 // Start begins to connect with those that this server asks.
-func (m *Machine) Start(now time.Time) ([]diampeer.Output, []Event) {
+func (m *Machine) Start(now time.Time) ([]diampeer.Output, []telling.Event) {
 	m.begin()
 	if m.client != nil {
 		m.act(now, now, m.client.Start(now), m.client)
 	}
-	return m.out, m.events.take(now)
+	return m.out, m.events.Take(now)
 }
 
 // Step takes what happened on connections.
-func (m *Machine) Step(now time.Time, in diampeer.Input) ([]diampeer.Output, []Event) {
+func (m *Machine) Step(now time.Time, in diampeer.Input) ([]diampeer.Output, []telling.Event) {
 	m.begin()
 	at := now
 	if in, ok := in.(diampeer.Received); ok && !in.At.IsZero() {
@@ -161,11 +162,11 @@ func (m *Machine) Step(now time.Time, in diampeer.Input) ([]diampeer.Output, []E
 	if m.client != nil {
 		m.act(now, at, m.client.Step(now, in), m.client)
 	}
-	return m.out, m.events.take(now)
+	return m.out, m.events.Take(now)
 }
 
 // Tick does what is due.
-func (m *Machine) Tick(now time.Time) ([]diampeer.Output, []Event) {
+func (m *Machine) Tick(now time.Time) ([]diampeer.Output, []telling.Event) {
 	m.begin()
 	m.act(now, now, m.server.Tick(now), m.server)
 	if m.client != nil {
@@ -178,7 +179,7 @@ func (m *Machine) Tick(now time.Time) ([]diampeer.Output, []Event) {
 	if !m.eap.look.IsZero() && !now.Before(m.eap.look) {
 		m.eap.forgetSilent(now)
 	}
-	return m.out, m.events.take(now)
+	return m.out, m.events.Take(now)
 }
 
 // SetBusy makes the server say, or no longer say, that it is too busy for any request.
@@ -227,18 +228,18 @@ func (m *Machine) act(now, at time.Time, out []diampeer.Output, side answerer) {
 			serve = &query{o.Message, o.ID, side} // one at most: a message is one request
 		case diampeer.Up:
 			m.counts.Peers = append(m.counts.Peers, o.Peer)
-			m.events.tell(peerUp, map[string]any{"peer": o.Peer})
+			m.events.Tell("peer-up", map[string]any{"peer": o.Peer})
 		case diampeer.Down:
 			if i := slices.Index(m.counts.Peers, o.Peer); i >= 0 {
 				m.counts.Peers = slices.Delete(m.counts.Peers, i, i+1)
 			}
-			m.events.tell(peerDown, map[string]any{"peer": o.Peer, "reason": o.Reason})
+			m.events.Tell("peer-down", map[string]any{"peer": o.Peer, "reason": o.Reason})
 		case diampeer.Suspected:
-			m.events.tell(peerSuspected, map[string]any{"peer": o.Peer})
+			m.events.Tell("peer-suspected", map[string]any{"peer": o.Peer})
 		case diampeer.Restored:
-			m.events.tell(peerRestored, map[string]any{"peer": o.Peer})
+			m.events.Tell("peer-restored", map[string]any{"peer": o.Peer})
 		case diampeer.Rejected:
-			m.events.tell(connectionRejected, map[string]any{"peer": o.Peer, "reason": o.Reason})
+			m.events.Tell("connection-rejected", map[string]any{"peer": o.Peer, "reason": o.Reason})
 		case diampeer.Refused:
 			m.answered(o.Message, o.Failure.Result)
 		case diampeer.Done:
@@ -247,7 +248,7 @@ func (m *Machine) act(now, at time.Time, out []diampeer.Output, side answerer) {
 			if o.Reason == "duplicate-request" {
 				m.counts.Duplicates++
 			}
-			m.events.tell(messageIgnored, map[string]any{"peer": o.Peer, "reason": o.Reason})
+			m.events.Tell("message-ignored", map[string]any{"peer": o.Peer, "reason": o.Reason})
 		default:
 			m.out = append(m.out, o)
 		}
@@ -349,7 +350,7 @@ func (m *Machine) answered(request *diameter.Message, result diameter.ResultCode
 	if user := request.Find(diameter.UserName); user != nil {
 		fields["nai"] = shown(string(user.Data))
 	}
-	m.events.tell(requestAnswered, fields)
+	m.events.Tell("request-answered", fields)
 }
 
 // longestName is that of the longest NAI: RFC 4282, section 2.2.

@@ -14,6 +14,7 @@ import (
 	"s2clab/nodes/control"
 	"s2clab/nodes/keys"
 	"s2clab/nodes/session/diampeer"
+	"s2clab/nodes/session/telling"
 	"s2clab/nodes/wire/diameter"
 )
 
@@ -93,7 +94,7 @@ func newServer(t *testing.T) *server {
 
 func (s *server) step(in diampeer.Input) { s.hear(s.m.Step(s.now, in)) }
 
-func (s *server) hear(out []diampeer.Output, events []Event) {
+func (s *server) hear(out []diampeer.Output, events []telling.Event) {
 	s.t.Helper()
 	for _, e := range events {
 		if _, err := json.Marshal(e.Fields); err != nil {
@@ -328,10 +329,10 @@ func TestCommandsTellAndAreChecked(t *testing.T) {
 
 func TestFloodsAreToldAsCounts(t *testing.T) {
 	s := newServer(t)
-	for range eventsPerSecond + 50 {
+	for range telling.PerSecond + 50 {
 		s.ask(func(r *diameter.MIP6Request) { r.Authenticator[0]++ })
 	}
-	if len(s.told) != eventsPerSecond {
+	if len(s.told) != telling.PerSecond {
 		t.Errorf("%d events", len(s.told))
 	}
 	s.told = nil

@@ -16,6 +16,7 @@ import (
 	"s2clab/nodes/session/bootstrap"
 	"s2clab/nodes/session/diampeer"
 	"s2clab/nodes/session/eapaka"
+	"s2clab/nodes/session/telling"
 	"s2clab/nodes/session/usim"
 	"s2clab/nodes/wire/diameter"
 	"s2clab/nodes/wire/eap"
@@ -56,7 +57,7 @@ type network struct {
 	waits  []uint64            // connection of each of asked that was not answered
 	to     []*diameter.Message // what came to those who ask
 	told   []string
-	events []Event
+	events []telling.Event
 	ids    uint32
 }
 
@@ -136,7 +137,7 @@ func (n *network) send(host string, r diampeer.Request) *diameter.Message {
 	return nil
 }
 
-func (n *network) hear(out []diampeer.Output, events []Event) {
+func (n *network) hear(out []diampeer.Output, events []telling.Event) {
 	n.Helper()
 	n.events = append(n.events, events...)
 	for _, e := range events {

@@ -9,6 +9,7 @@ import (
 	"s2clab/nodes/session/bootstrap"
 	"s2clab/nodes/session/diampeer"
 	"s2clab/nodes/session/radpeer"
+	"s2clab/nodes/session/telling"
 	"s2clab/nodes/wire/diameter"
 	"s2clab/nodes/wire/mh"
 	"s2clab/nodes/wire/radius"
@@ -42,10 +43,10 @@ func (m *Machine) answerRADIUS(own *control.AAA, rng *rand.Rand) (err error) {
 }
 
 // Received takes a datagram that a RADIUS client has sent.
-func (m *Machine) Received(now time.Time, in radpeer.Received) ([]diampeer.Output, []Event) {
+func (m *Machine) Received(now time.Time, in radpeer.Received) ([]diampeer.Output, []telling.Event) {
 	m.begin()
 	m.heardRADIUS(now, m.radius.server.Received(now, in))
-	return m.out, m.events.take(now)
+	return m.out, m.events.Take(now)
 }
 
 // Datagrams are what the last call has to be sent by RADIUS: they go with what it
@@ -68,7 +69,7 @@ func (m *Machine) heardRADIUS(now time.Time, out []radpeer.Output) {
 			if o.Reason == "duplicate-request" {
 				m.counts.Duplicates++
 			}
-			m.events.tell(messageIgnored, map[string]any{"peer": m.radius.nameOf(o.From.Addr()), "reason": o.Reason})
+			m.events.Tell("message-ignored", map[string]any{"peer": m.radius.nameOf(o.From.Addr()), "reason": o.Reason})
 		default:
 			m.radius.out = append(m.radius.out, o)
 		}
@@ -117,7 +118,7 @@ func (m *Machine) serveRADIUS(now time.Time, q *datagram) {
 
 // silent tells of a request that gets no answer.
 func (m *Machine) silent(q *datagram, reason string) {
-	m.events.tell(messageIgnored, map[string]any{"peer": q.Client, "reason": reason})
+	m.events.Tell("message-ignored", map[string]any{"peer": q.Client, "reason": reason})
 }
 
 // answer answers a request. Err is why its attributes could not be made.
@@ -138,7 +139,7 @@ func (m *Machine) answer(now time.Time, q *datagram, code radius.Code, as []radi
 	if users := q.Packet.All(radius.UserName); len(users) > 0 {
 		fields["nai"] = shown(string(users[0]))
 	}
-	m.events.tell(requestAnswered, fields)
+	m.events.Tell("request-answered", fields)
 	m.heardRADIUS(now, out)
 }
 
@@ -224,7 +225,7 @@ func (m *Machine) keyAsked(now time.Time, q *datagram) {
 			return
 		}
 		key.Lifetime = m.authority.keyLifetime
-		m.events.tell(keyFetched, map[string]any{"nai": known.nai, "peer": q.client.Host})
+		m.events.Tell("key-fetched", map[string]any{"nai": known.nai, "peer": q.client.Host})
 		m.keyMade(known.nai, key)
 		as, err := (&radius.KeyAccept{User: known.nai, Key: key.Value, SPI: spi, Lifetime: key.Lifetime}).AppendTo(nil, q.Cover)
 		m.answer(now, q, radius.AccessAccept, as, err)

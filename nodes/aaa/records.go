@@ -135,7 +135,7 @@ func (m *Machine) servedBy(now time.Time, r *record, apn string, agent *diameter
 	}
 	m.ask(now, &diameter.ServerAssignmentRequest{Identity: m.identity, User: r.imsi, Type: diameter.PGWUpdate, Service: apn, Agent: agent}, func(now time.Time, o diampeer.Outcome) {
 		if o.Reason != "" {
-			m.events.tell(hssFailed, map[string]any{"nai": r.nai, "about": "pgw-update", "reason": o.Reason})
+			m.events.Tell("hss-failed", map[string]any{"nai": r.nai, "about": "pgw-update", "reason": o.Reason})
 		}
 	})
 }
@@ -155,7 +155,7 @@ func (m *Machine) deregistered(now time.Time, q *query) {
 		return
 	}
 	m.reply(now, q, &diameter.RegistrationTerminationAnswer{Session: r.Session, Outcome: diameter.Outcome{Result: diameter.Success}, Identity: m.identity, ProxyInfo: r.ProxyInfo}, diameter.Success)
-	m.events.tell(subscriberDeregistered, map[string]any{"nai": known.nai, "reason": r.Reason.String()})
+	m.events.Tell("subscriber-deregistered", map[string]any{"nai": known.nai, "reason": r.Reason.String()})
 	m.records.forget(known)
 	m.abortAll(now, func(s *session) bool { return imsiOf(s.nai) == known.imsi })
 }
@@ -174,7 +174,7 @@ func (m *Machine) pushed(now time.Time, q *query) {
 		result = diameter.UserUnknown
 	case r.Data != nil:
 		known.profile = r.Data
-		m.events.tell(profileChanged, map[string]any{"nai": known.nai, "barred": known.barred()})
+		m.events.Tell("profile-changed", map[string]any{"nai": known.nai, "barred": known.barred()})
 	}
 	m.reply(now, q, &diameter.PushProfileAnswer{Session: r.Session, Outcome: diameter.Outcome{Result: result}, Identity: m.identity, ProxyInfo: r.ProxyInfo}, result)
 	if known != nil && known.profile != nil && known.barred() {

@@ -9,13 +9,11 @@ import (
 
 	"s2clab/nodes/control"
 	"s2clab/nodes/host"
+	"s2clab/nodes/serve"
 	"s2clab/nodes/session/diampeer"
 	"s2clab/nodes/session/radpeer"
-	"s2clab/nodes/wire/diameter"
+	"s2clab/nodes/session/telling"
 )
-
-// farewell is how long home agents may take to agree that a connection ends.
-const farewell = 300 * time.Millisecond
 
 // Run is role aaa: it serves until ctx or the lab ends, then takes leave of its peers.
 func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
@@ -26,12 +24,7 @@ func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
 	}
 	transport := host.NewDiameterTransport(context.WithoutCancel(ctx))
 	defer transport.Close()
-	var problems []error
-	for _, at := range cfg.AAA.Listen {
-		if _, err := transport.Listen(at); err != nil {
-			problems = append(problems, fmt.Errorf("listen for Diameter: %w", err))
-		}
-	}
+	problems := serve.Listen(transport, cfg.AAA.Listen)
 	served := sides{diameter: transport}
 	if r := cfg.AAA.RADIUS; r != nil {
 		datagrams := host.NewRADIUSTransport(context.WithoutCancel(ctx))
@@ -47,31 +40,19 @@ func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
 		return err
 	}
 	c.Event("ready", nil)
-	return serve(ctx, m, served, c, c.Commands())
+	return run(ctx, m, served, c, c.Commands())
 }
 
 // sides are what this node serves by.
 type sides struct {
-	diameter carrier
+	diameter serve.Carrier
 	radius   *host.RADIUSTransport // nil: there are no clients
 }
 
-// A teller carries events and answers to the lab: a *control.Conn.
-type teller interface {
-	Event(name string, fields map[string]any)
-	Reply(id uint64, value any, err error)
-}
-
-// A carrier acts on connections: a *host.DiameterTransport.
-type carrier interface {
-	Inputs() <-chan diampeer.Input
-	Act(diampeer.Output)
-}
-
-// serve owns the machine until ctx or commands end. Nothing in the machine asks
+// run owns the machine until ctx or commands end. Nothing in the machine asks
 // what time it is in the world, so it gets the process's clock.
-func serve(ctx context.Context, m *Machine, by sides, lab teller, commands <-chan control.Command) error {
-	act := func(out []diampeer.Output, events []Event) {
+func run(ctx context.Context, m *Machine, by sides, lab serve.Teller, commands <-chan control.Command) error {
+	act := func(out []diampeer.Output, events []telling.Event) {
 		for _, o := range out {
 			by.diameter.Act(o)
 		}
@@ -82,59 +63,33 @@ func serve(ctx context.Context, m *Machine, by sides, lab teller, commands <-cha
 			lab.Event(e.Name, e.Fields)
 		}
 	}
-	var datagrams <-chan radpeer.Received
-	if by.radius != nil {
-		datagrams = by.radius.Inputs()
-	}
 	act(m.Start(time.Now()))
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	over := ctx.Done()
-	var end <-chan time.Time
-	var cause error
-	leaving := false
-	leave := func() {
-		leaving, over, commands, end = true, nil, nil, time.After(farewell)
-		act(m.Step(time.Now(), diampeer.Stop{Cause: diameter.Rebooting}))
-	}
-	for !leaving || !m.Quiet() {
-		timer.Stop()
-		if d := m.Deadline(); !d.IsZero() {
-			timer.Reset(time.Until(d))
-		}
-		select {
-		case <-over:
-			cause = context.Cause(ctx)
-			leave()
-		case <-end:
-			return cause
-		case in := <-by.diameter.Inputs():
-			act(m.Step(time.Now(), in))
-		case in := <-datagrams:
-			act(m.Received(time.Now(), in))
-		case <-timer.C:
-			act(m.Tick(time.Now()))
-		case command, ok := <-commands:
-			if !ok { // the lab has gone
-				leave()
-				break
-			}
-			value, err := m.command(command)
-			if command.Name == "revoke" {
+	s := serve.Server[radpeer.Received]{
+		Connections: by.diameter.Inputs(), Now: time.Now,
+		Take:      func(in diampeer.Input) { act(m.Step(time.Now(), in)) },
+		TakeOther: func(in radpeer.Received) { act(m.Received(time.Now(), in)) },
+		Tick:      func() { act(m.Tick(time.Now())) },
+		Command: func(c control.Command) {
+			value, err := m.command(c)
+			if c.Name == "revoke" {
 				var out []diampeer.Output
-				var events []Event
-				value, out, events, err = m.revoke(time.Now(), command)
+				var events []telling.Event
+				value, out, events, err = m.revoke(time.Now(), c)
 				act(out, events)
 			}
-			lab.Reply(command.ID, value, err)
-		}
+			lab.Reply(c.ID, value, err)
+		},
+		Deadline: m.Deadline, Quiet: m.Quiet,
 	}
-	return cause
+	if by.radius != nil {
+		s.Others = by.radius.Inputs()
+	}
+	return s.Run(ctx, commands)
 }
 
 // revoke does what the lab asks: revoke {nai} aborts every session of a subscriber
 // and tells how many there are.
-func (m *Machine) revoke(now time.Time, c control.Command) (any, []diampeer.Output, []Event, error) {
+func (m *Machine) revoke(now time.Time, c control.Command) (any, []diampeer.Output, []telling.Event, error) {
 	var args struct {
 		NAI string `json:"nai"`
 	}

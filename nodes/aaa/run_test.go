@@ -25,13 +25,14 @@ import (
 	"s2clab/nodes/control"
 	"s2clab/nodes/host"
 	"s2clab/nodes/session/diampeer"
+	"s2clab/nodes/session/telling"
 	"s2clab/nodes/wire/diameter"
 )
 
 // A lab takes what the role tells it, and lets a test wait for an event.
 type lab struct {
 	mu     sync.Mutex
-	events []Event
+	events []telling.Event
 	more   chan struct{}
 }
 
@@ -39,7 +40,7 @@ func newLab() *lab { return &lab{more: make(chan struct{}, 1)} }
 
 func (l *lab) Event(name string, fields map[string]any) {
 	l.mu.Lock()
-	l.events = append(l.events, Event{name, fields})
+	l.events = append(l.events, telling.Event{Name: name, Fields: fields})
 	l.mu.Unlock()
 	select {
 	case l.more <- struct{}{}:
@@ -54,7 +55,7 @@ func (l *lab) await(t *testing.T, name, reason string) {
 	limit := time.After(20 * time.Second)
 	for {
 		l.mu.Lock()
-		i := slices.IndexFunc(l.events, func(e Event) bool {
+		i := slices.IndexFunc(l.events, func(e telling.Event) bool {
 			return e.Name == name && (reason == "" || e.Fields["reason"] == reason)
 		})
 		if i >= 0 {
@@ -87,7 +88,7 @@ func serveHere(t *testing.T) (netip.AddrPort, *lab) {
 	l := newLab()
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
-	done.Go(func() { serve(ctx, m, sides{diameter: transport}, l, make(chan control.Command)) })
+	done.Go(func() { run(ctx, m, sides{diameter: transport}, l, make(chan control.Command)) })
 	t.Cleanup(func() {
 		cancel()
 		done.Wait()

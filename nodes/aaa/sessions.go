@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"s2clab/nodes/session/diampeer"
+	"s2clab/nodes/session/telling"
 	"s2clab/nodes/wire/diameter"
 )
 
@@ -94,7 +95,7 @@ func (m *Machine) start(now time.Time, application diameter.Application, id stri
 	}
 	*line = append(*line, s)
 	if !again {
-		m.events.tell(sessionOpened, map[string]any{"nai": nai, "session": id, "peer": from.Host})
+		m.events.Tell("session-opened", map[string]any{"nai": nai, "session": id, "peer": from.Host})
 	}
 	return true
 }
@@ -144,7 +145,7 @@ func (m *Machine) close(s *session, reason string, more map[string]any) {
 	for k, v := range more {
 		fields[k] = v
 	}
-	m.events.tell(sessionClosed, fields)
+	m.events.Tell("session-closed", fields)
 }
 
 // terminate answers a Session-Termination-Request: RFC 6733, section 8.4.
@@ -174,12 +175,12 @@ var errNoSession = errors.New("has no session here")
 
 // Revoke has every home agent and access end its sessions with a subscriber: RFC
 // 5778, section 4.3.3. It says how many there are; none is an error.
-func (m *Machine) Revoke(now time.Time, nai string) (n int, out []diampeer.Output, told []Event, err error) {
+func (m *Machine) Revoke(now time.Time, nai string) (n int, out []diampeer.Output, told []telling.Event, err error) {
 	m.begin()
 	if n = m.abortAll(now, func(s *session) bool { return s.nai == nai }); n == 0 {
 		return 0, nil, nil, fmt.Errorf("%s %w", nai, errNoSession)
 	}
-	return n, m.out, m.events.take(now), nil
+	return n, m.out, m.events.Take(now), nil
 }
 
 // abortAll aborts all sessions that are a subscriber's, and says how many there are.
@@ -235,7 +236,7 @@ func (m *Machine) abort(now time.Time, s *session) {
 	s.attempt++
 	m.sessions.asks++
 	s.asked, s.again = m.sessions.asks, time.Time{}
-	m.events.tell(abortSent, map[string]any{"nai": s.nai, "session": s.id, "peer": s.host, "attempt": s.attempt})
+	m.events.Tell("abort-sent", map[string]any{"nai": s.nai, "session": s.id, "peer": s.host, "attempt": s.attempt})
 	m.act(now, now, m.server.Step(now, diampeer.Ask{ID: s.asked, Again: s.endToEnd,
 		Request: &diameter.AbortSessionRequest{Application: s.application, Session: s.id, Identity: m.identity, DestinationHost: s.host, User: s.nai}}), m.server)
 }
@@ -267,18 +268,18 @@ func (m *Machine) abortDone(now time.Time, in diampeer.Done) {
 		return
 	case in.Result == diameter.Success:
 		fields["result"], fields["name"] = uint32(in.Result), in.Result.String()
-		m.events.tell(abortAnswered, fields)
+		m.events.Tell("abort-answered", fields)
 		return
 	case in.Result == diameter.UnknownSessionID:
 		fields["result"], fields["name"] = uint32(in.Result), in.Result.String()
-		m.events.tell(abortAnswered, fields)
+		m.events.Tell("abort-answered", fields)
 		m.close(s, "unknown-to-home-agent", nil)
 		return
 	}
 	s.aborting, s.attempt, s.endToEnd = false, 0, 0
 	m.sessions.aborting = slices.Delete(m.sessions.aborting, i, i+1)
 	fields["reason"] = in.Reason
-	m.events.tell(abortFailed, fields)
+	m.events.Tell("abort-failed", fields)
 }
 
 // abortAgain sends the Abort-Session-Requests whose time has come.

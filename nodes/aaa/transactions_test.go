@@ -197,7 +197,7 @@ func servingAAA(t testing.TB) netip.AddrPort {
 		t.Fatal(err)
 	}
 	transport, at, ctx, done := listening(t)
-	done.Go(func() { serve(ctx, m, sides{diameter: transport}, newLab(), make(chan control.Command)) })
+	done.Go(func() { run(ctx, m, sides{diameter: transport}, newLab(), make(chan control.Command)) })
 	return at
 }
 

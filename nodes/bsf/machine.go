@@ -17,6 +17,7 @@ import (
 	"s2clab/nodes/control"
 	"s2clab/nodes/keys"
 	"s2clab/nodes/session/diampeer"
+	"s2clab/nodes/session/telling"
 	"s2clab/nodes/session/ub"
 	"s2clab/nodes/wire/diameter"
 )
@@ -30,7 +31,7 @@ type Machine struct {
 	realm    string           // of the HSS; empty: there is none to ask
 	asked    map[uint64]asked // of the HSS, by ID of the mobile node's request
 	told     keys.Told
-	events   events
+	events   telling.Events
 	counts   Counts
 	do       Actions
 }
@@ -39,7 +40,7 @@ type Machine struct {
 type Actions struct {
 	Connections []diampeer.Output // Connect, Write and Close
 	Responses   []ub.Respond
-	Events      []Event
+	Events      []telling.Event
 }
 
 // Counts say what a server has done.
@@ -103,7 +104,7 @@ func (m *Machine) Start(now time.Time) Actions {
 
 // Deadline is when Tick has something to do; zero: never.
 func (m *Machine) Deadline() (first time.Time) {
-	for _, d := range []time.Time{m.ub.Deadline(), m.naf.Deadline(), m.hss.Deadline(), m.events.deadline()} {
+	for _, d := range []time.Time{m.ub.Deadline(), m.naf.Deadline(), m.hss.Deadline(), m.events.Deadline()} {
 		if !d.IsZero() && (first.IsZero() || d.Before(first)) {
 			first = d
 		}
@@ -150,7 +151,7 @@ func (m *Machine) Counts() Counts {
 func (m *Machine) begin() { m.do = Actions{} }
 
 func (m *Machine) end(now time.Time) Actions {
-	m.do.Events = m.events.take(now)
+	m.do.Events = m.events.Take(now)
 	return m.do
 }
 
@@ -166,25 +167,25 @@ func (m *Machine) connections(now time.Time, out []diampeer.Output) {
 			m.fetched(now, o)
 		case diampeer.Up:
 			m.counts.Peers = append(m.counts.Peers, o.Peer)
-			m.events.tell("peer-up", map[string]any{"peer": o.Peer})
+			m.events.Tell("peer-up", map[string]any{"peer": o.Peer})
 		case diampeer.Down:
 			if i := slices.Index(m.counts.Peers, o.Peer); i >= 0 {
 				m.counts.Peers = slices.Delete(m.counts.Peers, i, i+1)
 			}
-			m.events.tell("peer-down", map[string]any{"peer": o.Peer, "reason": o.Reason})
+			m.events.Tell("peer-down", map[string]any{"peer": o.Peer, "reason": o.Reason})
 		case diampeer.Suspected:
-			m.events.tell("peer-suspected", map[string]any{"peer": o.Peer})
+			m.events.Tell("peer-suspected", map[string]any{"peer": o.Peer})
 		case diampeer.Restored:
-			m.events.tell("peer-restored", map[string]any{"peer": o.Peer})
+			m.events.Tell("peer-restored", map[string]any{"peer": o.Peer})
 		case diampeer.Rejected:
-			m.events.tell("connection-rejected", map[string]any{"peer": o.Peer, "reason": o.Reason})
+			m.events.Tell("connection-rejected", map[string]any{"peer": o.Peer, "reason": o.Reason})
 		case diampeer.Refused:
 			m.answered(o.Message, o.Failure.Result, nil)
 		case diampeer.Ignored:
 			if o.Reason == "duplicate-request" {
 				m.counts.Duplicates++
 			}
-			m.events.tell("message-ignored", map[string]any{"peer": o.Peer, "reason": o.Reason})
+			m.events.Tell("message-ignored", map[string]any{"peer": o.Peer, "reason": o.Reason})
 		default:
 			m.do.Connections = append(m.do.Connections, o)
 		}
@@ -204,14 +205,14 @@ func (m *Machine) mobile(now time.Time, out []ub.Output) {
 			for _, d := range o.Made {
 				m.keyMade(o.GBA.IMPI, d)
 			}
-			m.events.tell("bootstrapping-done", map[string]any{"nai": o.GBA.IMPI, "b-tid": o.GBA.BTID, "lifetime": o.GBA.Ends.Sub(now).Seconds()})
+			m.events.Tell("bootstrapping-done", map[string]any{"nai": o.GBA.IMPI, "b-tid": o.GBA.BTID, "lifetime": o.GBA.Ends.Sub(now).Seconds()})
 		case ub.Refused:
 			m.counts.Refused[o.Reason]++
-			m.events.tell("bootstrapping-refused", map[string]any{"nai": o.IMPI, "reason": o.Reason})
+			m.events.Tell("bootstrapping-refused", map[string]any{"nai": o.IMPI, "reason": o.Reason})
 		case ub.Ended:
-			m.events.tell("bootstrapping-ended", map[string]any{"nai": o.IMPI, "b-tid": o.BTID})
+			m.events.Tell("bootstrapping-ended", map[string]any{"nai": o.IMPI, "b-tid": o.BTID})
 		case ub.Ignored:
-			m.events.tell("message-ignored", map[string]any{"reason": o.Reason})
+			m.events.Tell("message-ignored", map[string]any{"reason": o.Reason})
 		}
 	}
 }
@@ -219,6 +220,6 @@ func (m *Machine) mobile(now time.Time, out []ub.Output) {
 // keyMade tells of a key that is used from now on, once.
 func (m *Machine) keyMade(nai string, k keys.Derived) {
 	if m.told.News(nai, k) {
-		m.events.tell("key-made", k.Fields(nai, m.told.Show))
+		m.events.Tell("key-made", k.Fields(nai, m.told.Show))
 	}
 }

@@ -9,13 +9,10 @@ import (
 
 	"s2clab/nodes/control"
 	"s2clab/nodes/host"
+	"s2clab/nodes/serve"
 	"s2clab/nodes/session/diampeer"
 	"s2clab/nodes/session/ub"
-	"s2clab/nodes/wire/diameter"
 )
-
-// farewell is how long peers may take to agree that a connection ends.
-const farewell = 300 * time.Millisecond
 
 // Run is role bsf: it serves until ctx or the lab ends, then takes leave of its peers.
 func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
@@ -28,12 +25,7 @@ func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
 	defer transport.Close()
 	web := host.NewUbServer(context.WithoutCancel(ctx))
 	defer web.Close()
-	var problems []error
-	for _, at := range cfg.BSF.Listen {
-		if _, err := transport.Listen(at); err != nil {
-			problems = append(problems, fmt.Errorf("listen for Diameter: %w", err))
-		}
-	}
+	problems := serve.Listen(transport, cfg.BSF.Listen)
 	for _, at := range cfg.BSF.HTTP {
 		if _, err := web.Listen(at); err != nil {
 			problems = append(problems, fmt.Errorf("listen for HTTP: %w", err))
@@ -47,18 +39,6 @@ func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
 	return s.serve(ctx, c.Commands())
 }
 
-// A teller carries events and answers to the lab: a *control.Conn.
-type teller interface {
-	Event(name string, fields map[string]any)
-	Reply(id uint64, value any, err error)
-}
-
-// A carrier acts on connections of Diameter: a *host.DiameterTransport.
-type carrier interface {
-	Inputs() <-chan diampeer.Input
-	Act(diampeer.Output)
-}
-
 // A responder carries requests of mobile nodes: a *host.UbServer.
 type responder interface {
 	Requests() <-chan ub.Requested
@@ -68,53 +48,28 @@ type responder interface {
 // serving is a machine with its hands.
 type serving struct {
 	machine     *Machine
-	connections carrier
+	connections serve.Carrier
 	mobiles     responder
-	lab         teller
+	lab         serve.Teller
 	now         func() time.Time // by the node's clock: lifetimes are told as times of day
 }
 
 // serve owns the machine until ctx or commands end.
 func (s *serving) serve(ctx context.Context, commands <-chan control.Command) error {
 	m := s.machine
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	over, requests := ctx.Done(), s.mobiles.Requests()
-	var end <-chan time.Time
-	var cause error
-	leaving := false
-	leave := func() {
-		leaving, over, commands, requests, end = true, nil, nil, nil, time.After(farewell)
-		s.act(m.Step(s.now(), diampeer.Stop{Cause: diameter.Rebooting}))
-	}
 	s.act(m.Start(s.now()))
-	for !leaving || !m.Quiet() {
-		timer.Stop()
-		if d := m.Deadline(); !d.IsZero() {
-			timer.Reset(d.Sub(s.now()))
-		}
-		select {
-		case <-over:
-			cause = context.Cause(ctx)
-			leave()
-		case <-end:
-			return cause
-		case in := <-s.connections.Inputs():
-			s.act(m.Step(s.now(), in))
-		case in := <-requests:
-			s.act(m.Requested(s.now(), in))
-		case <-timer.C:
-			s.act(m.Tick(s.now()))
-		case command, ok := <-commands:
-			if !ok { // the lab has gone
-				leave()
-				break
-			}
-			value, err := m.command(command)
-			s.lab.Reply(command.ID, value, err)
-		}
+	run := serve.Server[ub.Requested]{
+		Connections: s.connections.Inputs(), Others: s.mobiles.Requests(), Now: s.now,
+		Take:      func(in diampeer.Input) { s.act(m.Step(s.now(), in)) },
+		TakeOther: func(in ub.Requested) { s.act(m.Requested(s.now(), in)) },
+		Tick:      func() { s.act(m.Tick(s.now())) },
+		Command: func(c control.Command) {
+			value, err := m.command(c)
+			s.lab.Reply(c.ID, value, err)
+		},
+		Deadline: m.Deadline, Quiet: m.Quiet,
 	}
-	return cause
+	return run.Run(ctx, commands)
 }
 
 func (s *serving) act(do Actions) {

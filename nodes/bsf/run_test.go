@@ -25,6 +25,7 @@ import (
 	"s2clab/nodes/netns/netnstest"
 	"s2clab/nodes/session/bootstrap"
 	"s2clab/nodes/session/diampeer"
+	"s2clab/nodes/session/telling"
 	"s2clab/nodes/session/ub"
 	"s2clab/nodes/session/usim"
 	"s2clab/nodes/wire/diameter"
@@ -44,7 +45,7 @@ var (
 // A lab takes what the role tells it, and lets a test wait for an event.
 type lab struct {
 	mu     sync.Mutex
-	events []Event
+	events []telling.Event
 	more   chan struct{}
 }
 
@@ -52,7 +53,7 @@ func newLab() *lab { return &lab{more: make(chan struct{}, 1)} }
 
 func (l *lab) Event(name string, fields map[string]any) {
 	l.mu.Lock()
-	l.events = append(l.events, Event{name, fields})
+	l.events = append(l.events, telling.Event{Name: name, Fields: fields})
 	l.mu.Unlock()
 	select {
 	case l.more <- struct{}{}:
@@ -63,17 +64,17 @@ func (l *lab) Event(name string, fields map[string]any) {
 func (l *lab) Reply(uint64, any, error) {}
 
 // find gives the first event of that name, if there is one.
-func (l *lab) find(name string) (Event, bool) {
+func (l *lab) find(name string) (telling.Event, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i := slices.IndexFunc(l.events, func(e Event) bool { return e.Name == name })
+	i := slices.IndexFunc(l.events, func(e telling.Event) bool { return e.Name == name })
 	if i < 0 {
-		return Event{}, false
+		return telling.Event{}, false
 	}
 	return l.events[i], true
 }
 
-func (l *lab) await(t *testing.T, name string) Event {
+func (l *lab) await(t *testing.T, name string) telling.Event {
 	t.Helper()
 	limit := time.After(20 * time.Second)
 	for {
@@ -602,11 +603,11 @@ func TestAFloodIsToldAsACount(t *testing.T) {
 			t.Fatalf("%v", do.Responses)
 		}
 	}
-	if told != eventsPerSecond {
-		t.Errorf("%d events, want %d", told, eventsPerSecond)
+	if told != telling.PerSecond {
+		t.Errorf("%d events, want %d", told, telling.PerSecond)
 	}
 	do := m.Tick(m.Deadline())
-	if len(do.Events) != 1 || do.Events[0].Name != "events-suppressed" || do.Events[0].Fields["count"] != 1000-eventsPerSecond {
+	if len(do.Events) != 1 || do.Events[0].Name != "events-suppressed" || do.Events[0].Fields["count"] != 1000-telling.PerSecond {
 		t.Errorf("%v", do.Events)
 	}
 	if c := m.Counts(); c.Refused["hss-unavailable"] != 1000 {

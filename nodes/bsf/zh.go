@@ -45,12 +45,12 @@ func (m *Machine) fetched(now time.Time, done diampeer.Done) {
 		fields["host"] = done.Outcome.Host
 	}
 	if reason == "" {
-		m.events.tell("vector-fetched", fields)
+		m.events.Tell("vector-fetched", fields)
 		m.mobile(now, m.ub.Vector(now, done.ID, v))
 		return
 	}
 	fields["reason"] = reason
-	m.events.tell("vector-refused", fields)
+	m.events.Tell("vector-refused", fields)
 	why := ub.Unavailable
 	if unknown(&done.Outcome) {
 		why = ub.UnknownUser

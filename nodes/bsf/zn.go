@@ -56,7 +56,7 @@ func (m *Machine) answered(request *diameter.Message, result diameter.ResultCode
 		fields = map[string]any{}
 	}
 	fields["command"], fields["result"], fields["name"] = request.Name(), result.Number(), result.String()
-	m.events.tell("request-answered", fields)
+	m.events.Tell("request-answered", fields)
 }
 
 // printable is what a peer has told, fit for an event: no identity is longer than 253

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -13,12 +12,11 @@ import (
 	"s2clab/nodes/host"
 	"s2clab/nodes/hss/store"
 	"s2clab/nodes/keys"
+	"s2clab/nodes/serve"
 	"s2clab/nodes/session/diampeer"
+	"s2clab/nodes/session/telling"
 	"s2clab/nodes/wire/diameter"
 )
-
-// farewell is how long peers may take to agree that a connection ends.
-const farewell = 300 * time.Millisecond
 
 // Run is role hss: it serves until ctx or the lab ends, then takes leave of its peers.
 func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
@@ -34,13 +32,7 @@ func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
 	s := newServer(cfg, New(kept, rand.NewChaCha8(seed)), c, time.Now().Add(cfg.Clock))
 	transport := host.NewDiameterTransport(context.WithoutCancel(ctx))
 	defer transport.Close()
-	var problems []error
-	for _, at := range cfg.HSS.Listen {
-		if _, err := transport.Listen(at); err != nil {
-			problems = append(problems, fmt.Errorf("listen for Diameter: %w", err))
-		}
-	}
-	if err := errors.Join(problems...); err != nil {
+	if err := errors.Join(serve.Listen(transport, cfg.HSS.Listen)...); err != nil {
 		return err
 	}
 	c.Event("ready", nil)
@@ -86,24 +78,13 @@ func admit(kept *store.Store, s *control.Subscription) error {
 	return kept.SetSQN(s.IMSI, keys.SQN(s.SQN))
 }
 
-// A teller carries events and answers to the lab: a *control.Conn.
-type teller interface {
-	Event(name string, fields map[string]any)
-	Reply(id uint64, value any, err error)
-}
-
-// A carrier acts on connections: a *host.DiameterTransport.
-type carrier interface {
-	Inputs() <-chan diampeer.Input
-	Act(diampeer.Output)
-}
-
 // A server is an HSS with its connections.
 type server struct {
 	machine *Machine
 	front   *Front
 	peers   *diampeer.Server
-	lab     teller
+	lab     serve.Teller
+	events  telling.Events
 	nais    map[string]string // by IMSI
 	told    keys.Told
 	counts  Counts
@@ -120,7 +101,7 @@ type Counts struct {
 	Peers    int            `json:"peers"`   // connected now
 }
 
-func newServer(cfg *control.Config, m *Machine, lab teller, now time.Time) *server {
+func newServer(cfg *control.Config, m *Machine, lab serve.Teller, now time.Time) *server {
 	identity := diameter.Identity{Host: cfg.HSS.Host, Realm: cfg.HSS.Realm, State: uint32(now.Unix())}
 	s := &server{machine: m, front: NewFront(m, identity), lab: lab, nais: map[string]string{}, told: keys.Told{Show: cfg.ShowKeys},
 		counts: Counts{Results: map[string]int{}}, asked: map[uint64]Output{}}
@@ -146,55 +127,43 @@ func newServer(cfg *control.Config, m *Machine, lab teller, now time.Time) *serv
 const mostTogether = 256
 
 // run serves until ctx or commands end.
-func (s *server) run(ctx context.Context, connections carrier, commands <-chan control.Command) error {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
+func (s *server) run(ctx context.Context, connections serve.Carrier, commands <-chan control.Command) error {
 	act := func(out []diampeer.Output) {
 		for _, o := range out {
 			connections.Act(o)
 		}
-	}
-	over := ctx.Done()
-	var end <-chan time.Time
-	var cause error
-	leaving := false
-	leave := func() {
-		leaving, over, commands, end = true, nil, nil, time.After(farewell)
-		act(s.take(time.Now(), []diampeer.Input{diampeer.Stop{Cause: diameter.Rebooting}}))
-	}
-	for !leaving || !s.peers.Quiet() {
-		if s.failed != nil {
-			return s.failed
+		for _, e := range s.events.Take(time.Now()) {
+			s.lab.Event(e.Name, e.Fields)
 		}
-		timer.Stop()
-		if d := s.peers.Deadline(); !d.IsZero() {
-			timer.Reset(time.Until(d))
-		}
-		select {
-		case <-over:
-			cause = context.Cause(ctx)
-			leave()
-		case <-end:
-			return cause
-		case in := <-connections.Inputs():
+	}
+	run := serve.Server[struct{}]{
+		Connections: connections.Inputs(), Now: time.Now,
+		Take: func(in diampeer.Input) {
 			together := []diampeer.Input{in}
 			for len(together) < mostTogether && len(connections.Inputs()) > 0 {
 				together = append(together, <-connections.Inputs())
 			}
 			act(s.take(time.Now(), together))
-		case <-timer.C:
-			act(s.did(time.Now(), s.peers.Tick(time.Now()), nil))
-		case command, ok := <-commands:
-			if !ok { // the lab has gone
-				leave()
-				break
-			}
-			value, out, err := s.command(time.Now(), command)
+		},
+		Tick: func() { act(s.did(time.Now(), s.peers.Tick(time.Now()), nil)) },
+		Command: func(c control.Command) {
+			value, out, err := s.command(time.Now(), c)
 			act(out)
-			s.lab.Reply(command.ID, value, err)
-		}
+			s.lab.Reply(c.ID, value, err)
+		},
+		Deadline: s.deadline, Quiet: s.peers.Quiet,
+		Failed: func() error { return s.failed },
 	}
-	return cause
+	return run.Run(ctx, commands)
+}
+
+// deadline is when something is due; zero: never.
+func (s *server) deadline() time.Time {
+	due, told := s.peers.Deadline(), s.events.Deadline()
+	if due.IsZero() || !told.IsZero() && told.Before(due) {
+		return told
+	}
+	return due
 }
 
 // take takes what happened on connections, as much of it as came together: what it
@@ -230,18 +199,18 @@ func (s *server) did(now time.Time, said []diampeer.Output, answers *[]Answered)
 			s.done(o)
 		case diampeer.Up:
 			s.counts.Peers++
-			s.lab.Event("peer-up", map[string]any{"peer": o.Peer})
+			s.events.Tell("peer-up", map[string]any{"peer": o.Peer})
 		case diampeer.Down:
 			s.counts.Peers--
-			s.lab.Event("peer-down", map[string]any{"peer": o.Peer, "reason": o.Reason})
+			s.events.Tell("peer-down", map[string]any{"peer": o.Peer, "reason": o.Reason})
 		case diampeer.Suspected:
-			s.lab.Event("peer-suspected", map[string]any{"peer": o.Peer})
+			s.events.Tell("peer-suspected", map[string]any{"peer": o.Peer})
 		case diampeer.Restored:
-			s.lab.Event("peer-restored", map[string]any{"peer": o.Peer})
+			s.events.Tell("peer-restored", map[string]any{"peer": o.Peer})
 		case diampeer.Rejected:
-			s.lab.Event("connection-rejected", map[string]any{"peer": o.Peer, "reason": o.Reason})
+			s.events.Tell("connection-rejected", map[string]any{"peer": o.Peer, "reason": o.Reason})
 		case diampeer.Ignored:
-			s.lab.Event("message-ignored", map[string]any{"peer": o.Peer, "reason": o.Reason})
+			s.events.Tell("message-ignored", map[string]any{"peer": o.Peer, "reason": o.Reason})
 		case diampeer.Refused:
 			s.tell(&Answered{Command: o.Message.Name(), Result: o.Failure.Result, Peer: o.Peer, Text: o.Failure.What})
 		default:
@@ -266,10 +235,10 @@ func (s *server) tell(a *Answered) {
 	if a.Count > 0 {
 		fields["vectors"] = a.Count
 	}
-	s.lab.Event("request-answered", fields)
+	s.events.Tell("request-answered", fields)
 	for _, k := range a.Made {
 		if nai := s.naiOf(a.User); s.told.News(nai, k) {
-			s.lab.Event("key-made", k.Fields(nai, s.told.Show))
+			s.events.Tell("key-made", k.Fields(nai, s.told.Show))
 		}
 	}
 }
@@ -301,10 +270,10 @@ func (s *server) done(o diampeer.Done) {
 	switch x := said.(type) {
 	case Deregister:
 		fields["nai"] = s.naiOf(x.IMSI)
-		s.lab.Event("deregistration-told", fields)
+		s.events.Tell("deregistration-told", fields)
 	case Push:
 		fields["nai"] = s.naiOf(x.Profile.IMSI)
-		s.lab.Event("profile-told", fields)
+		s.events.Tell("profile-told", fields)
 		if err := s.machine.Pushed(x.Server, x.Profile.IMSI, o.Result); err != nil && s.failed == nil {
 			s.failed = err // within a batch, that says so too
 		}

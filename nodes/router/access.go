@@ -11,6 +11,7 @@ import (
 	"s2clab/nodes/control"
 	"s2clab/nodes/keys"
 	"s2clab/nodes/session/dot1x"
+	"s2clab/nodes/session/telling"
 	"s2clab/nodes/wire/diameter"
 	"s2clab/nodes/wire/eap"
 )
@@ -30,7 +31,7 @@ type Machine struct {
 	last      uint64              // ID of a question
 	sessions  map[string]*station // by Session-Id
 	told      keys.Told
-	events    events
+	quota     telling.Quota
 	out       []Output
 }
 
@@ -95,6 +96,7 @@ func New(cfg *control.Config, now time.Time) (*Machine, error) {
 		questions: map[uint64]*question{},
 		sessions:  map[string]*station{},
 		told:      keys.Told{Show: cfg.ShowKeys},
+		quota:     telling.Quota{Most: eventsPerSecond},
 	}
 	for n, i := range cfg.Interfaces {
 		switch i.Auth {
@@ -124,7 +126,7 @@ func answerTimeout(r *control.Router) time.Duration {
 
 // Deadline is when Tick has something to do; zero: never.
 func (m *Machine) Deadline() time.Time {
-	first := m.events.deadline()
+	first := m.quota.Deadline()
 	for _, l := range m.links {
 		if d := l.authenticator.Deadline(); !d.IsZero() && (first.IsZero() || d.Before(first)) {
 			first = d

@@ -1,8 +1,6 @@
 package router
 
 import (
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,26 +11,11 @@ import (
 // them. A flood is told as a count: events-suppressed {event, count}, once a second.
 const eventsPerSecond = 50
 
-// events counts what was told in the second that began at since.
-type events struct {
-	since            time.Time
-	told, suppressed map[string]int
-}
-
 // tells says whether an event that happens at now is to be told by itself; else it
 // has been counted.
 func (m *Machine) tells(now time.Time, name string) bool {
-	e := &m.events
-	if now.Sub(e.since) >= time.Second {
-		m.tellSuppressed(now)
-		*e = events{since: now, told: map[string]int{}, suppressed: map[string]int{}}
-	}
-	if e.told[name] < eventsPerSecond {
-		e.told[name]++
-		return true
-	}
-	e.suppressed[name]++
-	return false
+	m.tellSuppressed(now)
+	return m.quota.Allows(name)
 }
 
 // tell adds an Event. Its caller has asked tells.
@@ -40,23 +23,10 @@ func (m *Machine) tell(name string, fields map[string]any) {
 	m.do(Event{Name: name, Fields: fields})
 }
 
-// deadline is when what was suppressed is to be told; zero: nothing was.
-func (e *events) deadline() time.Time {
-	if len(e.suppressed) == 0 {
-		return time.Time{}
-	}
-	return e.since.Add(time.Second)
-}
-
 func (m *Machine) tellSuppressed(now time.Time) {
-	e := &m.events
-	if now.Sub(e.since) < time.Second {
-		return
+	for _, e := range m.quota.Missed(now) {
+		m.tell(e.Name, e.Fields)
 	}
-	for _, name := range slices.Sorted(maps.Keys(e.suppressed)) {
-		m.tell("events-suppressed", map[string]any{"event": name, "count": e.suppressed[name]})
-	}
-	clear(e.suppressed)
 }
 
 func (m *Machine) ignore(now time.Time, peer, reason string) {
