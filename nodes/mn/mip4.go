@@ -197,10 +197,10 @@ func (m *Machine) request4(now time.Time, o mip4.Send) {
 	r.attempt++
 	r.sent, r.waiting = now, true
 	m.do(SendRegistration{Dev: m.here.dev, From: o.From, To: o.To, Octets: o.Octets})
-	auth := []any{}
+	auth := ""
 	for _, e := range asked.Extensions {
 		if a, ok := e.(wire.Authentication); ok {
-			auth = append(auth, a.Kind.String())
+			auth = a.Kind.String()
 		}
 	}
 	m.event("registration-request-sent", map[string]any{"care-of": asked.CareOf.String(), "home-address": asked.Home.String(),
