@@ -329,6 +329,8 @@ var words = sync.OnceValue(func() []word {
 		event("attached", mn, "the mobile has taken to a link", "link", "care-of", "home"),
 		event("binding-update-sent", mn, "", "seq", "care-of", "home-address", "lifetime", "auth", "attempt", "peer", "bids"),
 		event("binding-acknowledged", mn, "", "seq", "status", "lifetime", "latency", "bids"),
+		event("registration-request-sent", mn, "by Mobile IPv4", "care-of", "home-address", "lifetime", "auth", "attempt"),
+		event("registration-accepted", mn, "by Mobile IPv4", "care-of", "home-address", "lifetime", "latency"),
 		event("binding-refused", []string{"mn", "ha"}, "", "seq", "status", "name", "nai", "home-address", "care-of", "reason", "authenticated", "peer"),
 		event("route-optimized", []string{"mn", "cn"}, "packets go directly: at the mobile to peer, at the correspondent to home-address", "peer", "home-address", "care-of", "seq", "lifetime"),
 		event("route-optimization-ended", []string{"mn", "cn"}, "they do not any more", "peer", "home-address", "care-of", "reason"),

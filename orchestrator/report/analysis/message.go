@@ -208,6 +208,7 @@ var answers = map[string]string{
 	"router-solicitation":   "router-advertisement",
 	"neighbor-solicitation": "neighbor-advertisement",
 	"binding-update":        "binding-acknowledgement",
+	"registration-request":  "registration-reply",
 	"home-test-init":        "home-test",
 	"care-of-test-init":     "care-of-test",
 	"dhcp4-discover":        "dhcp4-offer",
