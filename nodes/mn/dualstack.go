@@ -74,9 +74,10 @@ func (m *Machine) isHome4(a netip.Addr) bool {
 // UseHome4 puts the IPv4 home address on the home link, and sends what
 // applications send by IPv4 there.
 type UseHome4 struct {
-	Dev     string
-	Address netip.Prefix // with the length of the link's prefix
-	Router  netip.Addr   // not valid: none on the link
+	Dev       string
+	Address   netip.Prefix // with the length of the link's prefix
+	Router    netip.Addr   // not valid: none on the link
+	LinkLayer [6]byte      // of the router; zero: to be resolved
 }
 
 // LeaveHome4 takes that back.
@@ -179,7 +180,7 @@ func (m *Machine) putHome4(a *access) {
 		m.dual.home = i.prefix.Addr()
 	}
 	m.dual.used, m.dual.as = a, i.prefix
-	m.do(UseHome4{Dev: a.dev, Address: i.prefix, Router: i.router})
+	m.do(UseHome4{Dev: a.dev, Address: i.prefix, Router: i.router, LinkLayer: a.router4(i.router)})
 }
 
 func (m *Machine) leaveHome4() {

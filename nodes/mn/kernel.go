@@ -31,7 +31,7 @@ type tunnel interface {
 	SetWays(host.Ways) error
 	Clear(inner netip.Addr) error
 	Send(inner netip.Addr, packets ...[]byte) error
-	Engine() (name, why string)
+	EngineOf(home netip.Addr) (name, why string)
 	Refusals() <-chan host.Refusal
 	Close() error
 }
@@ -175,7 +175,7 @@ func (k *kernel) setTunnel(o SetTunnel) error {
 		return err
 	}
 	k.home4 = o.Home4
-	engine, _ := k.tunnel.Engine()
+	engine, _ := k.tunnel.EngineOf(k.inner())
 	k.teller.Event("tunnel-set", map[string]any{"engine": engine, "local": o.Local.String(), "remote": o.Remote.String()})
 	return nil
 }
