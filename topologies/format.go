@@ -163,7 +163,7 @@ var format = sync.OnceValue(func() *strict.Shape {
 				Doc: "Where the MN-HA key comes from (TR 33.822, clause 7.3): mip-options (the first Binding Update carries MN-AAA and the AAA server answers with a key), static (known beforehand), gba-rfc3957 (MN-AAA by GBA, the MN-HA key by a nonce), gba (the home agent is a network application function of GBA) or partial-gba (so too, with keys of access authentication). Left out: mip-options."},
 			{Key: "key-source", Shape: strict.Of(strict.Words("a source of the MN-AAA key", sources...)), Doc: "With mip-options, what the MN-AAA key is: static (known beforehand), emsk (of the EMSK of access authentication), gba (of a run of Ub) or aka (of a challenge inside the Binding Update). Left out: static."},
 			{Key: "profile", Shape: strict.Of(strict.Words("a profile", profiles...)),
-				Doc: "Whose details are followed: 3gpp; 3gpp2 (cdma: MN-AAA with SPI 3 first, RADIUS to the AAA server, SPI 5 afterwards) wimax (the MN-HA key and SPI of the EMSK, RADIUS) or mipv4 (registration by Mobile IPv4, RFC 5944, with keys of RFC 3957), which say how keys are bootstrapped. Left out: 3gpp."},
+				Doc: "Whose details are followed: 3gpp; 3gpp2 (cdma: MN-AAA with SPI 3 first, RADIUS to the AAA server, SPI 5 afterwards), wimax (the MN-HA key and SPI of the EMSK, RADIUS) or mipv4 (registration by Mobile IPv4, RFC 5944, with keys of RFC 3957), which say how keys are bootstrapped. Left out: 3gpp."},
 		}}, Doc: "How binding signalling is protected, and where its keys come from."},
 	}}
 })

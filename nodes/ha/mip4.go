@@ -68,7 +68,6 @@ type registration struct {
 	from    netip.AddrPort
 	request *wire.RegistrationRequest // nil: it is none
 	spi     uint32                    // of the association that proves it; 0: not known
-	by      string                    // who has assigned a home address
 }
 
 // registered is a binding.
@@ -85,6 +84,7 @@ type registered struct {
 type keyed struct {
 	current *registrarSession
 	offered *registrarSession // of a key that has proven nothing yet
+	byAAA   bool              // the server has told the home address
 }
 
 // A registrarSession is the Diameter session of a key: RFC 4004, section 4.2. It ends
@@ -227,9 +227,6 @@ func (m *Machine) registrationAnswered(now time.Time, in *RegistrationAnswered) 
 	if in.Reason != "" && m.tells(now, aaaFailed) {
 		m.tell(aaaFailed, map[string]any{"nai": nai, "reason": in.Reason})
 	}
-	if in.Answer.Home.IsValid() && !in.Answer.Home.IsUnspecified() {
-		r.by = byAAA
-	}
 	made := len(in.Answer.Key) > 0
 	if made {
 		r.spi = in.Answer.SPI
@@ -274,7 +271,7 @@ func (m *Machine) registrationKeyed(now time.Time, nai string, in *RegistrationA
 	}
 	m.timers.set(&s.timer, now.Add(in.Answer.Lifetime))
 	m.endRegistrarSession(k.offered, causeAuthExpired)
-	k.offered = s
+	k.offered, k.byAAA = s, in.Answer.Home.IsValid() && !in.Answer.Home.IsUnspecified()
 	if !offered {
 		m.useOffered(k)
 	}
@@ -308,7 +305,7 @@ func (s *registrarSession) due(m *Machine, now time.Time) {
 	if k.offered == s {
 		k.offered = nil
 	}
-	if *k == (keyed{}) {
+	if k.current == nil && k.offered == nil {
 		delete(m.registrar.keyed, s.nai)
 	}
 	if m.tells(now, associationExpired) {
@@ -319,7 +316,8 @@ func (s *registrarSession) due(m *Machine, now time.Time) {
 // registrationBound puts a binding in force, and says so to the home link: RFC 5944,
 // section 4.6.
 func (m *Machine) registrationBound(now time.Time, r *registration, o mip4.Bound) {
-	if k := m.registrar.keyed[o.NAI]; k != nil && k.offered != nil && k.offered.spi == r.spi {
+	k := m.registrar.keyed[o.NAI]
+	if k != nil && k.offered != nil && k.offered.spi == r.spi {
 		m.useOffered(k)
 	}
 	b, first := m.registrar.bound[o.Home], false
@@ -339,9 +337,9 @@ func (m *Machine) registrationBound(now time.Time, r *registration, o mip4.Bound
 		m.do(AdvertiseNeighbor{Dev: dev, Source: o.Home, Target: o.Home})
 	}
 	if r.request.Home.IsUnspecified() && m.tells(now, homeAddressAssigned) {
-		by := r.by
-		if by == "" {
-			by = byHomeAgent
+		by := byHomeAgent
+		if k != nil && k.byAAA {
+			by = byAAA
 		}
 		m.tell(homeAddressAssigned, map[string]any{"nai": o.NAI, "home-address": text(o.Home), "care-of": text(o.CareOf), "assigner": by})
 	}

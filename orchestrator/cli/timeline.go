@@ -84,7 +84,7 @@ var told = map[string]string{
 	"challenge-refused":          "does not believe a challenge: {reason}",
 	"reauthentication-asked":     "is to authenticate {nai} again",
 	"association-made":           "has a key for {nai}, SPI {spi}",
-	"binding-accepted":           "binds {home-address} to {care-of}, sequence {seq}, {lifetime} s",
+	"binding-accepted":           "binds {home-address} to {care-of}[, sequence {seq}], {lifetime} s",
 	"binding-deleted":            "unbinds {home-address} ({reason})",
 	"binding-expired":            "binding of {home-address} expired",
 	"care-of-refused":            "cannot bind {care-of}, BID {bid}: {name}",

@@ -65,6 +65,7 @@ func ProtocolOf(message string) Protocol {
 		p      Protocol
 	}{
 		{"binding-", Mobility}, {"home-test", Mobility}, {"care-of-test", Mobility}, {"home-agent-switch", Mobility}, {"mobility-", Mobility}, {"heartbeat", Mobility},
+		{"registration-request", Mobility}, {"registration-reply", Mobility}, {"registration-malformed", Mobility},
 		{"router-", Neighbour}, {"neighbor-", Neighbour}, {"redirect", Neighbour}, {"arp-", Neighbour},
 		{"dhcp", DHCP},
 		{"eap-", EAP}, {"eapol-", EAP}, {"ub-", GBA}, {"radius-", RADIUS},
