@@ -263,8 +263,6 @@ var words = sync.OnceValue(func() []word {
 		message("device-watchdog-answer", "it does", diameter...),
 		message("disconnect-peer-request", "a Diameter peer goes", append([]string{"cause"}, diameter...)...),
 		message("disconnect-peer-answer", "the other peer has heard so", diameter...),
-		message("aa-mobile-node-request", "AMR: the home agent asks the AAA server about a registration by Mobile IPv4", append([]string{"home-address"}, diameter...)...),
-		message("aa-mobile-node-answer", "AMA: the AAA server answers", append([]string{"home-address"}, diameter...)...),
 		message("mip6a-request", "MIR: the home agent asks the AAA server about a mobile", append([]string{"home-address", "care-of", "spi", "service", "rand", "auts"}, diameter...)...),
 		message("mip6a-answer", "MIA: the AAA server answers", append([]string{"home-address", "service", "rand"}, diameter...)...),
 		message("aa-mobile-node-request", "AMR: the home agent asks the AAA server about a registration", append([]string{"home-address", "home-agent", "spi"}, diameter...)...),
