@@ -108,7 +108,6 @@ func (m *Machine) settled4(now time.Time) {
 	case m.here == nil:
 		m.registering4(now, r.machine.Step(now, mip4.Detached{}))
 	case m.here.home:
-		m.forsakeTunnel()
 		m.putHome4(m.here) // and tells everybody there, before it registers: section 4.6
 		m.registering4(now, r.machine.Step(now, mip4.AtHome{}))
 	default:
