@@ -7,7 +7,8 @@
 // Formats are in nodes/wire, keys in nodes/keys, what mobile node and home agent
 // share of RFC 4285 in nodes/session/association, route optimization, which the S2c
 // reference point does not use, in nodes/session/routability, the kernel in
-// nodes/host.
+// nodes/host. With profile mipv4 it registers by Mobile IPv4 instead, whose rules are in
+// nodes/session/mip4.
 package mn
 
 import (

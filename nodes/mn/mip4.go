@@ -108,7 +108,6 @@ func (m *Machine) settled4(now time.Time) {
 	case m.here == nil:
 		m.registering4(now, r.machine.Step(now, mip4.Detached{}))
 	case m.here.home:
-		m.forsakeTunnel()
 		m.putHome4(m.here) // and tells everybody there, before it registers: section 4.6
 		m.registering4(now, r.machine.Step(now, mip4.AtHome{}))
 	default:
@@ -174,6 +173,7 @@ func (m *Machine) registering4(now time.Time, out []mip4.MobileOutput) {
 			}
 		case mip4.Refused:
 			r.waiting = false
+			m.stepBack()
 			m.event("binding-refused", map[string]any{"status": uint8(o.Code), "name": o.Code.String(), "authenticated": true})
 		case mip4.Resynchronised:
 			m.event("clock-resynchronised", map[string]any{"offset": o.Clock.Seconds()})
@@ -205,9 +205,27 @@ func (m *Machine) request4(now time.Time, o mip4.Send) {
 	}
 	m.event("registration-request-sent", map[string]any{"care-of": asked.CareOf.String(), "home-address": asked.Home.String(),
 		"lifetime": asked.Lifetime.Seconds(), "auth": auth, "attempt": r.attempt})
-	if t := m.tunnel4(asked.Home); asked.Lifetime > 0 && !asked.Home.IsUnspecified() && m.tunnel.Local != t.Local && m.expected != t.Local {
-		m.expected = t.Local
-		m.do(ExpectTunnel(t))
+	if asked.Lifetime > 0 && !asked.Home.IsUnspecified() {
+		m.beginTunnel4(m.tunnel4(asked.Home), auth == wire.MobileHome.String())
+	}
+}
+
+// beginTunnel4 is beginTunnel, for Mobile IPv4: what applications send follows the
+// Request where the home agent accepts that at once, by the key that it has.
+func (m *Machine) beginTunnel4(want SetTunnel, known bool) {
+	switch r := m.mobileIPv4; {
+	case m.former.Local.IsValid() && r.attempt > 1:
+		m.stepBack()
+	case m.tunnel.Local.IsValid() && m.tunnel.Local != want.Local && r.bound && r.attempt == 1 && known:
+		if !m.former.Local.IsValid() {
+			m.former = m.tunnel
+		}
+		m.switchTunnel(want)
+		return
+	}
+	if m.tunnel.Local != want.Local && m.expected != want.Local {
+		m.expected = want.Local
+		m.do(ExpectTunnel(want))
 	}
 }
 
@@ -232,6 +250,7 @@ func (m *Machine) registered4(now time.Time, o mip4.Registered) {
 		m.dual.home = o.Home
 		m.event("home-address-assigned", map[string]any{"home-address": o.Home.String()})
 	}
+	m.former = SetTunnel{}
 	if want := m.tunnel4(o.Home); m.tunnel != want {
 		m.switchTunnel(want)
 	}

@@ -243,6 +243,25 @@ func TestByMobileIPv4TheNewLinkTakesOverWhileTheOldOneIsThere(t *testing.T) {
 	}
 }
 
+func TestByMobileIPv4WhatApplicationsSendFollowsTheRequest(t *testing.T) {
+	s := begin4(t, registering())
+	s.join4("wlan", wlan4)
+	s.pass(3 * time.Second)
+	s.deaf = true
+	s.join4("wimax", wimax4)
+	old, new := SetTunnel{Local: wlan4.Addr(), Remote: agent4, Home4: home4}, SetTunnel{Local: wimax4.Addr(), Remote: agent4, Home4: home4}
+	s.wantTunnel(new)
+	s.outputs = nil
+	s.pass(1500 * time.Millisecond) // no Reply comes: it was lost on the way there, perhaps
+	s.wantTunnel(old)
+	if x, ok := find[ExpectTunnel](s.outputs); !ok || SetTunnel(x) != new {
+		t.Errorf("it expects %+v, %v", x, ok)
+	}
+	s.deaf, s.outputs = false, nil
+	s.pass(2 * time.Second)
+	s.wantTunnel(new)
+}
+
 func TestByMobileIPv4ABindingIsRefreshedAndALostLinkFoundAgain(t *testing.T) {
 	s := begin4(t, registering())
 	s.join4("wlan", wlan4)

@@ -172,7 +172,7 @@ func (m *Mobile) Home() netip.Addr { return m.home }
 // Deadline is when Tick has something to do; zero: never.
 func (m *Mobile) Deadline() (first time.Time) {
 	due := []time.Time{m.retry, m.refresh}
-	if m.ending() && m.pending != nil {
+	if m.ending() && !m.bound {
 		due = append(due, m.may)
 	}
 	if m.bound {
@@ -221,16 +221,14 @@ func (m *Mobile) Step(now time.Time, in MobileInput) []MobileOutput {
 func (m *Mobile) Tick(now time.Time) (out []MobileOutput) {
 	if m.bound && !m.ends.IsZero() && !now.Before(m.ends) {
 		m.bound = false
-		out = append(out, Expired{})
-	}
-	if !m.bound && due(now, m.may) {
-		m.may = time.Time{}
-		if m.ending() && m.pending != nil {
-			if len(out) == 0 {
-				out = append(out, Expired{})
-			}
-			m.idle()
+		if !m.ending() {
+			out = append(out, Expired{})
 		}
+	}
+	if !m.bound && m.ending() && due(now, m.may) {
+		m.may = time.Time{}
+		out = append(out, Expired{})
+		m.idle()
 	}
 	switch {
 	case due(now, m.retry):
@@ -257,7 +255,10 @@ func (m *Mobile) mayBeBound(now time.Time) bool {
 
 // settle asks for what is wanted where it is, if anything.
 func (m *Mobile) settle(now time.Time) []MobileOutput {
-	if !m.attached || m.ending() && !m.mayBeBound(now) { // there is nothing to end
+	if m.ending() && !m.mayBeBound(now) { // there is nothing to end
+		m.may = time.Time{}
+	}
+	if !m.attached || m.ending() && m.may.IsZero() && !m.bound {
 		m.idle()
 		m.refresh = time.Time{}
 		return nil
@@ -443,6 +444,7 @@ func (m *Mobile) heed(now time.Time, r *wire.RegistrationReply) []MobileOutput {
 	m.ends, m.refresh = time.Time{}, m.renew
 	if lifetime != wire.Infinite {
 		m.ends = asked.sent.Add(lifetime) // section 3.6.2.2
+		m.may = m.ends
 		if at := before(asked.sent, lifetime); m.refresh.IsZero() || at.Before(m.refresh) {
 			m.refresh = at
 		}

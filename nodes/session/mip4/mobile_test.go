@@ -220,7 +220,16 @@ func FuzzWorld(f *testing.F) {
 				moved = true
 				w.mobile(AtHome{})
 			case 3:
-				w.mobile(Detached{})
+				switch c / 8 % 3 {
+				case 0:
+					w.mobile(Detached{})
+				case 1:
+					moved = true
+					w.mobile(Unwanted{})
+				case 2:
+					moved = true
+					w.mobile(Wanted{})
+				}
 			case 4, 5:
 				if !w.m.Deadline().IsZero() && !w.m.Deadline().Before(w.now) {
 					w.tick()
