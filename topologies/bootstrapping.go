@@ -22,7 +22,7 @@ func (s Security) method() string {
 	switch {
 	case s.Integrity != "auth-options":
 		return "none"
-	case s.Profile == "3gpp2" || s.Profile == "wimax":
+	case s.Profile == "3gpp2" || s.Profile == "wimax" || s.registers():
 		return s.Profile
 	case s.Bootstrap == "mip-options":
 		return "mip-options/" + s.KeySource
@@ -57,13 +57,15 @@ func (r *resolver) bootstrapping(line int, v *strict.Value) {
 	s.KeySource = ""
 	given, source := v.Get("bootstrap"), v.Get("key-source")
 	switch {
-	case s.Profile == "3gpp2" || s.Profile == "wimax":
+	case s.Profile == "3gpp2" || s.Profile == "wimax" || s.registers():
 		if given.Good() || source.Good() {
 			r.choose(line, "security.bootstrap", "of no use", "the profile "+s.Profile+" says itself how keys are bootstrapped")
 		}
 		s.Bootstrap = "mip-options"
 		if replay := v.Get("replay"); s.method() == "3gpp2" && s.Replay != "timestamp" {
 			r.complain(replay, "write replay: timestamp, or leave it out", "with 3gpp2 the session key is made of the timestamp of a Binding Update, and there is none")
+		} else if s.registers() && s.Replay != "timestamp" {
+			r.complain(replay, "write replay: timestamp, or leave it out", "with mipv4 registrations have timestamps (RFC 5944, section 5.7.1), and there is no other protection here")
 		}
 	case s.Bootstrap == "mip-options":
 		s.KeySource = choice(r, line, v, "security", "key-source", "static")

@@ -71,7 +71,7 @@ var format = sync.OnceValue(func() *strict.Shape {
 		{Key: "accesses", For: mn, Shape: strict.Of(strict.Words("how many accesses", "one", "all")), Doc: "one: a single access carries it at a time. all: it binds its care-of addresses of all accesses at once (RFC 5648), but for the home link, where it has no binding. Left out: one."},
 		{Key: "flows", For: mn, Shape: flowsShape(), Doc: "With accesses all, which flow goes by which access (RFC 6089), the first that matches. What none matches goes by the access that the policy prefers, or the first of the links."},
 		{Key: "mn-aaa-key", For: mn, Shape: strict.Of(keyScalar(16, 64)), Doc: "The mobile's own copy of the key that it shares with the AAA server (RFC 4285, section 5.2). Left out: the one that the subscriber list has, so write it only to make them differ."},
-		{Key: "mn-aaa-spi", For: mn, Shape: strict.Of(spi()), Doc: "The SPI of its MN-AAA authentication option. Left out: 3, HMAC_SHA1_SPI."},
+		{Key: "mn-aaa-spi", For: mn, Shape: strict.Of(spi()), Doc: "The SPI of its MN-AAA authentication option. Left out: 3, HMAC_SHA1_SPI; in the profile mipv4, 256."},
 		{Key: "mn-ha-key", For: mn, Shape: strict.Of(keyScalar(16, 16)), Doc: "The mobile's own copy of the key that it shares with its home agent (RFC 4285, section 5.1). Left out: the right one, so write it only to make it wrong."},
 		{Key: "mn-ha-spi", For: mn, Shape: strict.Of(spi()), Doc: "The SPI of that key, 256 or more. Left out: from 256 on with bootstrap static, else what the AAA server gives."},
 		{Key: "k", For: mn, Shape: strict.Of(keyScalar(16, 16)), Doc: "The K in its USIM. Left out: the one that the HSS has, so write it only to make them differ."},
@@ -162,8 +162,8 @@ var format = sync.OnceValue(func() *strict.Shape {
 			{Key: "bootstrap", Shape: known("a kind of bootstrapping", bootstrap, "available: "+strings.Join(bootstrap, ", "), "ikev2"),
 				Doc: "Where the MN-HA key comes from (TR 33.822, clause 7.3): mip-options (the first Binding Update carries MN-AAA and the AAA server answers with a key), static (known beforehand), gba-rfc3957 (MN-AAA by GBA, the MN-HA key by a nonce), gba (the home agent is a network application function of GBA) or partial-gba (so too, with keys of access authentication). Left out: mip-options."},
 			{Key: "key-source", Shape: strict.Of(strict.Words("a source of the MN-AAA key", sources...)), Doc: "With mip-options, what the MN-AAA key is: static (known beforehand), emsk (of the EMSK of access authentication), gba (of a run of Ub) or aka (of a challenge inside the Binding Update). Left out: static."},
-			{Key: "profile", Shape: known("a profile", profiles, "available: "+strings.Join(profiles, ", "), "mipv4"),
-				Doc: "Whose details are followed: 3gpp; 3gpp2 (cdma: MN-AAA with SPI 3 first, RADIUS to the AAA server, SPI 5 afterwards) or wimax (the MN-HA key and SPI of the EMSK, RADIUS), which say how keys are bootstrapped. Left out: 3gpp."},
+			{Key: "profile", Shape: strict.Of(strict.Words("a profile", profiles...)),
+				Doc: "Whose details are followed: 3gpp; 3gpp2 (cdma: MN-AAA with SPI 3 first, RADIUS to the AAA server, SPI 5 afterwards), wimax (the MN-HA key and SPI of the EMSK, RADIUS) or mipv4 (registration by Mobile IPv4, RFC 5944, with keys of RFC 3957), which say how keys are bootstrapped. Left out: 3gpp."},
 		}}, Doc: "How binding signalling is protected, and where its keys come from."},
 	}}
 })
@@ -218,7 +218,7 @@ func subscriberShape() *strict.Shape {
 	return &strict.Shape{Ref: "subscriber", Name: "a subscriber", Example: `{subscriber: "001010000000001"}`, Fields: []strict.Field{
 		{Key: "subscriber", Required: true, Shape: &strict.Shape{Scalar: subscriberScalar(), Example: `"001010000000001"`}, Doc: "An IMSI between quotes, of which the NAI is made, or a NAI."},
 		{Key: "mn-aaa-key", Shape: strict.Of(keyScalar(16, 64)), Doc: "The key it shares with the AAA server. Left out: made from the names of the topology and of the subscriber, for labs only."},
-		{Key: "mn-aaa-spi", Shape: strict.Of(spi()), Doc: "The SPI that goes with it. Left out: 3, HMAC_SHA1_SPI."},
+		{Key: "mn-aaa-spi", Shape: strict.Of(spi()), Doc: "The SPI that goes with it. Left out: 3, HMAC_SHA1_SPI; in the profile mipv4, 256."},
 		{Key: "mn-ha-key", Shape: strict.Of(keyScalar(16, 16)), Doc: "With bootstrap static, the key it shares with its home agent. Left out: made like the other."},
 		{Key: "mn-ha-spi", Shape: strict.Of(spi()), Doc: "The SPI that goes with it, 256 or more. Left out: from 256 on."},
 		{Key: "home-address", Shape: strict.Of(addressScalar()), Doc: "The only home address it may bind. Left out: any of its home agent's."},

@@ -193,6 +193,7 @@ func (r *resolver) resolve(root *strict.Value) {
 	r.homeAddresses()
 	r.homeAccesses()
 	r.discovery()
+	r.registration()
 	r.nameServers()
 	r.routes()
 	r.reachable()

@@ -738,7 +738,7 @@ func (r *resolver) keys() {
 			}
 			nai := m.node.MobileNode.NAI
 			r.derived[nai] = true
-			aaa.Subscribers = append(aaa.Subscribers, Subscriber{NAI: nai, MNAAASPI: defaultMNAAASPI, MNAAAKey: r.derive("mn-aaa-key", nai)})
+			aaa.Subscribers = append(aaa.Subscribers, Subscriber{NAI: nai, MNAAASPI: r.t.Security.spiOfMNAAA(), MNAAAKey: r.derive("mn-aaa-key", nai)})
 		}
 		if len(aaa.Subscribers) > 0 {
 			r.choose(d.node.Line, "nodes."+d.node.Name+".subscribers", fmt.Sprintf("%d, with keys made from their names: for labs only", len(aaa.Subscribers)), "")
@@ -754,7 +754,7 @@ func (r *resolver) keys() {
 		}
 		s, known := r.subscriberOf(ha.node.HomeAgent.AAA, m.NAI)
 		if !known {
-			s = Subscriber{NAI: m.NAI, MNAAASPI: defaultMNAAASPI, MNAAAKey: r.derive("mn-aaa-key", m.NAI)}
+			s = Subscriber{NAI: m.NAI, MNAAASPI: r.t.Security.spiOfMNAAA(), MNAAAKey: r.derive("mn-aaa-key", m.NAI)}
 			if !static && len(ha.node.HomeAgent.AAA) > 0 {
 				r.choose(d.node.Line, path+".subscriber", m.NAI, "no AAA server of its home agent knows it: it will be refused")
 			}
@@ -767,6 +767,9 @@ func (r *resolver) keys() {
 			}
 		}
 		m.MNAAASPI = uint32(strict.Or(d.value.Get("mn-aaa-spi"), int64(m.MNAAASPI)))
+		if d.index == 0 {
+			r.checkMNAAASPI(d.value.Get("mn-aaa-spi"))
+		}
 		m.MNHASPI = uint32(strict.Or(d.value.Get("mn-ha-spi"), int64(0)))
 		if v := d.value.Get("mn-ha-spi"); v.Good() && m.MNHASPI < 256 {
 			r.complain(v, "choose 256 or more", "the SPI %d is one of those reserved for algorithms (RFC 4285, section 8)", m.MNHASPI)
@@ -856,7 +859,7 @@ func (r *resolver) subscribers(v *strict.Value) []Subscriber {
 		}
 		s := Subscriber{
 			NAI:         NAI(strict.Or(id, "")),
-			MNAAASPI:    uint32(strict.Or(item.Get("mn-aaa-spi"), int64(defaultMNAAASPI))),
+			MNAAASPI:    uint32(strict.Or(item.Get("mn-aaa-spi"), int64(r.t.Security.spiOfMNAAA()))),
 			MNAAAKey:    strict.Or(item.Get("mn-aaa-key"), []byte(nil)),
 			MNHAKey:     strict.Or(item.Get("mn-ha-key"), []byte(nil)),
 			MNHASPI:     uint32(strict.Or(item.Get("mn-ha-spi"), int64(0))),
@@ -873,6 +876,7 @@ func (r *resolver) subscribers(v *strict.Value) []Subscriber {
 			continue
 		}
 		first[s.NAI] = id.Line
+		r.checkMNAAASPI(item.Get("mn-aaa-spi"))
 		if v := item.Get("mn-ha-spi"); v.Good() && s.MNHASPI < 256 {
 			r.complain(v, "choose 256 or more", "the SPI %d is one of those reserved for algorithms (RFC 4285, section 8)", s.MNHASPI)
 		}

@@ -23,7 +23,7 @@ var (
 	replay    = []string{"timestamp", "sequence"}
 	bootstrap = []string{"mip-options", "static", "gba-rfc3957", "gba", "partial-gba"}
 	sources   = []string{"static", "emsk", "gba", "aka"}
-	profiles  = []string{"3gpp", "3gpp2", "wimax"}
+	profiles  = []string{"3gpp", "3gpp2", "wimax", "mipv4"}
 )
 
 const namePattern = `^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`

@@ -376,11 +376,11 @@ const (
 	k4             = "session/mip4/"
 )
 
-// parts are what profiles are made of. RADIUS is spoken by no role yet.
+// parts are what profiles are made of.
 var parts = []part{
 	{"the seam of all methods", "session/bootstrap/bootstrap.go", "Method", every("session/bootstrap/methods.go")},
 	{"an MN-AAA key that was put in both", "session/bootstrap/mip_options.go", "provisioned", [4]string{"session/bootstrap/methods.go", "session/bootstrap/methods.go", "", "session/bootstrap/mipv4.go"}},
-	{"a root key of the EMSK", "keys/wimax.go", "NewMIPRoot", [4]string{2: "session/bootstrap/wimax.go"}},
+	{"a root key of the EMSK", "keys/wimax.go", "NewMIPRoot", [4]string{0: "session/bootstrap/of_emsk.go", 2: "session/bootstrap/wimax.go"}},
 	{"MN-HA key of NAI, home agent and timestamp", "keys/keys.go", "SessionKey", [4]string{0: "session/bootstrap/mip_options.go"}},
 	{"MN-HA key of NAI and timestamp", "keys/threegpp2.go", "ThreeGPP2SessionKey", [4]string{1: "session/bootstrap/threegpp2.go"}},
 	{"MN-HA key of home agent and NAI", "keys/wimax.go", "CMIP6", [4]string{2: "session/bootstrap/wimax.go"}},
@@ -394,15 +394,19 @@ var parts = []part{
 	{"messages on access of Mobile IPv6", "wire/mh/binding_update.go", "BindingUpdate", bindings("mn/registration.go")},
 	{"messages on access of Mobile IPv4", "wire/mip4/registration_request.go", "RegistrationRequest", [4]string{3: k4 + "mobile.go"}},
 	{"a mobile node's registration by Mobile IPv6", "mn/registration.go", "registration", bindings("mn/machine.go")},
-	{"a mobile node's registration by Mobile IPv4", k4 + "mobile.go", "Mobile", [4]string{3: k4 + "mobile.go"}},
+	{"a mobile node's registration by Mobile IPv4", k4 + "mobile.go", "Mobile", [4]string{3: "mn/mip4.go"}},
+	{"a mobile node's accesses, and which of them carries it", "mn/access.go", "access", every("mn/machine.go")},
+	{"a mobile node's addresses by DHCP", "mn/dhcp.go", "dynamic", every("mn/access.go")},
+	{"tunnels", "host/tunnel.go", "Binding", every("mn/kernel.go")},
 	{"a home agent's bindings of Mobile IPv6", "ha/binding.go", "binding", bindings("ha/machine.go")},
-	{"a home agent's bindings of Mobile IPv4", k4 + "agent.go", "Agent", [4]string{3: k4 + "judge.go"}},
+	{"a home agent's bindings of Mobile IPv4", k4 + "agent.go", "Agent", [4]string{3: "ha/mip4.go"}},
 	{"Diameter: messages, AVPs and their rules", "wire/diameter/rules.go", "Check", diameters("wire/diameter/outcome.go", "wire/diameter/outcome.go")},
 	{"Diameter: peers", "session/diampeer/server.go", "Server", diameters("aaa/machine.go", "aaa/machine.go")},
 	{"the association in an AAA server's answer", "wire/diameter/mip6.go", "MSA", diameters("wire/diameter/mip6.go", "wire/diameter/mip4.go")},
 	{"what a home agent asks of a Binding Update", "wire/diameter/mip6.go", "MIP6Request", diameters("ha/asker.go", "")},
 	{"what a home agent asks of a registration", "wire/diameter/mip4.go", "AAMobileNodeRequest", diameters("", k4+"diameter.go")},
-	{"the AAA server's decision: find, authenticate, authorize, associate", "aaa/authority.go", "find", diameters("aaa/authority.go", "aaa/registration.go")},
+	{"the AAA server's decision: find, authenticate, authorize, associate", "aaa/authority.go", "find", [4]string{"aaa/authority.go", "aaa/authority.go", "", "aaa/registration.go"}},
+	{"the AAA server's question to the HSS", "aaa/records.go", "withProfile", [4]string{"aaa/authority.go", "aaa/authority.go", "aaa/radius.go", "aaa/authority.go"}},
 	{"the AAA server's sessions", "aaa/sessions.go", "start", diameters("aaa/authority.go", "aaa/authority.go")},
 	{"RADIUS: packets and their rules", "wire/radius/radius.go", "Packet", [4]string{1: "session/radpeer/client.go", 2: "session/radpeer/client.go"}},
 	{"RADIUS: what a home agent of 3GPP2 asks", "wire/radius/binding.go", "BindingRequest", [4]string{1: "wire/radius/binding.go"}},
@@ -493,10 +497,10 @@ same; its timestamp, in the Identification, is a field of each message.
 	page.WriteString(`
 ## What they are made of
 
-Parts of the program below ` + "`nodes`" + `, with the name in that file by which each is used. Of
-3gpp2 and wimax, what the roles do not speak yet is not counted as theirs. Of mipv4, the
-machines of mobile node and home agent are counted, which the roles do not run yet. 3gpp
-makes a key of a nonce with ` + "`bootstrap: gba-rfc3957`" + `.
+Parts of the program below ` + "`nodes`" + `, with the name in that file by which each is used: the
+roles speak all four, in labs (scenarios profile-3gpp2, profile-wimax and profile-mipv4).
+3gpp makes a key of a nonce with ` + "`bootstrap: gba-rfc3957`" + `, and one of access authentication
+with ` + "`key-source: emsk`" + `.
 
 `)
 	fmt.Fprintf(&page, "| part | where | %s |\n|%s\n", strings.Join(profiles, " | "), strings.Repeat("---|", len(profiles)+2))

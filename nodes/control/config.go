@@ -107,7 +107,7 @@ type Security struct {
 	Integrity string `json:"integrity"`            // none, auth-options, ipsec
 	Replay    string `json:"replay"`               // timestamp, sequence
 	Bootstrap string `json:"bootstrap"`            // static, mip-options, ...
-	Profile   string `json:"profile,omitempty"`    // 3gpp, 3gpp2, wimax; empty: 3gpp
+	Profile   string `json:"profile,omitempty"`    // 3gpp, 3gpp2, wimax, mipv4; empty: 3gpp
 	KeySource string `json:"key-source,omitempty"` // with mip-options, of the MN-AAA key: static, emsk; empty: static
 }
 
@@ -132,7 +132,7 @@ type MobileNode struct {
 	APN         string        `json:"apn,omitempty"`         // that it asks for where it has a key made; empty: it names none
 	BSF         *Peer         `json:"bsf,omitempty"`         // by HTTP; nil: there is none
 
-	HomeAgent4   netip.Addr   `json:"home-agent-4,omitzero"`   // RFC 5555: the home agent's IPv4 address; invalid: not known
+	HomeAgent4   netip.Addr   `json:"home-agent-4,omitzero"`   // RFC 5555, and with profile mipv4 the only one: the home agent's IPv4 address; invalid: not known
 	IPv4Home     bool         `json:"ipv4-home,omitempty"`     // it asks for an IPv4 home address
 	HomeAddress4 netip.Addr   `json:"home-address-4,omitzero"` // that; invalid: to be assigned
 	HomePrefix4  netip.Prefix `json:"home-prefix-4,omitzero"`  // that HomeAddress4 is of; invalid: not told
@@ -378,7 +378,7 @@ type Subscriber struct {
 	NAI         string     `json:"nai"`
 	MNAAASPI    uint32     `json:"mn-aaa-spi"`
 	MNAAAKey    []byte     `json:"mn-aaa-key"`
-	HomeAddress netip.Addr `json:"home-address"` // the one it may bind; invalid: any of its home agent's
+	HomeAddress netip.Addr `json:"home-address"` // the one it may bind, with profile mipv4 an IPv4 one; invalid: any of its home agent's
 	Barred      bool       `json:"barred,omitempty"`
 	HomeAgent   netip.Addr `json:"home-agent,omitzero"` // the only one that may serve it; invalid: any
 }

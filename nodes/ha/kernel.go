@@ -15,25 +15,27 @@ import (
 
 // kernel is the hands of a home agent over nodes/host.
 type kernel struct {
-	host       *host.Host
-	mobility   *host.MobilityPort
-	nd         *host.NDPort
-	asked      *host.DiscoveryPort // nil: nobody may ask for home agents
-	tunnel     *host.Tunnel
-	client     *host.DiameterClient // nil: there is no AAA, or it is asked by RADIUS
-	arp        *host.ARPPort        // nil: no IPv4 home addresses
-	address    netip.Addr           // of the home agent
-	address4   netip.Addr           // not valid: it has none
-	identity   diameter.Identity    // our own
-	sessions   diameter.Application // that the sessions of associations are of
-	asker      asker                // nil: there is nobody to ask
-	answers    func(Input)          // takes what comes of a question
-	aborts     aborts
-	state      uint32           // Origin-State-Id, where it is not that of a new life
-	replicator *replicator      // nil: there is no standby
-	diary      *diary           // nil: nothing is kept
-	records    []replica.Record // of an earlier life
-	remembered func() []replica.Record
+	host     *host.Host
+	mobility *host.MobilityPort
+	nd       *host.NDPort
+	asked    *host.DiscoveryPort // nil: nobody may ask for home agents
+
+	registrations *host.RegistrationPort // nil: mobile nodes register by Mobile IPv6
+	tunnel        *host.Tunnel
+	client        *host.DiameterClient // nil: there is no AAA, or it is asked by RADIUS
+	arp           *host.ARPPort        // nil: no IPv4 home addresses
+	address       netip.Addr           // of the home agent
+	address4      netip.Addr           // not valid: it has none
+	identity      diameter.Identity    // our own
+	sessions      diameter.Application // that the sessions of associations are of
+	asker         asker                // nil: there is nobody to ask
+	answers       func(Input)          // takes what comes of a question
+	aborts        aborts
+	state         uint32           // Origin-State-Id, where it is not that of a new life
+	replicator    *replicator      // nil: there is no standby
+	diary         *diary           // nil: nothing is kept
+	records       []replica.Record // of an earlier life
+	remembered    func() []replica.Record
 }
 
 // do does what the machine says.
@@ -64,6 +66,11 @@ func (k *kernel) do(o Output) error {
 		return k.keep(o)
 	case AnswerAbort:
 		return k.answerAbort(o)
+	case SendRegistration:
+		return k.registrations.Send(o.Dev, o.From, o.To, o.Octets)
+	case AskRegistration:
+		k.askRegistration(o)
+		return nil
 	case AuthorizeService:
 		k.authorize(o)
 		return nil

@@ -178,6 +178,10 @@ func actionName(o Output) string {
 		return "unwatch-address"
 	case AnswerAbort:
 		return "answer-abort"
+	case SendRegistration:
+		return "send-registration"
+	case AskRegistration:
+		return "ask-registration"
 	case AuthorizeService:
 		return "authorize-service"
 	case TerminateSession:

@@ -70,7 +70,8 @@ type Machine struct {
 
 	revocationSeq uint16 // of the next
 
-	dual dualStack
+	dual      dualStack
+	registrar *registrar // nil: mobile nodes register by Mobile IPv6
 
 	from    netip.AddrPort       // of the packet at hand: source of its IPv4 and UDP headers; not valid: none
 	update  mh.BindingUpdateView // of the packet at hand
@@ -158,6 +159,9 @@ func New(cfg *control.Config) (*Machine, error) {
 		return nil, err
 	}
 	m.agents = newAgentList(cfg, m.links)
+	if err := m.newRegistrar(cfg); err != nil {
+		return nil, err
+	}
 	return m, m.addAssociations(h.Associations)
 }
 
@@ -229,6 +233,10 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 		m.answered(now, in)
 	case AAAFailed:
 		m.failed(now, in)
+	case RegistrationReceived:
+		m.registrationReceived(now, in)
+	case *RegistrationAnswered:
+		m.registrationAnswered(now, in)
 	case SessionAborted:
 		m.aborted(now, in)
 	case ServiceAuthorized:

@@ -69,7 +69,7 @@ type ClearProxy struct {
 // from there, and only there, what comes from the home addresses: RFC 6275,
 // sections 10.4.2 and 10.4.5; RFC 5555, section 4.5.1.
 type SetTunnel struct {
-	Home   netip.Addr
+	Home   netip.Addr // not valid: none, and Home4 is all
 	Home4  netip.Addr // the IPv4 home address; not valid: none
 	CareOf netip.Addr // IPv6, or IPv4 as this node sees it
 	Port   uint16     // in UDP over IPv4, to this port there; 0: without UDP
@@ -93,7 +93,7 @@ type Way struct {
 
 // ClearTunnel ends SetTunnel and SetWays.
 type ClearTunnel struct {
-	Home netip.Addr
+	Home netip.Addr // or Home4, where that was all
 }
 
 // AskAAA has a Binding Update authenticated: by a MIP6-Request of mode

@@ -40,6 +40,10 @@ type request struct {
 
 // receive takes a packet: RFC 6275, sections 9.2 and 9.3.1.
 func (m *Machine) receive(now time.Time, octets []byte) {
+	if m.registrar != nil {
+		m.discard(now, source(octets), "no-mobile-ipv6")
+		return
+	}
 	p, err := ipv6.Parse(octets)
 	if err != nil {
 		var problem *ipv6.ParameterProblem
@@ -119,6 +123,9 @@ func (m *Machine) homeAddressOption(now time.Time, p *ipv6.Packet) {
 // a Home Address option in its place would get, with the inner source as home
 // address, and section 11.3.6 then has it send a Binding Update.
 func (m *Machine) stranger(now time.Time, in StrangerTunnelled) {
+	if m.registrar != nil { // Mobile IPv4 has no words for it
+		return
+	}
 	home := in.Inner
 	if !home.IsValid() {
 		home = netip.IPv6Unspecified()

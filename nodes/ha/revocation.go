@@ -49,6 +49,9 @@ func (m *Machine) Revoke(now time.Time, o order) ([]Output, error) {
 	if o.Trigger.Global() || !supported(o.Trigger) {
 		return nil, fmt.Errorf("trigger %v: want one that a home agent has for one mobile node", o.Trigger)
 	}
+	if m.registrar != nil && m.registrar.revokeOrdered(m, now, o) {
+		return m.out, nil
+	}
 	found := m.bindingsOf(o.NAI, o.HomeAddress)
 	if len(found) == 0 {
 		return nil, fmt.Errorf("%s %w", cmpOr(o.NAI, text(o.HomeAddress)), errNoBinding)

@@ -16,6 +16,7 @@ import (
 	"s2clab/nodes/session/diampeer"
 	"s2clab/nodes/wire/diameter"
 	"s2clab/nodes/wire/icmp6"
+	"s2clab/nodes/wire/mip4"
 	"s2clab/nodes/wire/udp"
 )
 
@@ -145,6 +146,9 @@ func serve(ctx context.Context, t teller, commands <-chan control.Command, cfg *
 	if k.address4.IsValid() {
 		go k.receiveUDP(ctx, bursts, cancel)
 	}
+	if k.registrations != nil {
+		go k.receiveRegistrations(ctx, inputs, cancel)
+	}
 	go k.hear(ctx, inputs, cancel)
 	if k.asked != nil {
 		go k.answerQuestions(ctx, inputs, cancel)
@@ -197,6 +201,11 @@ func (k *kernel) open(cfg *control.Config) (err error) {
 			return err
 		}
 	}
+	if cfg.HomeAgent.Security.Profile == "mipv4" {
+		if k.registrations, err = k.host.RegistrationPort(mip4.Port); err != nil {
+			return err
+		}
+	}
 	k.tunnel, err = k.host.NewTunnel(host.TunnelConfig{Engine: cfg.HomeAgent.Tunnel, Side: host.AgentSide})
 	return err
 }
@@ -204,6 +213,9 @@ func (k *kernel) open(cfg *control.Config) (err error) {
 func (k *kernel) close() {
 	if k.tunnel != nil {
 		k.tunnel.Close()
+	}
+	if k.registrations != nil {
+		k.registrations.Close()
 	}
 	if k.arp != nil {
 		k.arp.Close()
@@ -246,6 +258,10 @@ func (k *kernel) connectDiameter(cfg *control.Config, t teller) error {
 		Most:    2 * maxQuestions,
 		Now:     start,
 	}
+	if h.Security.Profile == "mipv4" {
+		o.Local.Applications = []diameter.Application{diameter.MIP4}
+		o.Local.Serves = []diampeer.Service{{Application: diameter.MIP4, Command: diameter.AbortSession}}
+	}
 	for _, p := range h.AAA {
 		o.Servers = append(o.Servers, diampeer.Remote{Host: p.Host, Realm: p.Realm, Address: p.Address})
 	}
@@ -257,8 +273,11 @@ func (k *kernel) connectDiameter(cfg *control.Config, t teller) error {
 		return err
 	}
 	k.sessions = diameter.MIP6A
-	if method.Keeper != nil { // they are those of authorizations
+	switch {
+	case method.Keeper != nil: // they are those of authorizations
 		k.sessions = diameter.S6b
+	case h.Security.Profile == "mipv4":
+		k.sessions = diameter.MIP4
 	}
 	k.client, err = host.NewDiameterClient(o, func(o diampeer.Output) {
 		if d, ok := o.(diampeer.Deliver); ok {

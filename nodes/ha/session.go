@@ -40,6 +40,10 @@ type diameterSession struct {
 // at once that this home agent complies, as RFC 6733, section 8.1, has it, so that
 // it does not wait for a mobile node that is out of reach.
 func (m *Machine) aborted(now time.Time, in SessionAborted) {
+	if m.registrar != nil {
+		m.registrationAborted(now, in)
+		return
+	}
 	d, known := m.sessions[in.Session]
 	result := uint32(resultSuccess)
 	switch {

@@ -65,6 +65,7 @@ func (m *Machine) Bindings(now time.Time) []BindingEntry {
 		}
 		list = append(list, e)
 	}
+	list = append(list, m.registrar.entries(now)...)
 	slices.SortFunc(list, func(a, b BindingEntry) int { return a.HomeAddress.Compare(b.HomeAddress) })
 	return list
 }
@@ -94,8 +95,9 @@ type Counts struct {
 
 // Counts gives how much there is of everything.
 func (m *Machine) Counts() Counts {
+	registered, asked := m.registrar.counts()
 	return Counts{
-		Bindings: m.held, Invalid: m.ended.len, Subscribers: len(m.subscribers),
-		Questions: len(m.questions.byID), Timers: len(m.timers),
+		Bindings: m.held + registered, Invalid: m.ended.len, Subscribers: len(m.subscribers),
+		Questions: len(m.questions.byID) + asked, Timers: len(m.timers),
 	}
 }

@@ -280,6 +280,44 @@ func TestOnlyTheIPv4HomeAddressIsUnbound(t *testing.T) {
 	}
 }
 
+// RFC 5944, section 4.2: Mobile IPv4 knows no other home address.
+func TestAnIPv4HomeAddressIsBoundAlone(t *testing.T) {
+	for _, engine := range engines {
+		t.Run(engine, func(t *testing.T) {
+			w := newDualWorld(t)
+			w.atAgent = w.agent.tunnel(engine, AgentSide)
+			w.atMobile = w.mobile.tunnelOf(engine, TunnelConfig{Side: MobileSide, HomeAddress4: homeAddress4})
+			alone := func(b Binding) Binding { b.Inner = netip.Addr{}; return b }
+			o := outsides[1]
+			w.mobile.in(func() error { return w.atMobile.Expect(alone(o.atMobile())) })
+			w.setMobile(alone(o.atMobile()))
+			w.agent.in(func() error { return w.atAgent.Set(alone(o.atAgent())) })
+			wire := w.agent.ear("core")
+			if err := transfer(w.mobile, w.peer, peer4, 100_000); err != nil {
+				t.Fatal(err)
+			}
+			wire.until(o.in4, nil)
+			if err := w.atAgent.Set(o.atAgent()); err == nil {
+				t.Error("it is bound with another home address too")
+			}
+			// Another care-of address, which the agent learns last.
+			w.mobile.address("wlan", "203.0.113.11/24")
+			w.mobile.accessRoute("wlan", "203.0.113.11", "203.0.113.1")
+			moved := o
+			moved.local = netip.MustParseAddr("203.0.113.11")
+			w.setMobile(alone(moved.atMobile()))
+			w.agent.in(func() error { return w.atAgent.Set(alone(moved.atAgent())) })
+			if err := transfer(w.mobile, w.peer, peer4, 1000); err != nil {
+				t.Errorf("after a move: %v", err)
+			}
+			w.agent.must(w.atAgent.Clear(homeAddress4))
+			if err := w.atAgent.Send(homeAddress4); err == nil {
+				t.Error("there is a binding still")
+			}
+		})
+	}
+}
+
 func TestWrongBindingsAreRefused(t *testing.T) {
 	w := dualBound(t, "user", outsides[0])
 	good := outsides[2].atAgent()

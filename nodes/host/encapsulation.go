@@ -82,11 +82,25 @@ func (h *Host) leaveUDP(s *udpSocket) {
 }
 
 func openUDP(port uint16) (*os.File, error) {
+	f, err := openUDPSocket("encapsulation", port)
+	if err != nil {
+		return nil, err
+	}
+	option(f, func(fd int) error {
+		largeBuffer(fd, 8<<20)
+		return unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1) // rows in one piece, where the kernel gives them
+	})
+	return f, nil
+}
+
+// openUDPSocket opens a socket at a port, 0 for one that the kernel chooses, of all IPv4
+// addresses of the node, also of those that it will have.
+func openUDPSocket(name string, port uint16) (*os.File, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
-	f := os.NewFile(uintptr(fd), "encapsulation")
+	f := os.NewFile(uintptr(fd), name)
 	for _, option := range []struct{ name, value int }{
 		{unix.IP_PKTINFO, 1},
 		{unix.IP_RECVTOS, 1},
@@ -99,8 +113,6 @@ func openUDP(port uint16) (*os.File, error) {
 			return nil, err
 		}
 	}
-	unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1) // rows in one piece, where the kernel gives them
-	largeBuffer(fd, 8<<20)
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: int(port)}); err != nil {
 		f.Close()
 		return nil, err

@@ -38,9 +38,10 @@ const (
 
 // A Binding says what is tunnelled: packets of Inner and Inner4 travel between
 // Local, the outer address of this end, and Remote, that of the other. Both outer
-// addresses are of one family, whichever: RFC 5555, section 4.1.
+// addresses are of one family, whichever: RFC 5555, section 4.1. One of the inner
+// addresses may be missing: Mobile IPv4 binds an IPv4 one alone, RFC 5944, section 4.2.
 type Binding struct {
-	Inner  netip.Addr // the home address
+	Inner  netip.Addr // the home address; invalid: none
 	Inner4 netip.Addr // the IPv4 home address, which moves with it; invalid: none
 	Local  netip.Addr // mobile: care-of address; agent: home agent address
 	Remote netip.Addr // mobile: home agent address; agent: care-of address, or the NAT's
@@ -56,7 +57,7 @@ type UDPPorts struct {
 // check says what is wrong with a binding.
 func (b *Binding) check() error {
 	switch {
-	case !b.Inner.Is6():
+	case !b.Inner.Is6() && (b.Inner.IsValid() || !b.Inner4.IsValid()):
 		return fmt.Errorf("home address %v: want an IPv6 address", b.Inner)
 	case b.Inner4.IsValid() && !b.Inner4.Is4():
 		return fmt.Errorf("IPv4 home address %v: want an IPv4 address", b.Inner4)
@@ -70,6 +71,14 @@ func (b *Binding) check() error {
 		return fmt.Errorf("UDP from port %d to port %d: want two ports", b.UDP.Local, b.UDP.Remote)
 	}
 	return nil
+}
+
+// home is the inner address by which the binding is named.
+func (b *Binding) home() netip.Addr {
+	if b.Inner.IsValid() {
+		return b.Inner
+	}
+	return b.Inner4
 }
 
 // source is where packets of the binding come from. Its port is 0 without UDP.
@@ -171,10 +180,10 @@ func familyIndex(a netip.Addr) int {
 
 // inners are the inner addresses of a binding.
 func (b *binding) inners() []netip.Addr {
-	if b.Inner4.IsValid() {
+	if b.Inner.IsValid() && b.Inner4.IsValid() {
 		return []netip.Addr{b.Inner, b.Inner4}
 	}
-	return []netip.Addr{b.Inner}
+	return []netip.Addr{b.home()}
 }
 
 // An engine moves packets between the device and the outside.
@@ -494,8 +503,8 @@ func (t *Tunnel) refuse(count *atomic.Uint64, r Refusal) {
 
 // Set makes or changes the binding of a home address, with its routes: the default
 // routes at the mobile side, which has one binding; one to Inner and one to Inner4 at
-// the agent side. Where it fails there is no binding any more. At the mobile side
-// the device holds Inner4 from then on, until another is bound or Release4 is called.
+// the agent side. A binding is known by Inner, or by Inner4 where that is all. Where
+// it fails there is no binding any more. At the mobile side the device holds Inner4 from then on, until another is bound or Release4 is called.
 func (t *Tunnel) Set(want Binding) error {
 	err := t.set(want)
 	for wait := time.Millisecond; errors.Is(err, unix.ENOMEM) && wait < storeFilled; wait *= 2 {
@@ -525,7 +534,7 @@ func (t *Tunnel) set(want Binding) error {
 	} else {
 		t.expected = nil
 	}
-	return t.replace(&b, new, want.Inner)
+	return t.replace(&b, new, want.home())
 }
 
 // replace puts a binding that is prepared in the place of the one that there is of a
@@ -595,7 +604,7 @@ func (t *Tunnel) Expect(want Binding) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.cfg.Side != MobileSide {
-		return fmt.Errorf("tunnel: binding of %v: only a mobile node expects one", want.Inner)
+		return fmt.Errorf("tunnel: binding of %v: only a mobile node expects one", want.home())
 	}
 	if err := t.another(want); err != nil {
 		return err
@@ -610,7 +619,7 @@ func (t *Tunnel) Expect(want Binding) error {
 	if err := t.host.nl.do(&b); err != nil {
 		t.forsake(&b)
 		t.host.nl.do(&b)
-		return fmt.Errorf("tunnel: binding of %v: %w", want.Inner, err)
+		return fmt.Errorf("tunnel: binding of %v: %w", want.home(), err)
 	}
 	return nil
 }
@@ -638,13 +647,13 @@ func (t *Tunnel) forsake(b *batch) {
 // home address, or another binding has the IPv4 home address.
 func (t *Tunnel) another(want Binding) error {
 	if err := want.check(); err != nil {
-		return fmt.Errorf("tunnel: binding of %v: %w", want.Inner, err)
+		return fmt.Errorf("tunnel: binding of %v: %w", want.home(), err)
 	}
-	if t.cfg.Side == MobileSide && t.byInner[want.Inner] == nil && len(t.byInner) > 0 {
-		return fmt.Errorf("tunnel: home address %v: another is bound, and a mobile node has one", want.Inner)
+	if t.cfg.Side == MobileSide && t.byInner[want.home()] == nil && len(t.byInner) > 0 {
+		return fmt.Errorf("tunnel: home address %v: another is bound, and a mobile node has one", want.home())
 	}
-	if of := t.byInner[want.Inner4]; of != nil && of.Inner != want.Inner {
-		return fmt.Errorf("tunnel: binding of %v: IPv4 home address %v is bound with %v", want.Inner, want.Inner4, of.Inner)
+	if of := t.byInner[want.Inner4]; of != nil && of.home() != want.home() {
+		return fmt.Errorf("tunnel: binding of %v: IPv4 home address %v is bound with %v", want.home(), want.Inner4, of.home())
 	}
 	return nil
 }
@@ -656,7 +665,7 @@ func (t *Tunnel) prepare(b *batch, want Binding, among *ways) (*binding, error) 
 	if want.UDP.Local != 0 {
 		var err error
 		if new.port, err = t.host.useUDP(want.UDP.Local); err != nil {
-			return nil, fmt.Errorf("tunnel: binding of %v: %w", want.Inner, err)
+			return nil, fmt.Errorf("tunnel: binding of %v: %w", want.home(), err)
 		}
 	}
 	t.remotes[want.source()]++
@@ -700,7 +709,7 @@ func (t *Tunnel) clear(b *batch, inner netip.Addr) {
 		t.discardAll(b, old)
 		t.forget(old)
 	}
-	if t.former != nil && t.former.Inner == inner {
+	if t.former != nil && t.former.home() == inner {
 		t.discard(b, t.former)
 		t.former = nil
 	}
@@ -820,7 +829,7 @@ func (t *Tunnel) Close() error {
 		t.clear(&b, inner)
 	}
 	if t.former != nil {
-		t.clear(&b, t.former.Inner)
+		t.clear(&b, t.former.home())
 	}
 	t.forsake(&b)
 	err := t.host.nl.do(&b)

@@ -216,7 +216,7 @@ func (t *Tunnel) about(c *complaint, by Binding, rest []byte) *complaint {
 func (t *Tunnel) shrink(c *complaint) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	of, now := c.of, t.byInner[c.of.Inner]
+	of, now := c.of, t.byInner[c.of.home()]
 	if now != nil && slices.Contains(now.all(), of) && c.mtu < of.mtu {
 		of.mtu = c.mtu
 		var b batch

@@ -65,13 +65,19 @@ func (n *testNode) accessRoute(dev, careOf, router string) {
 
 func (n *testNode) tunnel(engine string, side Side) *Tunnel {
 	n.t.Helper()
+	return n.tunnelOf(engine, TunnelConfig{Side: side, HomeAddress: homeAddress})
+}
+
+func (n *testNode) tunnelOf(engine string, cfg TunnelConfig) *Tunnel {
+	n.t.Helper()
 	var t *Tunnel
 	n.in(func() (err error) {
-		if engine == "user-veth" {
-			t, err = n.openTunnel(TunnelConfig{Engine: "user", Side: side, HomeAddress: homeAddress}, "", n.openVethDevice)
+		if cfg.Engine = engine; engine == "user-veth" {
+			cfg.Engine = "user"
+			t, err = n.openTunnel(cfg, "", n.openVethDevice)
 			return err
 		}
-		t, err = n.NewTunnel(TunnelConfig{Engine: engine, Side: side, HomeAddress: homeAddress})
+		t, err = n.NewTunnel(cfg)
 		return err
 	})
 	n.t.Cleanup(func() { t.Close() })

@@ -115,7 +115,9 @@ func (m *Machine) carrierChanged(now time.Time, a *access, up bool) {
 func (m *Machine) begin(now time.Time, a *access) {
 	a.since, a.solicited, a.triedIn = now, 0, netip.Prefix{}
 	m.listen(now, a)
-	m.solicit(now, a)
+	if m.mobileIPv4 == nil {
+		m.solicit(now, a)
+	}
 	m.startDHCP(now, a)
 }
 

@@ -28,6 +28,10 @@ func (m *Machine) Deregister(now time.Time) ([]Output, error) {
 	}
 	m.absence = deregistered
 	m.findNoMore(now)
+	if m.mobileIPv4 != nil {
+		m.deregister4(now)
+		return m.out, nil
+	}
 	if m.homecoming.access != nil {
 		return m.out, nil // the home agent knows, or is being told
 	}
@@ -42,6 +46,10 @@ func (m *Machine) Register(now time.Time) ([]Output, error) {
 		return nil, errors.New("it has not been de-registered")
 	}
 	m.absence = present
+	if m.mobileIPv4 != nil {
+		m.register4(now)
+		return m.out, nil
+	}
 	if m.here != nil && !m.here.home {
 		m.register(now)
 	}

@@ -21,6 +21,7 @@ type address4 struct {
 	prefix  netip.Prefix // the address, and the length of the link's prefix
 	router  netip.Addr   // not valid: none on the link
 	home    bool         // it is the IPv4 home address, on the home link
+	carries bool         // at home too: Mobile IPv4
 	expires time.Time    // zero: it has no end
 }
 
@@ -64,15 +65,19 @@ func dualStackOf(cfg *control.MobileNode) dualStack {
 
 // isHome4 says whether an address is of the home link.
 func (m *Machine) isHome4(a netip.Addr) bool {
+	if m.mobileIPv4 != nil && m.dual.home.IsValid() { // another address there is a care-of address
+		return a == m.dual.home
+	}
 	return a == m.dual.home || m.dual.prefix.IsValid() && m.dual.prefix.Contains(a)
 }
 
 // UseHome4 puts the IPv4 home address on the home link, and sends what
 // applications send by IPv4 there.
 type UseHome4 struct {
-	Dev     string
-	Address netip.Prefix // with the length of the link's prefix
-	Router  netip.Addr   // not valid: none on the link
+	Dev       string
+	Address   netip.Prefix // with the length of the link's prefix
+	Router    netip.Addr   // not valid: none on the link
+	LinkLayer [6]byte      // of the router; zero: to be resolved
 }
 
 // LeaveHome4 takes that back.
@@ -88,8 +93,10 @@ func (LeaveHome4) output() {}
 func (a *access) usable6() bool { return a.router != nil && (a.home || a.address.usable) }
 
 // usable4 says whether it can by IPv4: that is for accesses away from home only,
-// RFC 5555, section 4.4.4.
-func (a *access) usable4() bool { return a.ipv4.prefix.IsValid() && !a.ipv4.home }
+// RFC 5555, section 4.4.4; with Mobile IPv4 also for home.
+func (a *access) usable4() bool {
+	return a.ipv4.prefix.IsValid() && (!a.ipv4.home || a.ipv4.carries)
+}
 
 // careOfAt is the address that we have on an access: an IPv6 one where it can
 // be, RFC 5555, section 4.4.1.
@@ -109,6 +116,9 @@ func (m *Machine) careOfAt(a *access) netip.Addr {
 // longer.
 func (m *Machine) configured4(now time.Time, a *access, got address4) {
 	got.home = m.isHome4(got.prefix.Addr())
+	if got.carries = m.mobileIPv4 != nil; got.carries {
+		a.home = got.home
+	}
 	if !got.home && !m.dual.agent.IsValid() && !m.mayFind4() { // nobody could be told of it
 		return
 	}
@@ -136,6 +146,7 @@ func (m *Machine) deconfigured4(now time.Time, a *access, reason string) {
 		return
 	}
 	a.ipv4 = address4{}
+	a.home = a.home && !old.carries
 	m.event("address-lost", map[string]any{"link": a.link, "address": old.prefix.Addr().String(), "reason": reason})
 	m.settle(now) // first: IPv6 or another access may carry us
 	m.leave4(a, old)
@@ -159,12 +170,17 @@ func (m *Machine) useHome4() {
 	if h.access == nil || !h.used || !h.access.ipv4.home || m.dual.used == h.access {
 		return
 	}
-	i := h.access.ipv4
+	m.putHome4(h.access)
+}
+
+// putHome4 puts the IPv4 home address on the home link.
+func (m *Machine) putHome4(a *access) {
+	i := a.ipv4
 	if m.dual.asks {
 		m.dual.home = i.prefix.Addr()
 	}
-	m.dual.used, m.dual.as = h.access, i.prefix
-	m.do(UseHome4{Dev: h.access.dev, Address: i.prefix, Router: i.router})
+	m.dual.used, m.dual.as = a, i.prefix
+	m.do(UseHome4{Dev: a.dev, Address: i.prefix, Router: i.router, LinkLayer: a.router4(i.router)})
 }
 
 func (m *Machine) leaveHome4() {

@@ -31,7 +31,7 @@ type tunnel interface {
 	SetWays(host.Ways) error
 	Clear(inner netip.Addr) error
 	Send(inner netip.Addr, packets ...[]byte) error
-	Engine() (name, why string)
+	EngineOf(home netip.Addr) (name, why string)
 	Refusals() <-chan host.Refusal
 	Close() error
 }
@@ -51,10 +51,14 @@ type kernel struct {
 	tunnel    tunnel
 	optimizer *host.Optimizer // nil: no route optimization
 	home      netip.Addr      // the home address; not valid: none was assigned yet
-	devices   []string
-	teller    teller
-	ways      map[netip.Addr]way    // in use, by the address that uses it
-	ports     map[string]devicePort // by device, of links that authenticate
+	home4     netip.Addr      // the IPv4 one that is bound, or was last; not valid: none
+
+	registration *host.RegistrationPort // nil: no Mobile IPv4
+
+	devices []string
+	teller  teller
+	ways    map[netip.Addr]way    // in use, by the address that uses it
+	ports   map[string]devicePort // by device, of links that authenticate
 
 	mu    sync.Mutex
 	ready map[string]bool // devices whose link-local address may be used
@@ -69,7 +73,7 @@ func (k *kernel) do(o Output) error {
 		if errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENETDOWN) {
 			return nil
 		}
-	case SendDHCP, SolicitHomeAgents, AskNames: // also before the device has its link-local address
+	case SendDHCP, SolicitHomeAgents, AskNames, SendRegistration: // also before the device has its link-local address
 		if errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENETDOWN) || errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL) {
 			return nil
 		}
@@ -127,6 +131,8 @@ func (k *kernel) act(o Output) error {
 		return k.optimizer.SetPeerCareOf(o.Own, o.Peer, o.CareOf)
 	case SolicitARP:
 		return k.arp.Send(o.Dev, arp.Packet{Operation: arp.Request, Sender: o.Source, Target: o.Target})
+	case SendRegistration:
+		return k.registration.Send(o.Dev, o.From, o.To, o.Octets)
 	case SolicitHomeAgents:
 		return k.solicitHomeAgents(o)
 	case AskNames:
@@ -140,11 +146,19 @@ func (k *kernel) act(o Output) error {
 	case SetWays:
 		return k.setWays(o)
 	case ClearTunnel:
-		err := k.tunnel.Clear(k.home)
+		err := k.tunnel.Clear(k.inner())
 		k.teller.Event("tunnel-cleared", nil)
 		return err
 	}
 	return fmt.Errorf("no way to do %T", o)
+}
+
+// inner is the home address by which the tunnel knows what is bound.
+func (k *kernel) inner() netip.Addr {
+	if k.home.IsValid() {
+		return k.home
+	}
+	return k.home4
 }
 
 // binding is a tunnel that the machine wants, as the host has it.
@@ -160,7 +174,8 @@ func (k *kernel) setTunnel(o SetTunnel) error {
 	if err := k.tunnel.Set(k.binding(o)); err != nil {
 		return err
 	}
-	engine, _ := k.tunnel.Engine()
+	k.home4 = o.Home4
+	engine, _ := k.tunnel.EngineOf(k.inner())
 	k.teller.Event("tunnel-set", map[string]any{"engine": engine, "local": o.Local.String(), "remote": o.Remote.String()})
 	return nil
 }

@@ -38,6 +38,9 @@ func homeRoutes4(dev string, home netip.Prefix, router netip.Addr) []host.Route 
 func (k *kernel) useHome4(o UseHome4) error {
 	k.router4 = o.Router
 	c := k.host.Changes()
+	if o.Router.IsValid() {
+		neighbor(c, o.Dev, o.Router, o.LinkLayer)
+	}
 	c.AddAddress(o.Dev, o.Address, host.AddressFlags{NoPrefixRoute: true})
 	for _, r := range homeRoutes4(o.Dev, o.Address, o.Router) {
 		c.ReplaceRoute(r)

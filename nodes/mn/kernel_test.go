@@ -237,16 +237,16 @@ func open(t *testing.T, cfg *control.Config, with func(h *host.Host) (tunnel, er
 // noTunnel stands for the tunnel where that is not what is looked at.
 type noTunnel struct{}
 
-func (*noTunnel) SetHome(netip.Addr) error         { return nil }
-func (*noTunnel) Expect(host.Binding) error        { return nil }
-func (*noTunnel) Forsake() error                   { return nil }
-func (*noTunnel) Send(netip.Addr, ...[]byte) error { return nil }
-func (*noTunnel) Set(host.Binding) error           { return nil }
-func (*noTunnel) Clear(netip.Addr) error           { return nil }
-func (*noTunnel) Engine() (string, string)         { return "none", "" }
-func (*noTunnel) Refusals() <-chan host.Refusal    { return nil }
-func (*noTunnel) Close() error                     { return nil }
-func (*noTunnel) SetWays(host.Ways) error          { return nil }
+func (*noTunnel) SetHome(netip.Addr) error             { return nil }
+func (*noTunnel) Expect(host.Binding) error            { return nil }
+func (*noTunnel) Forsake() error                       { return nil }
+func (*noTunnel) Send(netip.Addr, ...[]byte) error     { return nil }
+func (*noTunnel) Set(host.Binding) error               { return nil }
+func (*noTunnel) Clear(netip.Addr) error               { return nil }
+func (*noTunnel) EngineOf(netip.Addr) (string, string) { return "none", "" }
+func (*noTunnel) Refusals() <-chan host.Refusal        { return nil }
+func (*noTunnel) Close() error                         { return nil }
+func (*noTunnel) SetWays(host.Ways) error              { return nil }
 
 // without gives the loopback device the home address, which the tunnel's device
 // would have.

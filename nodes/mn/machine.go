@@ -7,7 +7,8 @@
 // Formats are in nodes/wire, keys in nodes/keys, what mobile node and home agent
 // share of RFC 4285 in nodes/session/association, route optimization, which the S2c
 // reference point does not use, in nodes/session/routability, the kernel in
-// nodes/host.
+// nodes/host. With profile mipv4 it registers by Mobile IPv4 instead, whose rules are in
+// nodes/session/mip4.
 package mn
 
 import (
@@ -50,6 +51,7 @@ type Machine struct {
 	multi multihoming
 
 	optimization *optimization // nil: none is done
+	mobileIPv4   *mobileIPv4   // nil: it registers by Mobile IPv6
 
 	tunnel   SetTunnel  // to the home agent; the zero value: none
 	former   SetTunnel  // the one that the home agent has acknowledged, where tunnel is another; the zero value: none
@@ -71,11 +73,11 @@ func New(cfg *control.Config) (*Machine, error) {
 	if cfg.MobileNode == nil {
 		return nil, fmt.Errorf("node %s: no configuration for role mn", cfg.Node)
 	}
-	home, err := homeOf(cfg.MobileNode)
+	own := ofMobileIPv4(*cfg.MobileNode) // the home agent may change
+	home, err := homeOf(&own)
 	if err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
-	own := *cfg.MobileNode // the home agent may change
 	m := &Machine{
 		cfg:  &own,
 		rand: rand.New(rand.NewPCG(cfg.Seed, 0x6d6e)),
@@ -89,7 +91,7 @@ func New(cfg *control.Config) (*Machine, error) {
 			return nil, fmt.Errorf("node %s: interface %s: hardware address %q: want 6 octets", cfg.Node, i.Name, i.MAC)
 		}
 		a := newAccess(i.Name, i.Link, [6]byte(mac))
-		a.mayBeHome = i.Home || !home.known()
+		a.mayBeHome = i.Home || !home.known() && !(usesMobileIPv4(&own) && own.HomeAddress4.IsValid())
 		if a.port, err = m.newPort(i.Auth); err != nil {
 			return nil, fmt.Errorf("node %s: interface %s: %w", cfg.Node, i.Name, err)
 		}
@@ -114,6 +116,9 @@ func New(cfg *control.Config) (*Machine, error) {
 	if err := m.newBootstrapper(&own); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
+	if err := m.newMobileIPv4(&own); err != nil {
+		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
+	}
 	if err := m.setUpMultihoming(cfg.MobileNode); err != nil {
 		return nil, fmt.Errorf("node %s: %w", cfg.Node, err)
 	}
@@ -132,7 +137,7 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 			m.carrierChanged(now, a, in.Up)
 		}
 	case RouterAdvertised:
-		if a := m.access(in.Dev); a != nil {
+		if a := m.access(in.Dev); a != nil && m.mobileIPv4 == nil {
 			m.routerAdvertised(now, a, &in)
 		}
 	case NeighborAdvertised:
@@ -175,6 +180,8 @@ func (m *Machine) Step(now time.Time, in Input) []Output {
 		}
 	case Received:
 		m.received(now, &in)
+	case RegistrationReplied:
+		m.registrationReplied(now, in)
 	case Unsupported:
 		m.unsupported(now, in.Octets)
 	case Refused:
@@ -201,6 +208,7 @@ func (m *Machine) Tick(now time.Time) []Output {
 	m.tickOptimization(now)
 	m.tickFinder(now)
 	m.tickBootstrapper(now)
+	m.tickMobileIPv4(now)
 	return m.out
 }
 
@@ -214,6 +222,7 @@ func (m *Machine) Deadline() time.Time {
 	d = earliest(d, m.optimization.deadline())
 	d = earliest(d, m.finder.deadline())
 	d = earliest(d, m.bootstrapper.deadline())
+	d = earliest(d, m.mobileIPv4.deadline())
 	return earliest(d, m.registration.deadline())
 }
 
@@ -268,12 +277,20 @@ func (m *Machine) settle(now time.Time) {
 		m.leaveHome()
 	}
 	if best == nil {
+		if m.mobileIPv4 != nil {
+			m.settled4(now)
+			return
+		}
 		m.abandon()
 		m.bootstrapNoMore()
 		m.findNoMore(now)
 		return
 	}
 	m.event("attached", map[string]any{"link": best.link, "care-of": careOf.String(), "home": best.home})
+	if m.mobileIPv4 != nil {
+		m.settled4(now)
+		return
+	}
 	if best.home {
 		m.comeHome(now, best)
 		return

@@ -17,6 +17,10 @@ func (m *Machine) received(now time.Time, in *Received) {
 		return
 	}
 	source := map[string]any{"source": p.Src.String()}
+	if m.mobileIPv4 != nil {
+		m.ignore(now, "of Mobile IPv6, which is not in use", source)
+		return
+	}
 	switch {
 	case p.RoutingHome.IsValid() && p.SegmentsLeft != 1:
 		m.ignore(now, "routing header without a segment left", source)

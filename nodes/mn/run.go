@@ -12,6 +12,7 @@ import (
 	"s2clab/nodes/control"
 	"s2clab/nodes/host"
 	"s2clab/nodes/session/ub"
+	"s2clab/nodes/wire/mip4"
 	"s2clab/nodes/wire/udp"
 )
 
@@ -26,6 +27,9 @@ func Run(ctx context.Context, c *control.Conn, cfg *control.Config) error {
 		return err
 	}
 	defer h.Close()
+	own, mobile := *cfg, ofMobileIPv4(*cfg.MobileNode)
+	own.MobileNode = &mobile
+	cfg = &own
 	k, err := openKernel(h, cfg, c)
 	if err != nil {
 		return err
@@ -91,6 +95,12 @@ func openKernel(h *host.Host, cfg *control.Config, t teller) (*kernel, error) {
 		k.close()
 		return nil, err
 	}
+	if usesMobileIPv4(cfg.MobileNode) {
+		if k.registration, err = h.RegistrationPort(mip4.Port); err != nil {
+			k.close()
+			return nil, err
+		}
+	}
 	if home.IsValid() { // a process before this one may have ended at home
 		p := netip.PrefixFrom(home, cfg.MobileNode.HomePrefix.Bits())
 		if err := k.clearHome(p, cfg.MobileNode.HomeAgent); err != nil {
@@ -118,6 +128,9 @@ func (k *kernel) listen(ctx context.Context, inputs chan<- Input, fail context.C
 	}
 	for dev, port := range k.ports {
 		go hearEAPOL(ctx, dev, port.EAPOLPort, inputs, fail)
+	}
+	if k.registration != nil {
+		go k.hearRegistration(ctx, inputs, fail)
 	}
 	go refusals(ctx, k.tunnel.Refusals(), inputs)
 	if k.optimizer != nil {
@@ -148,6 +161,9 @@ func (k *kernel) close() {
 	}
 	if k.replies != nil {
 		k.replies.Close()
+	}
+	if k.registration != nil {
+		k.registration.Close()
 	}
 	if k.nd != nil {
 		k.nd.Close()

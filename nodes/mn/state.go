@@ -53,10 +53,19 @@ func (m *Machine) State(now time.Time) State {
 	if r.bound {
 		s.Left = r.expires.Sub(now).Seconds()
 	}
+	if r := m.mobileIPv4; r != nil {
+		s.HomeAddress, s.Bound, s.Waiting = pointer(m.dual.home), r.bound, r.waiting
+		if r.bound && !r.expires.IsZero() {
+			s.Left = r.expires.Sub(now).Seconds()
+		}
+	}
 	for _, a := range m.accesses {
 		as := AccessState{Link: a.link, Carrier: a.carrier, Home: a.home, CareOf: pointer(a.address.prefix.Addr())}
 		if a.router != nil {
 			as.Router = pointer(a.router.name())
+		}
+		if a.ipv4.carries {
+			as.Router, as.CareOf = pointer(a.ipv4.router), pointer(a.ipv4.prefix.Addr())
 		}
 		if a.radio.heard {
 			level := a.radio.level

@@ -23,7 +23,7 @@ type Message struct {
 
 // Decode gives the signalling messages that an Ethernet frame carries by itself:
 // Mobility Headers and ICMPv6, also inside tunnels and in UDP over IPv4 (RFC 5555),
-// DHCP, DNS messages and RADIUS in UDP, ARP, EAPOL, and whole messages of Diameter and
+// DHCP, DNS messages, RADIUS and Mobile IPv4 in UDP, ARP, EAPOL, and whole messages of Diameter and
 // Ub (TS 33.220). Data gives none. It keeps nothing of frame.
 func Decode(frame []byte) []Message {
 	return decode(frame, wholeMessages)
@@ -76,7 +76,7 @@ func Signalling(frame []byte) bool {
 		case ipv6.TCP:
 			return isSignallingStream(b)
 		case ipv6.UDP:
-			if isDHCP(b, four) || isDNS(b) || isRADIUS(b) {
+			if isDHCP(b, four) || isDNS(b) || isRADIUS(b) || isRegistration(b, four) {
 				return true
 			}
 			if !isTunnel(b) {
@@ -132,6 +132,8 @@ func decode(frame []byte, messages func(segment, *protocol) [][]byte) []Message 
 			return with(outer, names(p.Payload, p.Src, p.Dst))
 		case p.Next == ipv6.UDP && isRADIUS(p.Payload):
 			return with(outer, radiusMessage(p.Payload, p.Src, p.Dst))
+		case p.Next == ipv6.UDP && isRegistration(p.Payload, l.four):
+			return with(outer, registration(p.Payload, p.Src, p.Dst))
 		case p.Next == ipv6.UDP && isTunnel(p.Payload):
 			outer["outer"] = "udp"
 			b = p.Payload[udpLen:]

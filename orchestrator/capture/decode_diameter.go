@@ -124,6 +124,15 @@ func readAVP(a *diameter.AVP, request bool, f map[string]any) {
 		if len(a.Data) == 4 {
 			f["spi"] = float64(a.Uint32())
 		}
+	case diameter.MIPMNAAAAuth:
+		inner, _ := diameter.ParseAVPs(a.Data)
+		for i := range inner {
+			if inner[i].Code == diameter.MIPMNAAASPI {
+				readAVP(&inner[i], request, f)
+			}
+		}
+	case diameter.MIPHomeAgentAddress:
+		address("home-agent")
 	case diameter.MIPMobileNodeAddress:
 		address("home-address")
 	case diameter.MIPCareofAddress:
@@ -136,7 +145,7 @@ func readAVP(a *diameter.AVP, request bool, f map[string]any) {
 		if len(a.Data) == 4 {
 			f["cause"] = diameter.DisconnectCause(a.Uint32()).String()
 		}
-	case diameter.MIPMNHAMSA: // that there is a key is told, not the key
+	case diameter.MIPMNHAMSA, diameter.MIPMNToHAMSA: // that there is a key is told, not the key
 		inner, _ := diameter.ParseAVPs(a.Data)
 		for i := range inner {
 			if inner[i].Code == diameter.MIPMNHASPI && len(inner[i].Data) == 4 {

@@ -142,7 +142,7 @@ func mobileNode(t *topologies.Topology, m *topologies.MobileNode) *control.Mobil
 	}
 	for i := range t.Nodes {
 		if h := t.Nodes[i].HomeAgent; h != nil {
-			c.HomeAgents = append(c.HomeAgents, control.NamedAgent{Address: h.Address, Host: h.Host})
+			c.HomeAgents = append(c.HomeAgents, control.NamedAgent{Address: registrar(t, h), Host: h.Host})
 		}
 	}
 	if m.BSF != "" {
@@ -347,11 +347,32 @@ func aaa(t *topologies.Topology, n *topologies.Node) *control.AAA {
 	for _, s := range n.AAA.Subscribers {
 		subscriber := control.Subscriber{NAI: s.NAI, MNAAASPI: s.MNAAASPI, MNAAAKey: s.MNAAAKey, HomeAddress: s.HomeAddress, Barred: s.Barred}
 		if s.HomeAgent != "" {
-			subscriber.HomeAgent = t.Node(s.HomeAgent).HomeAgent.Address
+			subscriber.HomeAgent = registrar(t, t.Node(s.HomeAgent).HomeAgent)
+		}
+		if t.Security.Profile == "mipv4" && s.HomeAddress.IsValid() {
+			subscriber.HomeAddress = homeAddress4(t, s.NAI)
 		}
 		c.Subscribers = append(c.Subscribers, subscriber)
 	}
 	return c
+}
+
+// registrar is the address of a home agent by which servers and mobile nodes know it.
+func registrar(t *topologies.Topology, h *topologies.HomeAgent) netip.Addr {
+	if t.Security.Profile == "mipv4" {
+		return h.Address4
+	}
+	return h.Address
+}
+
+// homeAddress4 is the IPv4 home address of a mobile node; not valid: there is none.
+func homeAddress4(t *topologies.Topology, nai string) netip.Addr {
+	for i := range t.Nodes {
+		if m := t.Nodes[i].MobileNode; m != nil && m.NAI == nai {
+			return m.HomeAddress4
+		}
+	}
+	return netip.Addr{}
 }
 
 // portRADIUS is where an AAA server is asked by RADIUS: UDP; RFC 2865, section 3.

@@ -23,6 +23,7 @@ type AgentOptions struct {
 	Address     netip.Addr    // IPv4
 	Home        netip.Prefix  // IPv4: the home network
 	Longest     time.Duration // registration: 1 s or more, in steps of 1 s
+	Most        int           // bindings; 0: any number
 	Window      time.Duration // of timestamps; 0: association.DefaultWindow
 	Asks        bool          // there is an AAA server to ask about MN-AAA extensions
 	Pool        []netip.Addr  // home addresses to give, the first one first
@@ -42,6 +43,7 @@ type Agent struct {
 	o      AgentOptions
 	mobile map[string]*mobile     // by name: the NAI, else the home address
 	bound  map[netip.Addr]*mobile // by home address, also of a binding that is over
+	held   int                    // bindings
 	ends   endings
 	asks   map[uint64]*ask
 	asked  uint64 // the last
@@ -230,6 +232,7 @@ func (a *Agent) unbind(m *mobile, reason string) []AgentOutput {
 		return nil
 	}
 	m.binding = nil
+	a.held--
 	return []AgentOutput{Unbound{Name: m.name, Home: m.home, Reason: reason}}
 }
 

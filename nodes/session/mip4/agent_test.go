@@ -86,6 +86,7 @@ func TestARequestIsJudgedByTheRules(t *testing.T) {
 		{"the broadcast one", func(r *wire.RegistrationRequest) { r.CareOf = netip.MustParseAddr("255.255.255.255") }, "poorly-formed-request"},
 		{"the home agent's", func(r *wire.RegistrationRequest) { r.CareOf = agent }, "poorly-formed-request"},
 		{"the home address", func(r *wire.RegistrationRequest) { r.CareOf = home }, "poorly-formed-request"},
+		{"another's home address as care-of address", func(r *wire.RegistrationRequest) { r.CareOf = netip.MustParseAddr("192.0.2.11") }, "poorly-formed-request"},
 		{"a late timestamp", func(r *wire.RegistrationRequest) { r.Identification = keys.NTP(start.Add(-8 * time.Second)) }, "registration-identification-mismatch"},
 		{"an early timestamp", func(r *wire.RegistrationRequest) { r.Identification = keys.NTP(start.Add(8 * time.Second)) }, "registration-identification-mismatch"},
 		{"nobody knows whom", func(r *wire.RegistrationRequest) { r.Extensions = []wire.Extension{wire.Identifier{NAI: "a stranger"}} }, "no-association"},
@@ -106,6 +107,29 @@ func TestARequestIsJudgedByTheRules(t *testing.T) {
 		if got := said(t, w.give(r, static), static); got != c.want {
 			t.Errorf("%s: %s, want %s", c.what, got, c.want)
 		}
+	}
+}
+
+func TestAHomeAgentHasNoMoreBindingsThanItMay(t *testing.T) {
+	w := staticWorld(t)
+	second := &Association{ToAgent: 400, ToMobile: 400, Transform: keys.HMACSHA1, Key: aaaKey}
+	w.a.o.Most = 1
+	other := func(at time.Duration) *wire.RegistrationRequest {
+		r := plain(w.now.Add(at))
+		r.Home, r.CareOf, r.Extensions = netip.MustParseAddr("192.0.2.11"), careOf2, nil
+		return r
+	}
+	if got := said(t, w.give(plain(w.now), static), static); got != wire.AcceptedNoSimultaneous.String() {
+		t.Errorf("the first: %s", got)
+	}
+	if got := said(t, w.give(other(0), second), second); got != "insufficient-resources" {
+		t.Errorf("the second: %s", got)
+	}
+	end := plain(w.now.Add(1))
+	end.Lifetime, end.CareOf = 0, home
+	w.give(end, static)
+	if got := said(t, w.give(other(1), second), second); got != wire.AcceptedNoSimultaneous.String() {
+		t.Errorf("the second, when there is room: %s", got)
 	}
 }
 

@@ -32,8 +32,10 @@ func (a *Agent) judge(now time.Time, m *mobile, in RequestReceived, r *wire.Regi
 	case code != wire.Accepted:
 	case r.Flags&(wire.Minimal|wire.GRE) != 0: // RFC 3024, section 3.4
 		code = wire.EncapsulationUnavailable
-	case !usable(r.CareOf), r.Lifetime > 0 && r.CareOf == home, r.CareOf == a.o.Address:
-		code = wire.PoorlyFormed
+	case !usable(r.CareOf), r.Lifetime > 0 && a.bound[r.CareOf] != nil, r.Lifetime > 0 && r.CareOf == home, r.CareOf == a.o.Address:
+		code = wire.PoorlyFormed // packets would come back here
+	case r.Lifetime > 0 && m.binding == nil && a.o.Most > 0 && a.held >= a.o.Most:
+		code = wire.InsufficientResources
 	}
 	lifetime := min(r.Lifetime, a.o.Longest)
 	if !s.Ends.IsZero() { // RFC 4004, section 9.13: a key is not used after its end
@@ -68,6 +70,9 @@ func (a *Agent) judge(now time.Time, m *mobile, in RequestReceived, r *wire.Regi
 	}
 	if b := m.binding; b != nil && b.careOf != r.CareOf {
 		bound.Former = b.careOf
+	}
+	if m.binding == nil {
+		a.held++
 	}
 	m.binding = &binding{careOf: r.CareOf, id: r.Identification, reverse: bound.Reverse, ends: now.Add(lifetime)}
 	if lifetime == wire.Infinite {

@@ -51,6 +51,7 @@ type Mobile struct {
 	careOf   netip.Addr // the home address at home
 	attached bool
 	atHome   bool
+	unwanted bool      // a binding
 	since    time.Time // when this attachment began
 
 	pending    *request
@@ -58,7 +59,8 @@ type Mobile struct {
 	wait       time.Duration
 	unanswered int
 
-	bound   bool // the home agent may have a binding
+	bound   bool      // the home agent has a binding
+	may     time.Time // until when it may have one, whether its Reply has come or not; zero: it has none
 	ends    time.Time
 	refresh time.Time // zero: never
 }
@@ -81,6 +83,10 @@ type (
 	AtHome struct{}
 	// Detached: it has no address.
 	Detached struct{}
+	// Unwanted: it wants no binding, wherever it is, until Wanted.
+	Unwanted struct{}
+	// Wanted: it wants one where it is away from home, as in the beginning.
+	Wanted struct{}
 	// KeysChanged: there may be what was lacking.
 	KeysChanged struct{}
 	// ReplyReceived is data of a UDP datagram.
@@ -93,6 +99,8 @@ type (
 func (Attached) mobileInput()      {}
 func (AtHome) mobileInput()        {}
 func (Detached) mobileInput()      {}
+func (Unwanted) mobileInput()      {}
+func (Wanted) mobileInput()        {}
 func (KeysChanged) mobileInput()   {}
 func (ReplyReceived) mobileInput() {}
 
@@ -114,7 +122,8 @@ type (
 	}
 	// Deregistered: the home agent has no binding.
 	Deregistered struct{}
-	// Expired: the binding has ended by itself.
+	// Expired: the binding has ended by itself, or one that was to end is not there any
+	// more, whether it was or not.
 	Expired struct{}
 	// Refused by the home agent.
 	Refused struct{ Code wire.Code }
@@ -163,6 +172,9 @@ func (m *Mobile) Home() netip.Addr { return m.home }
 // Deadline is when Tick has something to do; zero: never.
 func (m *Mobile) Deadline() (first time.Time) {
 	due := []time.Time{m.retry, m.refresh}
+	if m.ending() && !m.bound {
+		due = append(due, m.may)
+	}
 	if m.bound {
 		due = append(due, m.ends)
 	}
@@ -179,20 +191,22 @@ func (m *Mobile) Step(now time.Time, in MobileInput) []MobileOutput {
 	switch in := in.(type) {
 	case Attached:
 		m.careOf, m.attached, m.atHome, m.since = in.CareOf, true, false, now
-		return m.begin(now)
+		return m.settle(now)
 	case AtHome:
 		m.careOf, m.attached, m.atHome, m.since = m.home, true, true, now
-		if !m.bound { // there is nothing to end
-			m.idle()
-			return nil
-		}
-		return m.begin(now)
+		return m.settle(now)
+	case Unwanted:
+		m.unwanted = true
+		return m.settle(now)
+	case Wanted:
+		m.unwanted, m.since = false, now
+		return m.settle(now)
 	case Detached:
 		m.attached, m.refresh = false, time.Time{}
 		m.idle()
 		return nil
 	case KeysChanged:
-		if !m.attached || m.pending != nil || !m.refresh.IsZero() || m.atHome && !m.bound {
+		if !m.attached || m.pending != nil || !m.refresh.IsZero() || m.ending() && !m.mayBeBound(now) {
 			return nil
 		}
 		return m.begin(now)
@@ -207,10 +221,14 @@ func (m *Mobile) Step(now time.Time, in MobileInput) []MobileOutput {
 func (m *Mobile) Tick(now time.Time) (out []MobileOutput) {
 	if m.bound && !m.ends.IsZero() && !now.Before(m.ends) {
 		m.bound = false
-		out = append(out, Expired{})
-		if m.atHome {
-			m.idle()
+		if !m.ending() {
+			out = append(out, Expired{})
 		}
+	}
+	if !m.bound && m.ending() && due(now, m.may) {
+		m.may = time.Time{}
+		out = append(out, Expired{})
+		m.idle()
 	}
 	switch {
 	case due(now, m.retry):
@@ -224,6 +242,28 @@ func (m *Mobile) Tick(now time.Time) (out []MobileOutput) {
 		out = append(out, m.begin(now)...)
 	}
 	return out
+}
+
+// ending says whether a Request is to end the binding: RFC 5944, section 3.6.1.2.
+func (m *Mobile) ending() bool { return m.atHome || m.unwanted }
+
+// mayBeBound says whether the home agent may have a binding. Of one for a home address
+// that has not been assigned yet nobody could say that it is to end.
+func (m *Mobile) mayBeBound(now time.Time) bool {
+	return m.bound || now.Before(m.may) && !m.home.IsUnspecified()
+}
+
+// settle asks for what is wanted where it is, if anything.
+func (m *Mobile) settle(now time.Time) []MobileOutput {
+	if m.ending() && !m.mayBeBound(now) { // there is nothing to end
+		m.may = time.Time{}
+	}
+	if !m.attached || m.ending() && m.may.IsZero() && !m.bound {
+		m.idle()
+		m.refresh = time.Time{}
+		return nil
+	}
+	return m.begin(now)
 }
 
 func due(now, at time.Time) bool { return !at.IsZero() && !now.Before(at) }
@@ -244,7 +284,11 @@ func (m *Mobile) send(now time.Time) []MobileOutput {
 	m.refresh = time.Time{}
 	r := &wire.RegistrationRequest{Home: m.home, HomeAgent: m.o.Agent.Address, CareOf: m.careOf, Identification: m.identification(now)}
 	if !m.atHome {
-		r.Flags, r.Lifetime = wire.CoLocated|wire.ReverseTunnel, m.o.Lifetime
+		r.Flags = wire.CoLocated | wire.ReverseTunnel
+	}
+	if !m.ending() {
+		r.Lifetime = m.o.Lifetime
+		m.may = now.Add(m.o.Lifetime)
 	}
 	if m.o.NAI != "" {
 		r.Extensions = append(r.Extensions, wire.Identifier{NAI: m.o.NAI})
@@ -388,7 +432,7 @@ func (m *Mobile) heed(now time.Time, r *wire.RegistrationReply) []MobileOutput {
 	switch {
 	case asked.lifetime == 0:
 		m.idle()
-		m.bound = false
+		m.bound, m.may = false, time.Time{}
 		return []MobileOutput{Deregistered{}}
 	case lifetime == 0:
 		return ignored("lifetime-0")
@@ -400,6 +444,7 @@ func (m *Mobile) heed(now time.Time, r *wire.RegistrationReply) []MobileOutput {
 	m.ends, m.refresh = time.Time{}, m.renew
 	if lifetime != wire.Infinite {
 		m.ends = asked.sent.Add(lifetime) // section 3.6.2.2
+		m.may = m.ends
 		if at := before(asked.sent, lifetime); m.refresh.IsZero() || at.Before(m.refresh) {
 			m.refresh = at
 		}

@@ -220,7 +220,16 @@ func FuzzWorld(f *testing.F) {
 				moved = true
 				w.mobile(AtHome{})
 			case 3:
-				w.mobile(Detached{})
+				switch c / 8 % 3 {
+				case 0:
+					w.mobile(Detached{})
+				case 1:
+					moved = true
+					w.mobile(Unwanted{})
+				case 2:
+					moved = true
+					w.mobile(Wanted{})
+				}
 			case 4, 5:
 				if !w.m.Deadline().IsZero() && !w.m.Deadline().Before(w.now) {
 					w.tick()
@@ -257,4 +266,45 @@ func FuzzWorld(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestABindingThatIsNotWantedAnyMoreIsEndedWhereverTheMobileNodeIs(t *testing.T) {
+	w := newWorld(t, MobileOptions{})
+	w.mobile(Attached{careOf})
+	w.told = nil
+	w.mobile(Unwanted{})
+	w.want("unbound 192.0.2.10: deregistered", "deregistered")
+	if r := last[*wire.RegistrationRequest](w); r.Lifetime != 0 || r.CareOf != careOf || r.Flags&wire.CoLocated == 0 {
+		t.Errorf("last request %+v", r)
+	}
+	w.mobile(Attached{careOf2})
+	w.want()
+	if !w.m.Deadline().IsZero() {
+		t.Errorf("it awaits something at %v", w.m.Deadline())
+	}
+	w.mobile(Wanted{})
+	w.want("bound 192.0.2.10 to 203.0.113.77", "registered 192.0.2.10 at 203.0.113.77 for 10m0s")
+}
+
+func TestABindingWhoseReplyWasLostIsEndedAtHomeToo(t *testing.T) {
+	w := newWorld(t, MobileOptions{Home: home, Lifetime: time.Minute})
+	w.lose = func(m wire.Message) bool { return m.Type() == wire.TypeReply }
+	w.mobile(Attached{careOf})
+	w.mobile(AtHome{})
+	w.want("bound 192.0.2.10 to 198.51.100.99", "unbound 192.0.2.10: deregistered")
+	w.lose = nil
+	w.tick()
+	w.want("made MN-HA key", "deregistered")
+
+	w = newWorld(t, MobileOptions{Home: home, Lifetime: time.Minute})
+	w.lose = func(wire.Message) bool { return true }
+	w.mobile(Attached{careOf})
+	w.mobile(AtHome{})
+	for !w.m.Deadline().IsZero() { // the home agent is not there at all
+		w.tick()
+	}
+	w.want("expired")
+	if w.now != start.Add(time.Minute) {
+		t.Errorf("it gave up after %v", w.now.Sub(start))
+	}
 }

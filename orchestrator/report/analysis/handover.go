@@ -328,7 +328,7 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 					bound = e.At // nothing to tell the home agent
 				}
 			}
-		case "binding-update-sent":
+		case "binding-update-sent", "registration-request-sent":
 			if bound >= 0 || f.text("peer") != "" {
 				continue // a refresh, or for a correspondent
 			}
@@ -341,7 +341,7 @@ func (r *reading) follow(m *move, events []journal.Event, overtaken bool) {
 				tries = append(tries, try{at: e.At, seq: n})
 			}
 			m.First = m.First || slices.Contains(f.texts("auth"), "mn-aaa")
-		case "binding-acknowledged":
+		case "binding-acknowledged", "registration-accepted":
 			n, ok := f.number("seq")
 			status, _ := f.number("status")
 			if sent >= 0 && bound < 0 && status < 128 && (!ok || len(tries) == 0 || slices.ContainsFunc(tries, func(t try) bool { return t.seq == n })) {

@@ -65,6 +65,7 @@ func ProtocolOf(message string) Protocol {
 		p      Protocol
 	}{
 		{"binding-", Mobility}, {"home-test", Mobility}, {"care-of-test", Mobility}, {"home-agent-switch", Mobility}, {"mobility-", Mobility}, {"heartbeat", Mobility},
+		{"registration-request", Mobility}, {"registration-reply", Mobility}, {"registration-malformed", Mobility},
 		{"router-", Neighbour}, {"neighbor-", Neighbour}, {"redirect", Neighbour}, {"arp-", Neighbour},
 		{"dhcp", DHCP},
 		{"eap-", EAP}, {"eapol-", EAP}, {"ub-", GBA}, {"radius-", RADIUS},
@@ -208,6 +209,7 @@ var answers = map[string]string{
 	"router-solicitation":   "router-advertisement",
 	"neighbor-solicitation": "neighbor-advertisement",
 	"binding-update":        "binding-acknowledgement",
+	"registration-request":  "registration-reply",
 	"home-test-init":        "home-test",
 	"care-of-test-init":     "care-of-test",
 	"dhcp4-discover":        "dhcp4-offer",

@@ -53,9 +53,11 @@ function labelOf(m) {
   const parts = [titleOf(m.n)];
   if (field("seq") !== undefined) parts.push("#" + field("seq"));
   const status = field("status");
+  const code = m.n === "registration-reply" ? field("code") : undefined;
+  if (code !== undefined && code > 1) parts.push("code " + code);
   if (status !== undefined && status !== "0") parts.push("status " + status);
   if (field("lifetime") === "0" && m.p === "mobility") parts.push("lifetime 0");
-  if (m.n === "binding-update" && field("auth")) parts.push(field("auth").toUpperCase());
+  if ((m.n === "binding-update" || m.n === "registration-request") && field("auth")) parts.push(field("auth").toUpperCase());
   if (m.p === "eap" && field("eap-type")) parts.push(field("eap-subtype") || field("eap-type"));
   if (m.p === "diameter" && field("result") && field("result") !== "2001") parts.push(field("name"));
   if (m.n === "ub-request" && field("authorization")) parts.push(field("authorization"));

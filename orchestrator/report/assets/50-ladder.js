@@ -114,7 +114,7 @@ function startLadder() {
 
   byId("ladder").hidden = false;
   lanes.parentElement.style.minWidth = Math.max(576, gutter + data.actors.length * 72) + "px"; // else the names would not be told apart
-  chosen.on = Math.max(data.messages.findIndex((m) => m.n === "binding-update"), 0); // so that the panel shows what it is for
+  chosen.on = Math.max(data.messages.findIndex((m) => m.n === "binding-update" || m.n === "registration-request"), 0); // so that the panel shows what it is for
   showMessage(chosen.on);
   again();
   new ResizeObserver(() => { if (Math.abs(lanes.clientWidth - width) > 4) again(); }).observe(lanes);
