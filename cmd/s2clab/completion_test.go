@@ -43,7 +43,7 @@ func TestShellsCompleteWords(t *testing.T) {
 			}
 			for _, c := range []struct{ typed, want []string }{
 				{[]string{"sh"}, []string{"shell"}},
-				{[]string{"run", "lost"}, []string{"lost-acknowledgement", "lost-answers", "lost-binding-update"}},
+				{[]string{"run", "lost"}, []string{"lost-acknowledgement", "lost-answers", "lost-authentication", "lost-binding-update"}},
 				{[]string{"run", "--repeat", "2", "--q"}, []string{"--quiet"}},
 				{[]string{"link", "wlan", "set", "del"}, []string{"delay="}},
 			} {

@@ -36,7 +36,7 @@ func TestTheSubscribersOfAnHSSThatRunsAreWrittenOutAndPutIn(t *testing.T) {
 	barred := p.write("barred.yaml", strings.Replace(plain, "non-3gpp-access: allowed", "non-3gpp-access: barred", 1))
 	wantSaid(t, p.must("subscribers", "import", barred, "--lab", lab), "AAA servers are told of 1 changes")
 	p.await("the access has let the barred subscriber go", func() bool {
-		return strings.Contains(p.must("logs", "--lab", lab, "wlan-gw"), "on wlan no longer: aborted-by-server")
+		return strings.Contains(p.must("logs", "--lab", lab, "wlan-gw"), "use wlan any more: aborted-by-server")
 	})
 	if after := export(); !strings.Contains(after, "barred") || strings.Contains(after, "registered") {
 		t.Errorf("the HSS has\n%s", after)
