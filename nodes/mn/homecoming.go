@@ -134,6 +134,7 @@ func (m *Machine) returned(now time.Time) {
 	h := &m.homecoming
 	h.done, h.told, h.askAt = true, true, time.Time{}
 	m.advertiseHome(now)
+	h.used = false // once more: Linux leaves a socket that was connected just as routes changed on the old one, until they change again
 	m.useHome()
 	m.clearTunnel()
 	m.forsakeTunnel()
